@@ -1,0 +1,110 @@
+# The door for people. Every target prepares the environment it needs and says nothing when there is nothing to do.
+#   make demo         data → model → endpoint → predictions on the flights project (ENGINE=local: without Airflow; KEEP=1: leave the endpoint up)
+#   make test         all fast tests        make test-slow   real servers, built environments
+#   make check        lint, types, layout   make soak        fuzzing, minute-long loads, ten million rows
+#   make generate     operators, catalogue, references from the operations
+#   make lock         renew constraints/    make docs        HTML under docs/_build
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+ENGINE ?= airflow
+KEEP ?=
+VENVS := .venvs
+MAIN := $(VENVS)/main/bin
+AIRFLOW := $(VENVS)/airflow/bin
+UV := $(VENVS)/uv/bin/uv
+LOCK := $(UV) pip compile --quiet --upgrade --python-version 3.11 --no-header --no-annotate --no-emit-index-url pyproject.toml
+CORE_TYPES := provider workflows
+AIRFLOW_TYPES := provider/modelyard/airflow operators/modelyard/operators/airflow
+FAST := -m "not slow and not soak"
+AIRFLOW_TESTS := tests/airflow tests/operators/airflow
+export PYTHONWARNINGS ?= default
+export MODELYARD_TEST_PYTHON := $(abspath $(MAIN)/python)
+
+.PHONY: help demo test test-core test-airflow test-slow soak check generate lock docs bench environments clean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+# --- environments: one for the work, one for Airflow, none inside the other -------------------------------------------
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "modelyard needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; set PYTHON=…")'
+	@echo "preparing $(VENVS)/uv" && $(PYTHON) -m venv $(VENVS)/uv && $(VENVS)/uv/bin/python -m pip install --quiet --disable-pip-version-check "uv>=0.9"
+
+define environment
+	@echo "preparing $(VENVS)/$(1) (once; a few minutes on a slow line)"
+	@test -x $(VENVS)/$(1)/bin/python || $(UV) venv --quiet --python $(PYTHON) $(VENVS)/$(1)
+	@$(UV) pip install --quiet --compile-bytecode --python $(VENVS)/$(1)/bin/python --constraints constraints/$(1).txt --editable '.[$(2)]'
+	@touch $@
+endef
+
+$(VENVS)/main/.ready: pyproject.toml constraints/main.txt | $(UV)
+	$(call environment,main,ml$(comma)serving$(comma)examples$(comma)dev)
+
+$(VENVS)/airflow/.ready: pyproject.toml constraints/airflow.txt | $(UV)
+	$(call environment,airflow,airflow$(comma)dev)
+
+comma := ,
+
+environments: $(VENVS)/main/.ready $(VENVS)/airflow/.ready
+
+# --- the main job -----------------------------------------------------------------------------------------------------
+
+ifeq ($(ENGINE),airflow)
+demo: $(VENVS)/main/.ready $(VENVS)/airflow/.ready
+else
+demo: $(VENVS)/main/.ready
+endif
+	@KEEP=$(KEEP) $(MAIN)/python examples/flights/demo.py --engine $(ENGINE) --airflow-python $(AIRFLOW)/python
+
+# --- tests ------------------------------------------------------------------------------------------------------------
+
+test: test-core test-airflow
+
+test-core: $(VENVS)/main/.ready
+	$(MAIN)/python -m pytest $(FAST) $(addprefix --ignore=,$(AIRFLOW_TESTS)) tests examples/flights/tests
+	$(MAIN)/python -m pytest -q --doctest-modules --ignore=provider/modelyard/airflow provider workflows
+
+test-airflow: $(VENVS)/main/.ready $(VENVS)/airflow/.ready
+	$(AIRFLOW)/python -m pytest $(FAST) $(AIRFLOW_TESTS)
+
+test-slow: $(VENVS)/main/.ready $(VENVS)/airflow/.ready
+	$(MAIN)/python -m pytest -m slow $(addprefix --ignore=,$(AIRFLOW_TESTS)) tests examples/flights/tests
+	$(AIRFLOW)/python -m pytest -m slow $(AIRFLOW_TESTS) || test $$? -eq 5
+
+soak: $(VENVS)/main/.ready
+	$(MAIN)/python -m pytest -m soak -s $(addprefix --ignore=,$(AIRFLOW_TESTS)) tests
+
+# --- what is checked without running it -------------------------------------------------------------------------------
+
+check: $(VENVS)/main/.ready $(VENVS)/airflow/.ready
+	$(MAIN)/ruff check .
+	$(MAIN)/ruff check --preview --select AIR operators examples docs
+	$(MAIN)/ruff format --check .
+	$(MAIN)/mypy $(CORE_TYPES) --exclude 'modelyard/airflow/'
+	$(MAIN)/mypy --python-executable $(AIRFLOW)/python --cache-dir .mypy_cache/airflow $(AIRFLOW_TYPES)
+	$(MAIN)/pyright --pythonpath $(MAIN)/python $(filter-out %/airflow,$(wildcard provider/modelyard/*)) workflows
+	$(MAIN)/pyright --pythonpath $(AIRFLOW)/python $(AIRFLOW_TYPES)
+
+# --- what is written by machine ---------------------------------------------------------------------------------------
+
+generate: $(VENVS)/main/.ready
+	$(MAIN)/modelyard generate
+
+lock: $(UV)
+	$(LOCK) --extra ml --extra serving --extra examples --extra dev --output-file constraints/main.txt
+	$(LOCK) --extra serving --constraints constraints/main.txt --output-file constraints/serving.txt
+	$(LOCK) --extra airflow --extra dev --output-file constraints/airflow.txt
+
+docs: $(VENVS)/main/.ready
+	$(MAIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+bench: $(VENVS)/main/.ready
+	@for script in benchmarks/*.py; do $(MAIN)/python $$script; done
+
+clean:
+	rm -rf $(VENVS) docs/_build .mypy_cache .ruff_cache .pytest_cache
