@@ -65,18 +65,18 @@ endif
 test: test-core test-airflow
 
 test-core: $(VENVS)/main/.ready
-	$(MAIN)/python -m pytest $(FAST) $(addprefix --ignore=,$(AIRFLOW_TESTS)) tests examples/flights/tests
-	$(MAIN)/python -m pytest -q --doctest-modules --ignore=provider/modelyard/airflow provider workflows
+	$(MAIN)/pytest $(FAST) $(addprefix --ignore=,$(AIRFLOW_TESTS)) tests examples/flights/tests
+	$(MAIN)/pytest -q --doctest-modules --ignore=provider/modelyard/airflow provider workflows
 
 test-airflow: $(VENVS)/main/.ready $(VENVS)/airflow/.ready
-	$(AIRFLOW)/python -m pytest $(FAST) $(AIRFLOW_TESTS)
+	$(AIRFLOW)/pytest $(FAST) $(AIRFLOW_TESTS)
 
 test-slow: $(VENVS)/main/.ready $(VENVS)/airflow/.ready
-	$(MAIN)/python -m pytest -m slow $(addprefix --ignore=,$(AIRFLOW_TESTS)) tests examples/flights/tests
-	$(AIRFLOW)/python -m pytest -m slow $(AIRFLOW_TESTS) || test $$? -eq 5
+	$(MAIN)/pytest -m slow $(addprefix --ignore=,$(AIRFLOW_TESTS)) tests examples/flights/tests
+	$(AIRFLOW)/pytest -m slow $(AIRFLOW_TESTS) || test $$? -eq 5
 
 soak: $(VENVS)/main/.ready
-	$(MAIN)/python -m pytest -m soak -s $(addprefix --ignore=,$(AIRFLOW_TESTS)) tests
+	$(MAIN)/pytest -m soak -s $(addprefix --ignore=,$(AIRFLOW_TESTS)) tests
 
 # --- what is checked without running it -------------------------------------------------------------------------------
 

@@ -1,0 +1,87 @@
+"""The house rules on the shape of the tree."""
+
+import ast
+import importlib.util
+
+import pytest
+
+from source_tree import REPOSITORY, ROOTS, Module, modules
+
+MODULE_LINES, FUNCTION_LINES, PUBLIC_METHODS = 600, 60, 20
+MODULE_AIM, OVER_AIM = 400, 0.05
+VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "base", "shared", "core"}
+HAND_WRITTEN = [module for module in modules() if not module.generated]
+
+
+def test_modelyard_is_a_namespace_in_every_root() -> None:
+    assert [root / "modelyard/__init__.py" for root in ROOTS if (root / "modelyard/__init__.py").exists()] == []
+    spec = importlib.util.find_spec("modelyard")
+    assert spec is not None
+    assert spec.origin is None
+
+
+def test_every_package_ships_its_types_and_says_what_it_offers() -> None:
+    packages = {module.path.parent for module in modules()}
+    assert [str(each) for each in packages if not (each / "__init__.py").exists()] == []
+    assert [str(each) for each in packages if not (each / "py.typed").exists()] == []
+    silent = [module.name for module in modules() if module.path.stem == "__init__" and "__all__" not in module.source]
+    assert silent == []
+
+
+@pytest.mark.parametrize("module", HAND_WRITTEN, ids=lambda module: module.name)
+def test_sizes(module: Module) -> None:
+    assert module.source.count("\n") <= MODULE_LINES
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            length = (node.end_lineno or node.lineno) - node.body[0].lineno + 1
+            documented = ast.get_docstring(node, clean=False)
+            length -= (documented.count("\n") + 1) if documented else 0
+            assert length <= FUNCTION_LINES, f"{module.name}.{node.name} has {length} lines"
+        if isinstance(node, ast.ClassDef):
+            public = [
+                each.name
+                for each in node.body
+                if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef) and not each.name.startswith("_")
+            ]
+            assert len(public) <= PUBLIC_METHODS, f"{module.name}.{node.name} has {len(public)} public methods"
+
+
+def test_few_modules_are_above_the_aim() -> None:
+    above = [module.name for module in HAND_WRITTEN if module.source.count("\n") > MODULE_AIM]
+    assert len(above) <= OVER_AIM * len(HAND_WRITTEN), above
+
+
+@pytest.mark.parametrize("module", modules(), ids=lambda module: module.name)
+def test_everything_is_typed(module: Module) -> None:
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+            bare = [each.arg for each in arguments if each.annotation is None and each.arg not in ("self", "cls")]
+            assert bare == [], f"{module.name}.{node.name}"
+            assert node.returns is not None, f"{module.name}.{node.name} has no return type"
+
+
+def test_files_are_named_by_the_noun_they_hold() -> None:
+    assert [module.name for module in modules() if module.path.stem in VAGUE] == []
+    tests = [path for path in (REPOSITORY / "tests").rglob("*.py") if path.stem.removeprefix("test_") in VAGUE]
+    assert tests == []
+
+
+@pytest.mark.parametrize("module", HAND_WRITTEN, ids=lambda module: module.name)
+def test_what_is_public_is_documented(module: Module) -> None:
+    silent = []
+    for node in module.tree.body:
+        if not isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) or node.name.startswith("_"):
+            continue
+        if not ast.get_docstring(node):
+            silent.append(node.name)
+        if isinstance(node, ast.ClassDef):
+            silent += [
+                f"{node.name}.{each.name}"
+                for each in node.body
+                if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)
+                and not each.name.startswith("_")
+                and not ast.get_docstring(each)
+                and not any("overload" in ast.unparse(mark) for mark in each.decorator_list)
+            ]
+    assert silent == []
