@@ -1,0 +1,318 @@
+"""Loads a model from its MLflow folder without MLflow: the same code scores in training, batch and serving."""
+
+import json
+import pickle
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
+
+import yaml
+from modelyard.data.digests import digest_of
+
+from modelyard.graphs.errors import (
+    LibraryMissing,
+    ModelDigestWrong,
+    ModelFilesInvalid,
+    ModelNotTrusted,
+    PredictionFailed,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["LoadedModel", "ModelCard", "Predictions", "open_model", "read_card"]
+
+SAFE_TYPES = ("sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",)
+"""Types that skops does not know and that run no code when they are restored."""
+
+Input = Literal["matrix", "frame"]
+
+
+class Predictions(NamedTuple):
+    """What a model says about some rows.
+
+    Parameters
+    ----------
+    labels
+        One per row: a class, or a number for a regression.
+    probabilities
+        Rows by classes, in the order of `LoadedModel.classes`; None for a model that has none.
+    """
+
+    labels: "NDArray[Any]"
+    probabilities: "NDArray[np.float64] | None" = None
+
+    @property
+    def probability(self) -> "NDArray[np.float64] | None":
+        """One number per row: that of the second class where there are two, that of the likeliest otherwise.
+
+        With two classes the second is the positive one: true, 1, or the later word in the alphabet.
+        """
+        if self.probabilities is None:
+            return None
+        two = self.probabilities.shape[1] == 2
+        return self.probabilities[:, 1] if two else self.probabilities.max(axis=1)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """What a model's folder says about it, read without loading the model.
+
+    Parameters
+    ----------
+    features
+        The names of the columns, in the model's order; empty if the folder does not say.
+    dtypes
+        Their Arrow type names, in the same order; empty if the folder does not say.
+    input
+        ``matrix`` if the model takes a NumPy array, ``frame`` if it wants a pandas frame.
+    task
+        ``classification``, ``regression`` or empty.
+    classes
+        The classes, in the order of the probabilities.
+    label
+        The name of the label column.
+    file
+        The serialised estimator, relative to the folder.
+    format
+        ``pickle``, ``cloudpickle`` or ``skops``.
+    skops_types
+        The types that the model's own file asks skops to trust.
+    code
+        The folder with the model's own modules, relative; empty if there is none.
+    """
+
+    features: tuple[str, ...]
+    dtypes: tuple[str, ...]
+    input: Input
+    task: str
+    classes: tuple[Any, ...]
+    label: str
+    file: str
+    format: str
+    skops_types: tuple[str, ...] = ()
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model that is ready to predict.
+
+    Parameters
+    ----------
+    estimator
+        The object that was fitted.
+    card
+        What the model's folder says about it.
+    digest
+        The digest of the files it was loaded from.
+    classes
+        The classes, in the order of the probabilities.
+    name
+        How errors call it.
+    """
+
+    estimator: Any
+    card: ModelCard
+    digest: str
+    classes: tuple[Any, ...] = ()
+    name: str = "model"
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The names of the columns, in the model's order."""
+        return self.card.features
+
+    @property
+    def task(self) -> str:
+        """``classification`` or ``regression``."""
+        return self.card.task
+
+    def predict(self, matrix: "NDArray[Any]") -> Predictions:
+        """Return label and probabilities of each row.
+
+        Parameters
+        ----------
+        matrix
+            Rows by features, in the order of `features`, as `modelyard.data` makes it for training.
+
+        Raises
+        ------
+        PredictionFailed
+            The estimator raised.
+        """
+        rows: Any = _frame(matrix, self.card) if self.card.input == "frame" else matrix
+        try:
+            labels = self.estimator.predict(rows)
+            probable = self.task != "regression" and hasattr(self.estimator, "predict_proba")
+            return Predictions(labels, self.estimator.predict_proba(rows) if probable else None)
+        except Exception as error:
+            raise PredictionFailed(self.name, error) from error
+
+
+def open_model(folder: Path, *, digest: str | None, trust: bool = False, name: str = "") -> LoadedModel:
+    """Load the model in `folder`, if it is known to be harmless or somebody vouches for it.
+
+    Pickles run code when they are loaded, and so may skops files that name types to trust. Such a model is loaded
+    only if its files have the digest that a registry recorded for them, or on an explicit yes.
+
+    Parameters
+    ----------
+    folder
+        An MLflow model folder with the scikit-learn flavour.
+    digest
+        The digest that the registry vouches for; None if nobody does.
+    trust
+        Load it in any case.
+    name
+        How errors call the model.
+
+    Raises
+    ------
+    ModelFilesInvalid
+        The folder holds no model, or one of another flavour.
+    ModelDigestWrong
+        The files are not the registered ones.
+    ModelNotTrusted
+        Nobody vouches for the model.
+    LibraryMissing
+        The environment lacks what the model was made with.
+    """
+    card = read_card(folder)
+    found = digest_of(folder)
+    if digest is not None and digest != found and not trust:
+        raise ModelDigestWrong(str(folder), digest, found)
+    vouched = trust or digest is not None
+    if not vouched and (card.format != "skops" or card.code):
+        raise ModelNotTrusted(str(folder), "no digest of it is registered")
+    with _modules_of(folder, card):
+        estimator = _restore(folder, card, vouched=vouched)
+    given = cast("Sequence[Any] | None", getattr(estimator, "classes_", None)) if card.task != "regression" else None
+    classes = tuple(_plain(given)) if given is not None else card.classes
+    return LoadedModel(estimator, _completed(card, estimator), found, classes, name or folder.name)
+
+
+def read_card(folder: Path) -> ModelCard:
+    """Return what the model folder says about its model.
+
+    Raises
+    ------
+    ModelFilesInvalid
+        The folder holds no model, or one of another flavour.
+    """
+    try:
+        described = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelFilesInvalid(str(folder), "the folder holds no model: there is no MLmodel file") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ModelFilesInvalid(str(folder), "the MLmodel file is not YAML") from error
+    flavors = described.get("flavors") if isinstance(described, dict) else None
+    flavor = flavors.get("sklearn") if isinstance(flavors, dict) else None
+    if not isinstance(flavor, dict):
+        has = ", ".join(sorted(flavors)) if isinstance(flavors, dict) else "none"
+        raise ModelFilesInvalid(str(folder), f"the model needs the flavour sklearn, it has: {has}")
+    said = (described.get("metadata") or {}).get("modelyard") or {}
+    names, dtypes = _signature(described)
+    return ModelCard(
+        features=tuple(said.get("features") or names),
+        dtypes=tuple(said.get("dtypes") or dtypes),
+        input=said.get("input") or ("frame" if names else "matrix"),
+        task=said.get("task") or "",
+        classes=tuple(said.get("classes") or ()),
+        label=said.get("label") or "",
+        file=str(flavor.get("pickled_model") or "model.pkl"),
+        format=str(flavor.get("serialization_format") or "pickle"),
+        skops_types=tuple(flavor.get("skops_trusted_types") or ()),
+        code=str(flavor.get("code") or ""),
+    )
+
+
+def _signature(described: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return names and types of a column signature; a tensor signature names nothing."""
+    inputs = json.loads((described.get("signature") or {}).get("inputs") or "[]")
+    if not all("name" in each for each in inputs):
+        return (), ()
+    return tuple(each["name"] for each in inputs), tuple(str(each.get("type", "")) for each in inputs)
+
+
+def _completed(card: ModelCard, estimator: Any) -> ModelCard:
+    named = getattr(estimator, "feature_names_in_", None)
+    if card.features or named is None:
+        return card
+    kept = {name: getattr(card, name) for name in ModelCard.__slots__}
+    return ModelCard(**{**kept, "features": tuple(_plain(named))})
+
+
+def _plain(values: Sequence[Any]) -> list[Any]:
+    return list(values.tolist()) if hasattr(values, "tolist") else list(values)
+
+
+def _restore(folder: Path, card: ModelCard, *, vouched: bool) -> Any:
+    file = (folder / card.file).resolve()
+    if not file.is_relative_to(folder.resolve()) or not file.is_file():
+        raise ModelFilesInvalid(str(folder), f"the model's file {card.file!r} is not there")
+    if card.format not in _READERS:
+        raise ModelFilesInvalid(str(folder), f"the format {card.format!r} is not one of {', '.join(_READERS)}")
+    try:
+        return _READERS[card.format](file, card, vouched)
+    except ModuleNotFoundError as error:
+        library = (error.name or "a library").partition(".")[0]
+        extra = {"sklearn": "serving", "cloudpickle": "serving", "numpy": "serving", "skops": "ml"}.get(library, "")
+        raise LibraryMissing(library, f"the model in {folder}", extra) from error
+    except (pickle.UnpicklingError, EOFError, AttributeError, ImportError) as error:
+        raise ModelFilesInvalid(str(folder), f"the model cannot be restored: {error}") from error
+
+
+def _read_pickle(file: Path, card: ModelCard, vouched: bool) -> Any:
+    del card, vouched
+    with file.open("rb") as stream:
+        return pickle.load(stream)  # noqa: S301 (open_model has checked who vouches for it)
+
+
+def _read_cloudpickle(file: Path, card: ModelCard, vouched: bool) -> Any:
+    import cloudpickle
+
+    del cloudpickle  # its pickles refer to it; importing it first gives the clearer error
+    return _read_pickle(file, card, vouched)
+
+
+def _read_skops(file: Path, card: ModelCard, vouched: bool) -> Any:
+    from skops.io import get_untrusted_types, load
+
+    trusted = {*SAFE_TYPES, *(card.skops_types if vouched else ())}
+    unknown = sorted(set(get_untrusted_types(file=file)) - trusted)
+    if unknown and not vouched:
+        raise ModelNotTrusted(str(file.parent), f"it holds the types {', '.join(unknown)}")
+    return load(file, trusted=[*trusted, *unknown])
+
+
+_READERS = {"pickle": _read_pickle, "cloudpickle": _read_cloudpickle, "skops": _read_skops}
+
+
+@contextmanager
+def _modules_of(folder: Path, card: ModelCard) -> Iterator[None]:
+    """Make the modules importable that the model brought along; they stay loaded, the path does not."""
+    if not card.code:
+        yield
+        return
+    path = str((folder / card.code).resolve())
+    sys.path.insert(0, path)
+    try:
+        yield
+    finally:
+        sys.path.remove(path)
+
+
+def _frame(matrix: "NDArray[Any]", card: ModelCard) -> Any:
+    try:
+        import pandas as pd
+    except ModuleNotFoundError as error:
+        raise LibraryMissing("pandas", "a model that was fitted on a data frame", "ml") from error
+    frame = pd.DataFrame(matrix, columns=list(card.features) or None)
+    if matrix.dtype == object:
+        return frame.infer_objects()
+    return frame
