@@ -4,13 +4,12 @@ import subprocess
 import sys
 
 import pytest
-
 from source_tree import Module, imports, modules
 
-ORDER = (
-    "errors operations data graphs projects tracking streams features monitoring training batch serving deploy "
-    "airflow operators workflows ci cli"
-).split()
+ORDER = [
+    *("errors", "operations", "data", "graphs", "projects", "tracking", "streams", "features", "monitoring"),
+    *("training", "batch", "serving", "deploy", "airflow", "operators", "workflows", "ci", "cli"),
+]
 
 HEAVY = {
     "airflow": ("airflow", "operators"),

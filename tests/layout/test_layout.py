@@ -4,7 +4,6 @@ import ast
 import importlib.util
 
 import pytest
-
 from source_tree import REPOSITORY, ROOTS, Module, modules
 
 MODULE_LINES, FUNCTION_LINES, PUBLIC_METHODS = 600, 60, 20
