@@ -75,21 +75,9 @@ def test_a_missing_extra_is_named(installed: Path, tmp_path: Path) -> None:
 
 
 def test_every_light_package_imports_without_any_extra(installed: Path, tmp_path: Path) -> None:
-    packages = [
-        "errors",
-        "operations",
-        "projects",
-        "graphs",
-        "data",
-        "tracking",
-        "training",
-        "batch",
-        "serving",
-        "deploy",
-        "workflows",
-        "cli",
-    ]
-    code = f"import importlib; [importlib.import_module(f'modelyard.{{name}}') for name in {packages!r}.split()]; print('all')"
+    packages = ["errors", "operations", "projects", "graphs", "data", "tracking", "training", "batch", "serving"]
+    packages += ["deploy", "workflows", "cli"]
+    code = f"import importlib; [importlib.import_module(f'modelyard.{{each}}') for each in {packages!r}]; print('all')"
     result = _run(installed, tmp_path, "python", "-c", code)
 
     assert (result.stdout.strip(), result.returncode) == ("all", 0), result.stderr
