@@ -5,13 +5,18 @@ from collections.abc import Sequence
 from modelyard.errors import ErrorKind, ModelyardError, near_name
 
 __all__ = [
+    "EventInvalid",
     "FeatureMissing",
     "FeatureWrong",
+    "GraphInvalid",
     "LibraryMissing",
     "ModelDigestWrong",
     "ModelFilesInvalid",
     "ModelNotTrusted",
     "PredictionFailed",
+    "ResourceMissing",
+    "StepFailed",
+    "StepNotFound",
 ]
 
 
@@ -94,3 +99,77 @@ class PredictionFailed(ModelyardError):
         super().__init__(
             f"the model raised {type(cause).__name__}: {cause}", where=model, mend="Check the row against the model."
         )
+
+
+class GraphInvalid(ModelyardError):
+    """Raised when a graph's definition breaks a rule."""
+
+    kind = ErrorKind.INVALID
+
+    def __init__(self, graph: str, rule: str, *, step: str = "", mend: str = "") -> None:
+        place = f"graph {graph}, step {step}" if step else f"graph {graph}"
+        super().__init__(rule, where=place, mend=mend, facts={"graph": graph, "step": step})
+
+
+class StepNotFound(ModelyardError):
+    """Raised when a step's dotted path leads nowhere."""
+
+    kind = ErrorKind.NOT_FOUND
+
+    def __init__(self, path: str, reason: str, known: Sequence[str] = (), name: str = "") -> None:
+        mend = near_name(name, tuple(known)) if known else "Write it as package.module:name."
+        super().__init__(f"there is no step {path!r}: {reason}", mend=mend, facts={"step": path})
+
+
+class ResourceMissing(ModelyardError):
+    """Raised when a graph opens without something from the outside that it needs."""
+
+    kind = ErrorKind.INVALID
+
+    def __init__(self, graph: str, step: str, resource: str) -> None:
+        super().__init__(
+            f"the step needs {resource}, and the graph was opened without",
+            where=f"graph {graph}, step {step}",
+            mend=f"Hand it over: Resources({resource}=…).",
+            facts={"graph": graph, "step": step, "resource": resource},
+        )
+
+
+class EventInvalid(ModelyardError):
+    """Raised by a project's own step to refuse an event that breaks a rule; the sender gets the rule and status 422.
+
+    Examples
+    --------
+    >>> print(EventInvalid("must be a time such as 17:45", field="scheduled", mend="Send HH:MM."))
+    scheduled: must be a time such as 17:45. Send HH:MM.
+    """
+
+    kind = ErrorKind.INVALID
+
+    def __init__(self, rule: str, *, field: str = "", mend: str = "") -> None:
+        super().__init__(rule, where=field, mend=mend, facts={"field": field} if field else {})
+
+
+class StepFailed(ModelyardError):
+    """Raised when a step raised: it names graph, step and event, and keeps the cause and its kind."""
+
+    kind = ErrorKind.USER_CODE
+
+    def __init__(self, graph: str, step: str, event: str, cause: BaseException) -> None:
+        if isinstance(cause, ModelyardError):
+            place = f"{cause.where}: " if cause.where else ""
+            what, mend, facts = f"{place}{cause.what}", cause.mend, cause.facts
+        else:
+            what, mend, facts = f"the step raised {type(cause).__name__}: {cause}", "", {}
+        super().__init__(
+            what,
+            where=f"graph {graph}, step {step}, event {event}",
+            mend=mend,
+            facts={**facts, "graph": graph, "step": step, "event": event, "cause": type(cause).__name__},
+        )
+        self.cause = cause
+
+    @property
+    def error_kind(self) -> ErrorKind:
+        """The kind of the cause, where it has one: a refused row stays a refused row."""
+        return self.cause.error_kind if isinstance(self.cause, ModelyardError) else type(self).kind

@@ -1,0 +1,140 @@
+"""Makes a callable of what a user gave as a step: a function, a class, an object, or a dotted path to one."""
+
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+from modelyard.graphs.errors import GraphInvalid, StepNotFound
+
+__all__ = ["StepCall", "check_step", "dotted_path", "resolve", "step_call"]
+
+
+_METHODS = ("do", "do_event")
+
+
+class StepCall(NamedTuple):
+    """A step that is ready to run."""
+
+    function: Callable[[Any], Any]
+    is_async: bool
+    full_event: bool
+
+
+def resolve(path: str) -> Any:
+    """Return what the dotted path ``package.module:name`` or ``package.module.name`` leads to.
+
+    Raises
+    ------
+    StepNotFound
+        The module cannot be found, or has no such name.
+
+    Examples
+    --------
+    >>> resolve("operator:neg")(1)
+    -1
+    """
+    module_name, colon, attribute = path.partition(":")
+    if not colon:
+        module_name, _, attribute = path.rpartition(".")
+    if not module_name or not attribute:
+        raise StepNotFound(path, "it is not a dotted path")
+    try:
+        found: Any = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name and (module_name == error.name or module_name.startswith(f"{error.name}.")):
+            raise StepNotFound(path, f"no module named {error.name!r}") from None
+        raise
+    for part in attribute.split("."):
+        known = [name for name in dir(found) if not name.startswith("_")]
+        try:
+            found = getattr(found, part)
+        except AttributeError:
+            raise StepNotFound(path, f"{module_name} has no {part!r}", known, part) from None
+    return found
+
+
+def dotted_path(step: Any) -> str:
+    """Return the dotted path that leads to `step`, or nothing if none does.
+
+    Examples
+    --------
+    >>> dotted_path(dotted_path), dotted_path(lambda body: body)
+    ('modelyard.graphs.calls:dotted_path', '')
+    """
+    if isinstance(step, str):
+        return step
+    module, name = getattr(step, "__module__", None), getattr(step, "__qualname__", None)
+    if not module or not name or module == "__main__" or "<" in name:
+        return ""
+    try:
+        found = resolve(f"{module}:{name}")
+    except StepNotFound:
+        return ""
+    return f"{module}:{name}" if found == step else ""
+
+
+def step_call(graph: str, name: str, step: Any, arguments: Mapping[str, Any], *, full_event: bool) -> StepCall:
+    """Return the callable of a step; a class is built here, once.
+
+    Raises
+    ------
+    GraphInvalid
+        It cannot be called with one body, or its class cannot be built with the arguments.
+    """
+    if isinstance(step, str):
+        step = resolve(step)
+    if inspect.isclass(step):
+        step = _built(graph, name, step, arguments)
+        arguments = {}
+    check_step(graph, name, step)
+    for method in _METHODS:
+        if callable(getattr(step, method, None)):
+            full_event, step = full_event or method == "do_event", getattr(step, method)
+            break
+    inner = step if inspect.isroutine(step) else type(step).__call__
+    if inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner):
+        raise GraphInvalid(graph, "a step returns its result, this one yields", step=name)
+    _check_signature(graph, name, step, arguments)
+    return StepCall(partial(step, **arguments) if arguments else step, inspect.iscoroutinefunction(inner), full_event)
+
+
+def check_step(graph: str, name: str, step: Any) -> None:
+    """Refuse what can be no step.
+
+    Raises
+    ------
+    GraphInvalid
+        It is neither a dotted path nor callable nor an object with ``do`` or ``do_event``.
+    """
+    if not isinstance(step, str) and not callable(step) and not _has_method(step):
+        rule = f"a step is a function, a class with do(body), or a dotted path to one, not {type(step).__name__}"
+        raise GraphInvalid(graph, rule, step=name)
+
+
+def _has_method(step: Any) -> bool:
+    return any(callable(getattr(step, method, None)) for method in _METHODS)
+
+
+def _built(graph: str, name: str, step: type, arguments: Mapping[str, Any]) -> Any:
+    if not _has_method(step):
+        raise GraphInvalid(graph, f"the class {step.__name__} has no method do(body) or do_event(event)", step=name)
+    _check_signature(graph, name, step, arguments, positional=())
+    return step(**arguments)
+
+
+def _check_signature(
+    graph: str, name: str, step: Any, arguments: Mapping[str, Any], positional: tuple[Any, ...] = (None,)
+) -> None:
+    try:
+        signature = inspect.signature(step)
+    except ValueError:  # a builtin that does not tell
+        return
+    try:
+        signature.bind(*positional, **arguments)
+    except TypeError as error:
+        takes = "the body and the step's arguments" if positional else "the step's arguments"
+        raise GraphInvalid(
+            graph, f"it must take {takes}: {error}", step=name, mend=f"Its signature is {signature}."
+        ) from None

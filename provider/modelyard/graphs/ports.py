@@ -1,0 +1,62 @@
+"""Ports: what a graph needs from the outside, handed over in one object when it opens."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from modelyard.graphs.event import Event
+from modelyard.graphs.model_files import LoadedModel
+
+__all__ = ["Channel", "FeatureReader", "ModelLoader", "Recorder", "Resources", "SecretSource"]
+
+
+class ModelLoader(Protocol):
+    """Finds and loads models; called once per model step, when a graph opens."""
+
+    def load(self, reference: str) -> LoadedModel:
+        """Return the model that `reference` names now; its ``name`` is the exact version."""
+
+
+class FeatureReader(Protocol):
+    """Looks features up; called per event, so it must answer from memory or a fast store."""
+
+    def read(self, features: Sequence[str], keys: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Return one row of `features` per key, in order; None where a feature has no value."""
+
+
+class Recorder(Protocol):
+    """Takes down what a model saw and said; must never block, and never raise into the graph."""
+
+    def record(self, event: Event, step: str, rows: Sequence[Any], answers: Sequence[Any]) -> None:
+        """Take down the rows and answers of one model step of one event."""
+
+
+class Channel(Protocol):
+    """Carries events to where somebody else takes them up."""
+
+    def put(self, event: Event) -> None:
+        """Hand one event over; returns when the channel answers for it."""
+
+
+class SecretSource(Protocol):
+    """Knows the secrets that the project names."""
+
+    def secret(self, name: str) -> str:
+        """Return the secret's value; raises if nobody set it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """Everything a graph may need from the outside; what it does not need may be absent.
+
+    Examples
+    --------
+    >>> Resources().models is None
+    True
+    """
+
+    models: ModelLoader | None = None
+    features: FeatureReader | None = None
+    recorder: Recorder | None = None
+    channels: Mapping[str, Channel] = field(default_factory=dict)
+    secrets: SecretSource | None = None
