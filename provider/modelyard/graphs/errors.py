@@ -91,14 +91,21 @@ class FeatureWrong(ModelyardError):
 
 
 class PredictionFailed(ModelyardError):
-    """Raised when the model itself raised while predicting."""
+    """Raised when the model itself raised while predicting; a ValueError is taken for bad input."""
 
     kind = ErrorKind.USER_CODE
 
     def __init__(self, model: str, cause: BaseException) -> None:
+        said = str(cause).partition("\n")[0]
         super().__init__(
-            f"the model raised {type(cause).__name__}: {cause}", where=model, mend="Check the row against the model."
+            f"the model raised {type(cause).__name__}: {said}", where=model, mend="Check the row against the model."
         )
+        self._is_input = isinstance(cause, ValueError)
+
+    @property
+    def error_kind(self) -> ErrorKind:
+        """Bad input where the model says so, a defect of the model otherwise."""
+        return ErrorKind.INVALID if self._is_input else type(self).kind
 
 
 class GraphInvalid(ModelyardError):

@@ -28,7 +28,7 @@ class Plan:
         self.graph = graph
         self.models = dict(models)
         self.is_async = any(call.is_async for call in calls.values())
-        self._names = tuple(calls)
+        self.steps = tuple(calls)
         self._calls = tuple(calls.values())
 
     def run(self, event: Event) -> Any:
@@ -68,5 +68,5 @@ class Plan:
         return body
 
     def _failed(self, index: int, event: Event, error: Exception) -> StepFailed:
-        event.error, event.origin = error, self._names[index]
-        return StepFailed(self.graph, self._names[index], event.id, error)
+        event.error, event.origin = error, self.steps[index]
+        return StepFailed(self.graph, self.steps[index], event.id, error)

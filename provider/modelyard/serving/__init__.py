@@ -1,0 +1,25 @@
+"""A graph behind HTTP: an ASGI application, the server it runs on, and the worker process of an endpoint."""
+
+from modelyard.serving.errors import (
+    BodyTooLarge,
+    BundleInvalid,
+    HttpRefusal,
+    MediaTypeUnsupported,
+    MethodNotAllowed,
+    PathNotFound,
+    PortTaken,
+    ReplyInvalid,
+    RequestMalformed,
+)
+
+__all__ = [
+    "BodyTooLarge",
+    "BundleInvalid",
+    "HttpRefusal",
+    "MediaTypeUnsupported",
+    "MethodNotAllowed",
+    "PathNotFound",
+    "PortTaken",
+    "ReplyInvalid",
+    "RequestMalformed",
+]

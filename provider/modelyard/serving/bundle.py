@@ -1,0 +1,128 @@
+"""A revision bundle: all that a server needs of a graph, in one folder that never changes."""
+
+import hashlib
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from modelyard.graphs import Graph, GraphSpec, LoadedModel, Plan, Resources, open_model
+from modelyard.serving.errors import BundleInvalid
+
+__all__ = ["MANIFEST", "BundleModels", "BundledModel", "Manifest", "open_bundle", "read_manifest"]
+
+MANIFEST = "revision.json"
+"""The manifest's name in the folder; it is written last."""
+
+
+class BundledModel(msgspec.Struct, frozen=True):
+    """One model of a bundle.
+
+    Parameters
+    ----------
+    reference
+        The exact version, such as ``models:/delays/3``.
+    digest
+        The digest of its files that the registry vouches for.
+    folder
+        Where the files are in the bundle.
+    """
+
+    reference: str
+    digest: str
+    folder: str
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """What is in a bundle.
+
+    Parameters
+    ----------
+    graph
+        The graph, with the references that it was defined with.
+    models
+        The model of each model step.
+    content
+        The digest of the project's snapshot.
+    requirements
+        Everything installed where the bundle is served, as ``name==version``.
+    project
+        The project's name.
+    source
+        Where the snapshot is in the bundle.
+    provenance
+        Where the project came from: commit, whether it was dirty; not part of the identity.
+    """
+
+    graph: GraphSpec
+    models: dict[str, BundledModel]
+    content: str
+    requirements: tuple[str, ...]
+    project: str = ""
+    source: str = "project"
+    provenance: dict[str, Any] = {}
+
+    @property
+    def revision(self) -> str:
+        """The revision's id: a hash of the content, so that the same content is the same revision.
+
+        Examples
+        --------
+        >>> first = Manifest(GraphSpec("g", ()), {}, "abc", (), provenance={"commit": "1"})
+        >>> second = Manifest(GraphSpec("g", ()), {}, "abc", (), provenance={"commit": "2"})
+        >>> first.revision == second.revision, len(first.revision)
+        (True, 16)
+        """
+        same = msgspec.structs.replace(self, provenance={})
+        return hashlib.sha256(msgspec.json.encode(same, order="deterministic")).hexdigest()[:16]
+
+    def described(self) -> dict[str, Any]:
+        """Return what a running server tells about its revision."""
+        return {"revision": self.revision, "project": self.project, **self.provenance}
+
+
+class BundleModels:
+    """Loads models from a bundle, by step name; a `modelyard.graphs.ModelLoader`."""
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self._folder = folder
+        self._models = manifest.models
+
+    def load(self, reference: str) -> LoadedModel:
+        """Return the model of the step that `reference` names."""
+        known = self._models[reference]
+        return open_model(self._folder / known.folder, digest=known.digest, name=known.reference)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Return the manifest of the bundle in `folder`.
+
+    Raises
+    ------
+    BundleInvalid
+        There is none, or it is damaged.
+    """
+    try:
+        return msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
+    except FileNotFoundError:
+        raise BundleInvalid(str(folder), f"the folder holds no revision: there is no {MANIFEST}") from None
+    except msgspec.DecodeError as error:
+        raise BundleInvalid(str(folder), f"{MANIFEST} is damaged: {error}") from None
+
+
+def open_bundle(folder: Path) -> Plan:
+    """Make the bundle's project importable in this process, load its models, and return the open graph.
+
+    Raises
+    ------
+    BundleInvalid
+        It is damaged.
+    ModelDigestWrong
+        A model's files were changed.
+    """
+    manifest = read_manifest(folder)
+    sys.path.insert(0, str(folder / manifest.source))
+    by_step = {step: step for step in manifest.models}
+    graph = Graph.from_spec(manifest.graph).with_models(by_step)
+    return graph.open(Resources(models=BundleModels(folder, manifest)))

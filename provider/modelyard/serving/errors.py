@@ -1,0 +1,124 @@
+"""Errors of serving; those that HTTP itself knows carry their own status."""
+
+from typing import ClassVar
+
+from modelyard.errors import ErrorKind, ModelyardError
+
+__all__ = [
+    "BodyTooLarge",
+    "BundleInvalid",
+    "HttpRefusal",
+    "MediaTypeUnsupported",
+    "MethodNotAllowed",
+    "PathNotFound",
+    "PortTaken",
+    "ReplyInvalid",
+    "RequestMalformed",
+]
+
+
+class HttpRefusal(ModelyardError):
+    """Base of what the server refuses before a graph sees it.
+
+    ::
+
+        HttpRefusal
+        ├── RequestMalformed      400
+        ├── PathNotFound          404
+        ├── MethodNotAllowed      405
+        ├── BodyTooLarge          413
+        └── MediaTypeUnsupported  415
+    """
+
+    kind = ErrorKind.INVALID
+    status: ClassVar[int] = 400
+
+
+class RequestMalformed(HttpRefusal):
+    """Raised when the body is not JSON."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the body is not JSON: {reason}", mend="Send one JSON value as the body.")
+
+
+class PathNotFound(HttpRefusal):
+    """Raised when nothing answers at the path."""
+
+    kind = ErrorKind.NOT_FOUND
+    status = 404
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"nothing answers at {path}",
+            mend="POST events to /; GET /v2 describes what is served.",
+            facts={"path": path},
+        )
+
+
+class MethodNotAllowed(HttpRefusal):
+    """Raised when the path answers another method."""
+
+    status = 405
+
+    def __init__(self, method: str, path: str, allowed: str) -> None:
+        super().__init__(
+            f"{path} does not answer {method}", mend=f"Use {allowed}.", facts={"method": method, "allowed": allowed}
+        )
+        self.allowed = allowed
+
+
+class BodyTooLarge(HttpRefusal):
+    """Raised when the body is larger than the limit."""
+
+    status = 413
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"the body is larger than {limit} bytes", mend="Send fewer rows at a time.", facts={"limit": limit}
+        )
+
+
+class MediaTypeUnsupported(HttpRefusal):
+    """Raised when the body is of a type that the server does not read."""
+
+    status = 415
+
+    def __init__(self, media_type: str) -> None:
+        super().__init__(f"the content type is {media_type}", mend="Send application/json.")
+
+
+class ReplyInvalid(ModelyardError):
+    """Raised when the graph's reply cannot be written as JSON."""
+
+    kind = ErrorKind.USER_CODE
+
+    def __init__(self, graph: str, event: str, reason: str) -> None:
+        super().__init__(
+            f"the reply is not JSON: {reason}",
+            where=f"graph {graph}, event {event}",
+            mend="Return dictionaries, lists, strings, numbers, booleans, None or NumPy arrays of them.",
+            facts={"graph": graph, "event": event},
+        )
+
+
+class BundleInvalid(ModelyardError):
+    """Raised when a folder holds no revision that can be served."""
+
+    kind = ErrorKind.INVALID
+
+    def __init__(self, folder: str, rule: str) -> None:
+        super().__init__(rule, where=folder, mend="Deploy the graph again.", facts={"folder": folder})
+
+
+class PortTaken(ModelyardError):
+    """Raised when something else listens on the port."""
+
+    kind = ErrorKind.CONFLICT
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(
+            f"the port {port} on {host} is taken",
+            where="port",
+            mend="Choose another, or 0 for a free one.",
+            facts={"host": host, "port": port},
+        )

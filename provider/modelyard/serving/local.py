@@ -1,0 +1,93 @@
+"""Serves an open graph from this process: for a notebook, an IDE, a test."""
+
+import asyncio
+import threading
+from typing import Any
+
+from modelyard.graphs import Plan
+from modelyard.serving.application import BODY_LIMIT, Application
+from modelyard.serving.server import GraphServer, listen
+
+__all__ = ["LocalServer", "serve"]
+
+
+class LocalServer:
+    """A server in a thread of this process, while the ``with`` block lasts.
+
+    Parameters
+    ----------
+    plan
+        The open graph.
+    port
+        0 takes a free one.
+    host
+        This machine only, unless you say otherwise.
+    body_limit
+        The largest body, in bytes.
+
+    Raises
+    ------
+    PortTaken
+        Something else listens there.
+
+    Examples
+    --------
+    >>> from modelyard.graphs import Graph
+    >>> from urllib.request import urlopen
+    >>> graph = Graph("echo")
+    >>> step = graph.to(lambda body: body, name="echo")
+    >>> with LocalServer(graph.open()) as server:
+    ...     urlopen(f"{server.url}/", data=b'{"x": 1}').read()
+    b'{"x":1}'
+    """
+
+    def __init__(self, plan: Plan, *, port: int = 0, host: str = "127.0.0.1", body_limit: int = BODY_LIMIT) -> None:
+        self._listener = listen(host, port)
+        self._ready = threading.Event()
+        self._server = GraphServer(Application(plan, body_limit=body_limit))
+        self._thread = threading.Thread(target=self._run, name=f"modelyard-{plan.graph}", daemon=True)
+        shown = f"[{host}]" if ":" in host else host
+        self.url = f"http://{shown}:{self._listener.getsockname()[1]}"
+
+    def __enter__(self) -> "LocalServer":
+        self._thread.start()
+        self._ready.wait()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        del error
+        self._server.should_exit = True
+        self._thread.join()
+
+    def wait(self) -> None:
+        """Wait until the server ends."""
+        self._thread.join()
+
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=self._server.config.get_loop_factory()) as runner:
+            runner.run(self._serve())
+
+    async def _serve(self) -> None:
+        try:
+            clock = await self._server.begin()
+            await self._server.accept_from(self._listener)
+        finally:
+            self._ready.set()
+        await clock
+        await self._server.drain(idle=0, limit=5)
+
+
+def serve(plan: Plan, *, port: int = 0, host: str = "127.0.0.1", **options: Any) -> None:
+    """Serve `plan` until interrupted (Ctrl+C), and print where.
+
+    Raises
+    ------
+    PortTaken
+        Something else listens there.
+    """
+    with LocalServer(plan, port=port, host=host, **options) as server:
+        print(f"{plan.graph} answers at {server.url} (Ctrl+C ends it)", flush=True)  # noqa: T201 (what it is for)
+        try:
+            server.wait()
+        except KeyboardInterrupt:
+            print(f"{plan.graph} ended")  # noqa: T201

@@ -1,0 +1,111 @@
+"""A uvicorn server that can take over a listening socket, and give it up without a lost request."""
+
+import asyncio
+import socket
+from typing import Any, cast
+
+import uvicorn
+
+from modelyard.serving.application import Application
+from modelyard.serving.errors import PortTaken
+
+__all__ = ["GraphServer", "listen"]
+
+KEEP_ALIVE = 75
+"""Seconds that an idle connection stays open: longer than clients keep theirs, so that they are the ones to close."""
+BACKLOG = 2048
+_TICK = 0.02
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens on `host`; port 0 takes a free one.
+
+    Raises
+    ------
+    PortTaken
+        Something else listens there.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise PortTaken(host, port) from error
+    listener.setblocking(False)
+    return listener
+
+
+class GraphServer(uvicorn.Server):
+    """Serves one application on sockets that it is given while it runs.
+
+    Parameters
+    ----------
+    application
+        What answers.
+    """
+
+    def __init__(self, application: Application) -> None:
+        self.application = application
+        super().__init__(
+            uvicorn.Config(
+                cast("Any", application),
+                lifespan="off",
+                ws="none",
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                timeout_keep_alive=KEEP_ALIVE,
+                backlog=BACKLOG,
+            )
+        )
+
+    async def begin(self) -> "asyncio.Task[None]":
+        """Start without a socket; return the task that keeps time until `should_exit`."""
+        self.config.load()
+        self.lifespan = self.config.lifespan_class(self.config)
+        await self.startup(sockets=[])
+        return asyncio.create_task(self.main_loop())
+
+    async def accept_from(self, listener: socket.socket) -> None:
+        """Take connections from `listener` from now on; it may be shared with other processes."""
+        server = await asyncio.get_running_loop().create_server(self._protocol, sock=listener, backlog=BACKLOG)
+        self.servers.append(cast("Any", server))
+
+    async def attach(self, connection: socket.socket) -> None:
+        """Answer the requests that arrive on one connection that exists already."""
+        await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
+
+    def stop_accepting(self) -> None:
+        """Take no further connections; those that exist are asked, with their next answer, to go elsewhere."""
+        self.application.draining = True
+        for server in self.servers:
+            server.close()
+
+    async def drain(self, *, idle: float, limit: float) -> bool:
+        """Wait until every connection has had its answer, and return whether all did.
+
+        Parameters
+        ----------
+        idle
+            Seconds that a silent connection is left open: closing it could cross a request that is on its way.
+        limit
+            Seconds after which those that still work are given up.
+        """
+        self.stop_accepting()
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        await asyncio.sleep(_TICK * 5)  # what was accepted just now is not counted yet
+        while self.server_state.connections and loop.time() - start < limit:
+            if loop.time() - start >= idle:
+                for connection in list(self.server_state.connections):
+                    connection.shutdown()
+            await asyncio.sleep(_TICK)
+        return not self.server_state.connections
+
+    def _protocol(self) -> asyncio.Protocol:
+        make = cast("Any", self.config.http_protocol_class)
+        protocol: asyncio.Protocol = make(config=self.config, server_state=self.server_state, app_state={})
+        return protocol
