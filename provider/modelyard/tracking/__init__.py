@@ -1,0 +1,54 @@
+"""Runs, models and the model registry, on MLflow: embedded in a file, or on any server."""
+
+from modelyard.tracking.errors import (
+    AliasMoved,
+    AliasNotFound,
+    LeaseTaken,
+    ModelNameInvalid,
+    ModelNotFound,
+    ModelNotLoggable,
+    ModelReferenceInvalid,
+    ModelVersionNotFound,
+    RunSuperseded,
+    TrackingDenied,
+    TrackingFull,
+    TrackingRefused,
+    TrackingSchemaOld,
+    TrackingUnavailable,
+)
+from modelyard.tracking.models import LoggedModelInfo, ModelFacts
+from modelyard.tracking.references import ModelReference, ResolvedModel
+from modelyard.tracking.registry import ModelSummary, ModelVersion, Registry
+from modelyard.tracking.runs import Terminated, TrackedRun
+from modelyard.tracking.tags import run_tags
+from modelyard.tracking.tracking import TrackedEnvironment, Tracking, open_tracking
+
+__all__ = [
+    "AliasMoved",
+    "AliasNotFound",
+    "LeaseTaken",
+    "LoggedModelInfo",
+    "ModelFacts",
+    "ModelNameInvalid",
+    "ModelNotFound",
+    "ModelNotLoggable",
+    "ModelReference",
+    "ModelReferenceInvalid",
+    "ModelSummary",
+    "ModelVersion",
+    "ModelVersionNotFound",
+    "Registry",
+    "ResolvedModel",
+    "RunSuperseded",
+    "Terminated",
+    "TrackedEnvironment",
+    "TrackedRun",
+    "Tracking",
+    "TrackingDenied",
+    "TrackingFull",
+    "TrackingRefused",
+    "TrackingSchemaOld",
+    "TrackingUnavailable",
+    "open_tracking",
+    "run_tags",
+]

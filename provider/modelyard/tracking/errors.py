@@ -1,0 +1,235 @@
+"""Errors of tracking and of the model registry."""
+
+import re
+from collections.abc import Sequence
+
+from modelyard.errors import ErrorKind, ModelyardError, near_name
+
+__all__ = [
+    "AliasMoved",
+    "AliasNotFound",
+    "LeaseTaken",
+    "ModelNameInvalid",
+    "ModelNotFound",
+    "ModelNotLoggable",
+    "ModelReferenceInvalid",
+    "ModelVersionNotFound",
+    "RunSuperseded",
+    "TrackingDenied",
+    "TrackingFull",
+    "TrackingRefused",
+    "TrackingSchemaOld",
+    "TrackingUnavailable",
+    "without_credentials",
+]
+
+_CREDENTIALS = re.compile(r"(?<=//)[^/@\s]*@")
+_SECRETS = re.compile(r"(?i)((?:password|token|secret|key)[^=&\s]*=)[^&\s]+")
+
+
+def without_credentials(text: str) -> str:
+    """Return an address, or a sentence that holds one, without user names, passwords and tokens.
+
+    Examples
+    --------
+    >>> without_credentials("cannot reach https://ann:s3cret@mlflow.example/api?token=abc")
+    'cannot reach https://mlflow.example/api?token=…'
+    """
+    return _SECRETS.sub(r"\1…", _CREDENTIALS.sub("", text))
+
+
+class TrackingUnavailable(ModelyardError):
+    """Raised when the tracking server or database does not answer."""
+
+    kind = ErrorKind.UNAVAILABLE
+
+    def __init__(self, uri: str, reason: str) -> None:
+        shown = without_credentials(uri)
+        mend = (
+            "Start the server, or correct the environment's tracking address."
+            if shown.startswith("http")
+            else "Check that the database exists, is writable, and is not in use by something that locks it."
+        )
+        reason = without_credentials(" ".join(reason.split()))
+        super().__init__(
+            f"the tracking store does not answer ({reason[:200]})", where=shown, mend=mend, facts={"uri": shown}
+        )
+
+
+class TrackingDenied(ModelyardError):
+    """Raised when the tracking server does not accept the credentials."""
+
+    kind = ErrorKind.DENIED
+
+    def __init__(self, uri: str, reason: str) -> None:
+        shown = without_credentials(uri)
+        super().__init__(
+            f"the tracking server refuses access ({without_credentials(' '.join(reason.split()))[:200]})",
+            where=shown,
+            mend="Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN.",
+            facts={"uri": shown},
+        )
+
+
+class TrackingFull(ModelyardError):
+    """Raised when there is no space left for runs or models."""
+
+    kind = ErrorKind.EXHAUSTED
+
+    def __init__(self, uri: str, place: str) -> None:
+        shown = without_credentials(uri)
+        super().__init__(
+            f"no space is left for {place}", where=shown, mend="Free some space and try again.", facts={"uri": shown}
+        )
+
+
+class TrackingSchemaOld(ModelyardError):
+    """Raised when the tracking database was made by another version of MLflow."""
+
+    kind = ErrorKind.CONFLICT
+
+    def __init__(self, uri: str) -> None:
+        shown = without_credentials(uri)
+        super().__init__(
+            "the tracking database has the schema of another MLflow version",
+            where=shown,
+            mend=f"Back it up, then run: mlflow db upgrade {shown}.",
+            facts={"uri": shown},
+        )
+
+
+class TrackingRefused(ModelyardError):
+    """Raised when MLflow refuses what it is given: a name, a value, a state."""
+
+    kind = ErrorKind.INVALID
+
+    def __init__(self, uri: str, reason: str) -> None:
+        shown = without_credentials(uri)
+        super().__init__(without_credentials(" ".join(reason.split()))[:400], where=shown, facts={"uri": shown})
+
+
+class RunSuperseded(ModelyardError):
+    """Raised when a run ends after a later attempt at the same work has taken over."""
+
+    kind = ErrorKind.CONFLICT
+
+    def __init__(self, run_id: str, later: str) -> None:
+        super().__init__(
+            f"the run {run_id} is superseded by a later attempt at the same work",
+            where=f"run {run_id}",
+            mend=f"Look at run {later}." if later else "",
+            facts={"run_id": run_id, "superseded_by": later},
+        )
+
+
+class LeaseTaken(ModelyardError):
+    """Raised when another process holds a lease for longer than one waits."""
+
+    kind = ErrorKind.CONFLICT
+
+    def __init__(self, what: str, path: str, seconds: float) -> None:
+        super().__init__(
+            f"another process holds the lease on {what} for more than {seconds:g} s",
+            where=path,
+            mend="Wait until it is done and try again.",
+            facts={"lease": what},
+        )
+
+
+class ModelReferenceInvalid(ModelyardError):
+    """Raised when a text is no reference to a model."""
+
+    kind = ErrorKind.INVALID
+
+    def __init__(self, reference: str, rule: str = "") -> None:
+        super().__init__(
+            f"{reference!r} is no model reference{f': {rule}' if rule else ''}",
+            mend="Write models:/name@alias, models:/name/3, models:/m-… or runs:/run-id/model.",
+            facts={"reference": reference},
+        )
+
+
+class ModelNameInvalid(ModelyardError):
+    """Raised when a text cannot be the name of a registered model or of an alias."""
+
+    kind = ErrorKind.INVALID
+
+    def __init__(self, name: str, rule: str, *, what: str = "model name") -> None:
+        super().__init__(f"the {what} {name!r} {rule}", facts={"name": name})
+
+
+class ModelNotFound(ModelyardError):
+    """Raised when a reference leads to no model."""
+
+    kind = ErrorKind.NOT_FOUND
+
+    def __init__(self, reference: str, *, name: str = "", known: Sequence[str] = (), reason: str = "") -> None:
+        super().__init__(
+            reason or f"there is no registered model {name!r}",
+            where=reference,
+            mend=near_name(name, tuple(known)) if name else "Check the identifier, and which environment you are in.",
+            facts={"reference": reference},
+        )
+
+
+class ModelVersionNotFound(ModelyardError):
+    """Raised when a registered model has no such version."""
+
+    kind = ErrorKind.NOT_FOUND
+
+    def __init__(self, reference: str, name: str, version: int, known: Sequence[int]) -> None:
+        newest = sorted(known)[-5:]
+        super().__init__(
+            f"the model {name!r} has no version {version}",
+            where=reference,
+            mend=f"Newest versions: {', '.join(map(str, newest))}." if newest else "It has no version at all.",
+            facts={"reference": reference, "name": name, "version": version},
+        )
+
+
+class AliasNotFound(ModelyardError):
+    """Raised when a registered model has no such alias."""
+
+    kind = ErrorKind.NOT_FOUND
+
+    def __init__(self, reference: str, name: str, alias: str, known: Sequence[str]) -> None:
+        mend = near_name(alias, tuple(known)) if known else "It has none yet: promote a version first."
+        super().__init__(
+            f"the model {name!r} has no alias {alias!r}",
+            where=reference,
+            mend=mend,
+            facts={"reference": reference, "name": name, "alias": alias},
+        )
+
+
+class AliasMoved(ModelyardError):
+    """Raised when an alias is no longer where the one who moves it believes."""
+
+    kind = ErrorKind.CONFLICT
+
+    def __init__(self, name: str, alias: str, expected: int | None, found: int | None) -> None:
+        super().__init__(
+            f"the alias {alias!r} is {_at(found)}, not {_at(expected)} as expected",
+            where=f"models:/{name}@{alias}",
+            mend="Somebody else moved it: look at what it points to now and decide again.",
+            facts={"name": name, "alias": alias, "expected": expected, "found": found},
+        )
+
+
+class ModelNotLoggable(ModelyardError):
+    """Raised when an object is no model that can be stored."""
+
+    kind = ErrorKind.USER_CODE
+
+    def __init__(self, given: object, reason: str) -> None:
+        kind = type(given)
+        super().__init__(
+            f"an object of type {kind.__module__}.{kind.__qualname__} cannot be stored as a model: {reason}",
+            mend="Return a fitted estimator with predict(), an mlflow.pyfunc.PythonModel, "
+            "or a model of another MLflow flavour.",
+            facts={"type": f"{kind.__module__}.{kind.__qualname__}"},
+        )
+
+
+def _at(version: int | None) -> str:
+    return "not set" if version is None else f"at version {version}"
