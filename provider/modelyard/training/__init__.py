@@ -1,0 +1,3 @@
+"""Trains and evaluates models."""
+
+__all__: list[str] = []
