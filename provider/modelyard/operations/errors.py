@@ -6,14 +6,26 @@ from typing import Any
 from modelyard.errors import ErrorKind, ModelyardError, near_name
 
 __all__ = [
+    "CancelRequested",
     "DeclarationInvalid",
+    "InterpreterUnusable",
+    "JournalBusy",
+    "JournalDamaged",
+    "JournalFull",
+    "JournalUnwritable",
+    "KeyInUse",
+    "KeyInvalid",
+    "OperationAmbiguous",
     "OperationCancelled",
     "OperationNotFound",
     "ParameterInvalid",
     "ParameterMissing",
     "ParameterUnknown",
     "ResultInvalid",
+    "ResultUnreadable",
     "WorkLost",
+    "WorkUnfinished",
+    "WorkerNotStarted",
 ]
 
 
@@ -33,6 +45,19 @@ class OperationNotFound(ModelyardError):
 
     def __init__(self, name: str, known: list[str]) -> None:
         super().__init__(f"there is no operation {name!r}", mend=near_name(name, known), facts={"operation": name})
+
+
+class OperationAmbiguous(ModelyardError):
+    """Raised when two distributions declare an operation of the same name."""
+
+    kind = ErrorKind.CONFLICT
+
+    def __init__(self, name: str, distributions: list[str]) -> None:
+        super().__init__(
+            f"the operation {name!r} is declared by {' and '.join(sorted(distributions))}",
+            mend="Uninstall one of them.",
+            facts={"operation": name, "distributions": sorted(distributions)},
+        )
 
 
 class ParameterInvalid(ModelyardError):
@@ -78,17 +103,62 @@ class ResultInvalid(ModelyardError):
         super().__init__(rule, where=f"result of {operation}")
 
 
+class ResultUnreadable(ModelyardError):
+    """Raised when a result file holds something else."""
+
+    kind = ErrorKind.INTERNAL
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"the result file cannot be read: {reason}", where=path, facts={"path": path})
+
+
 class WorkLost(ModelyardError):
     """Raised when the process that did the work is gone and left no result."""
 
     kind = ErrorKind.LOST
 
-    def __init__(self, operation: str, key: str, log: str, last_lines: str = "") -> None:
+    def __init__(self, operation: str, key: str, log: str, *, cause: str = "", last_lines: str = "") -> None:
+        told = "".join(f": {each}" for each in (cause, last_lines) if each)
         super().__init__(
-            f"the process that ran {operation} is gone and left no result" + (f": {last_lines}" if last_lines else ""),
+            f"the process that ran {operation} is gone and left no result{told}",
             where=key,
             mend=f"Start it again with the same key; its log is {log}.",
             facts={"key": key, "log": log},
+        )
+
+
+class WorkUnfinished(ModelyardError):
+    """Raised when the result is asked for before there is one."""
+
+    kind = ErrorKind.CONFLICT
+
+    def __init__(self, operation: str, key: str, state: str) -> None:
+        super().__init__(f"{operation} is still {state}", where=key, mend="Wait for it first.", facts={"key": key})
+
+
+class WorkerNotStarted(ModelyardError):
+    """Raised when an interpreter ends before the worker in it has begun."""
+
+    kind = ErrorKind.INVALID
+
+    def __init__(self, python: str, exit_code: int, last_lines: str) -> None:
+        super().__init__(
+            f"the interpreter {python} ended with code {exit_code} before the work began: {last_lines or 'no output'}",
+            mend="Name a Python 3.11 or newer that has modelyard and the project's libraries installed.",
+            facts={"python": python, "exit_code": exit_code},
+        )
+
+
+class InterpreterUnusable(ModelyardError):
+    """Raised when the interpreter that is named cannot be started."""
+
+    kind = ErrorKind.INVALID
+
+    def __init__(self, python: str, reason: str) -> None:
+        super().__init__(
+            f"the interpreter {python} cannot be started: {reason}",
+            mend="Name a Python 3.11 or newer that has modelyard installed.",
+            facts={"python": python},
         )
 
 
@@ -99,3 +169,86 @@ class OperationCancelled(ModelyardError):
 
     def __init__(self, operation: str, key: str) -> None:
         super().__init__(f"{operation} was cancelled", where=key, facts={"key": key})
+
+
+class CancelRequested(KeyboardInterrupt):
+    """Raised inside a running operation when it shall stop, so that what it holds is cleaned up on the way out.
+
+    Like Ctrl-C it is no `Exception`: code that forgives errors does not swallow it.
+    """
+
+
+class KeyInvalid(ModelyardError):
+    """Raised when a text cannot be a key."""
+
+    kind = ErrorKind.INVALID
+
+    def __init__(self, key: str, rule: str) -> None:
+        shown = key if len(key) <= 80 else f"{key[:77]}…"
+        super().__init__(f"a key must be {rule}, got {shown!r}", where="key")
+
+
+class KeyInUse(ModelyardError):
+    """Raised when a key is at work on something else."""
+
+    kind = ErrorKind.CONFLICT
+
+    def __init__(self, key: str, operation: str, state: str, differences: list[str]) -> None:
+        super().__init__(
+            f"the key is {state} with other values of {', '.join(differences)}",
+            where=key,
+            mend=f"Wait for that {operation}, cancel it, or use another key.",
+            facts={"key": key, "operation": operation, "differences": differences},
+        )
+
+
+class JournalBusy(ModelyardError):
+    """Raised when somebody else holds a lock of the journal for too long."""
+
+    kind = ErrorKind.TIMEOUT
+
+    def __init__(self, path: str, seconds: float) -> None:
+        super().__init__(
+            f"another process holds the lock for more than {seconds:g} s",
+            where=path,
+            mend="Wait for it, or end it.",
+            facts={"path": path},
+        )
+
+
+class JournalDamaged(ModelyardError):
+    """Raised when a file of the journal cannot be understood."""
+
+    kind = ErrorKind.INTERNAL
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(
+            f"the journal's file cannot be read: {reason}",
+            where=path,
+            mend="Move its folder away, and start again.",
+            facts={"path": path},
+        )
+
+
+class JournalUnwritable(ModelyardError):
+    """Raised when the journal's folder cannot be used."""
+
+    kind = ErrorKind.UNAVAILABLE
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(
+            f"the journal cannot be used: {reason}",
+            where=path,
+            mend="Check the permissions and the mount of the environment's state location; it must support file locks.",
+            facts={"path": path},
+        )
+
+
+class JournalFull(JournalUnwritable):
+    """Raised when there is no space left for the journal."""
+
+    kind = ErrorKind.EXHAUSTED
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path, "no space left on the disk")
+        self.mend = "Free some space, then start again with the same key."

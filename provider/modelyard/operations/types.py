@@ -29,7 +29,8 @@ class ParameterType(msgspec.Struct, frozen=True, omit_defaults=True):
     Parameters
     ----------
     kind
-        ``string``, ``integer``, ``number``, ``boolean``, ``choice``, ``list``, ``mapping``, ``any``, ``dataset`` or ``model``.
+        ``string``, ``integer``, ``number``, ``boolean``, ``choice``, ``list``, ``mapping``, ``any``, ``dataset`` or
+        ``model``.
     optional
         Whether None is allowed.
     choices
