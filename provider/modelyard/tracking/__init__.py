@@ -3,12 +3,12 @@
 from modelyard.tracking.errors import (
     AliasMoved,
     AliasNotFound,
-    LeaseTaken,
     ModelNameInvalid,
     ModelNotFound,
     ModelNotLoggable,
     ModelReferenceInvalid,
     ModelVersionNotFound,
+    RunFinished,
     RunSuperseded,
     TrackingDenied,
     TrackingFull,
@@ -16,9 +16,10 @@ from modelyard.tracking.errors import (
     TrackingSchemaOld,
     TrackingUnavailable,
 )
+from modelyard.tracking.listings import ModelSummary, ModelVersion
 from modelyard.tracking.models import LoggedModelInfo, ModelFacts
 from modelyard.tracking.references import ModelReference, ResolvedModel
-from modelyard.tracking.registry import ModelSummary, ModelVersion, Registry
+from modelyard.tracking.registry import Registry
 from modelyard.tracking.runs import Terminated, TrackedRun
 from modelyard.tracking.tags import run_tags
 from modelyard.tracking.tracking import TrackedEnvironment, Tracking, open_tracking
@@ -26,7 +27,6 @@ from modelyard.tracking.tracking import TrackedEnvironment, Tracking, open_track
 __all__ = [
     "AliasMoved",
     "AliasNotFound",
-    "LeaseTaken",
     "LoggedModelInfo",
     "ModelFacts",
     "ModelNameInvalid",
@@ -39,6 +39,7 @@ __all__ = [
     "ModelVersionNotFound",
     "Registry",
     "ResolvedModel",
+    "RunFinished",
     "RunSuperseded",
     "Terminated",
     "TrackedEnvironment",

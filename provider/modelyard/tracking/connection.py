@@ -10,21 +10,16 @@ from contextlib import contextmanager
 from functools import wraps
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol, TypeVar
 
-from modelyard.tracking.errors import (
-    TrackingDenied,
-    TrackingFull,
-    TrackingRefused,
-    TrackingSchemaOld,
-    TrackingUnavailable,
-)
-from modelyard.tracking.leases import lease
+from modelyard.projects.locks import locked
+from modelyard.tracking.errors import TrackingUnavailable
+from modelyard.tracking.translation import root_cause, speaking
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = ["border", "connect", "prepare_mlflow", "speaking", "unwarned"]
+__all__ = ["SETTINGS", "border", "connect", "prepare_mlflow", "unwarned"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -44,6 +39,7 @@ SETTINGS = {
 
 PROBE_SECONDS = 5.0
 SCHEMA_SECONDS = 300.0
+_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _opened: set[str] = set()
 
 
@@ -55,8 +51,11 @@ class HasUri(Protocol):
         """The store's address."""
 
 
+SpeakerT = TypeVar("SpeakerT", bound=HasUri)
+
+
 def prepare_mlflow() -> None:
-    """Make MLflow quiet and quick to give up; to be called before its first import.
+    """Import MLflow, quiet and quick to give up; to be called before anybody else imports it.
 
     Raises
     ------
@@ -70,6 +69,8 @@ def prepare_mlflow() -> None:
             _import_mlflow()
     if "MLFLOW_LOGGING_LEVEL" not in os.environ:
         logging.getLogger("mlflow").setLevel(logging.ERROR)
+        # It logs every database error with a traceback before it raises it.
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
@@ -85,6 +86,14 @@ def _import_mlflow() -> None:
     del mlflow
 
 
+@contextmanager
+def unwarned() -> Iterator[None]:
+    """Swallow the warnings that MLflow's own use of its libraries causes: the user can do nothing about them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 def connect(uri: str, state: Path) -> "MlflowClient":
     """Return a client of the tracking store at `uri` that is known to answer.
 
@@ -93,7 +102,7 @@ def connect(uri: str, state: Path) -> "MlflowClient":
     uri
         A database (``sqlite:////folder/mlflow.db``) or a server (``https://…``).
     state
-        Where the lease lies under which a database's schema is made.
+        Where the lock lies under which a database's schema is made.
 
     Raises
     ------
@@ -104,24 +113,25 @@ def connect(uri: str, state: Path) -> "MlflowClient":
     with speaking(uri):
         if uri.startswith(("http://", "https://")):
             _probe(uri)
-            return _client(uri)
-        if uri in _opened:
-            return _client(uri)
-        # MLflow makes and migrates the schema of a new database without a lock of its own: of several first users
-        # all but one would die in the migration.
-        with lease(_schema_lock(uri, state), "the schema of the tracking database", seconds=SCHEMA_SECONDS), unwarned():
-            client = _client(uri)
-            client.search_registered_models(max_results=1)
-            _opened.add(uri)
-            return client
+        elif uri.startswith(_DATABASES) and uri not in _opened:
+            _open_database(uri, state)
+        return _client(uri)
 
 
-@contextmanager
-def unwarned() -> Iterator[None]:
-    """Swallow the warnings that MLflow's own use of its libraries causes: the user can do nothing about them."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+def _open_database(uri: str, state: Path) -> None:
+    """Let the first one in make the schema.
+
+    MLflow makes and migrates the schema of a new database without a lock of its own: of several first users all but
+    one would die in the migration.
+    """
+    try:
+        with locked(_schema_lock(uri, state), "making the tracking database", timeout=SCHEMA_SECONDS), unwarned():
+            _client(uri).search_registered_models(max_results=1)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise TrackingUnavailable(uri, f"{error.strerror}: {error.filename}") from error
+    _opened.add(uri)
 
 
 def _client(uri: str) -> "MlflowClient":
@@ -131,8 +141,9 @@ def _client(uri: str) -> "MlflowClient":
 
 
 def _schema_lock(uri: str, state: Path) -> Path:
-    if uri.startswith("sqlite:///"):
-        database = Path(uri.removeprefix("sqlite:///").partition("?")[0])
+    if uri.startswith("sqlite"):
+        # Beside the database, because environments with other state may share it.
+        database = Path(uri.partition(":///")[2].partition("?")[0])
         database.parent.mkdir(parents=True, exist_ok=True)
         return database.with_name(f"{database.name}.lock")
     return state / "locks" / f"schema-{sha256(uri.encode()).hexdigest()[:16]}.lock"
@@ -146,71 +157,16 @@ def _probe(uri: str) -> None:
     try:
         answer = requests.get(f"{uri.rstrip('/')}/health", timeout=PROBE_SECONDS, verify=verify)
     except requests.RequestException as error:
-        raise TrackingUnavailable(uri, _root_cause(error)) from error
+        raise TrackingUnavailable(uri, root_cause(error)) from error
     if answer.status_code in (502, 503, 504):
         raise TrackingUnavailable(uri, f"HTTP status {answer.status_code}")
 
 
-def _root_cause(error: BaseException) -> str:
-    """Return the innermost reason, which is the one a person can use ("Connection refused")."""
-    seen: BaseException = error
-    while True:
-        inner = seen.__cause__ or seen.__context__
-        reason = getattr(seen, "reason", None)
-        if isinstance(reason, BaseException):
-            inner = reason
-        if inner is None or inner is seen:
-            break
-        seen = inner
-    return getattr(seen, "strerror", None) or str(seen) or type(seen).__name__
-
-
-@contextmanager
-def speaking(uri: str) -> Iterator[None]:
-    """Turn what MLflow and its libraries raise into errors of this package.
-
-    Parameters
-    ----------
-    uri
-        The store that is spoken to, for the message.
-    """
-    prepare_mlflow()
-    import requests
-    from mlflow.exceptions import MlflowException
-
-    try:
-        yield
-    except MlflowException as error:
-        raise _translated(uri, error) from error
-    except requests.RequestException as error:
-        raise TrackingUnavailable(uri, _root_cause(error)) from error
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise TrackingFull(uri, str(error.filename or "artifacts")) from error
-        raise
-
-
-def _translated(uri: str, error: Any) -> Exception:
-    text = str(error)
-    status = error.get_http_status_code()
-    if isinstance(error.__cause__, OSError) and error.__cause__.errno in (errno.ENOSPC, errno.EDQUOT):
-        return TrackingFull(uri, "artifacts")
-    if "disk is full" in text or "No space left on device" in text:
-        return TrackingFull(uri, "the tracking database")
-    if "out-of-date database schema" in text or "Can't locate revision" in text:
-        return TrackingSchemaOld(uri)
-    if status in (401, 403) or "error code 401" in text or "error code 403" in text:
-        return TrackingDenied(uri, text)
-    if error.error_code == "TEMPORARILY_UNAVAILABLE" or "API request to" in text and "failed with" in text:
-        return TrackingUnavailable(uri, text if "(" not in text[:40] else text.rpartition("(")[0])
-    return TrackingRefused(uri, text)
-
-
-def border(method: "Callable[Concatenate[Any, P], R]") -> "Callable[Concatenate[Any, P], R]":
+def border(method: Callable[Concatenate[SpeakerT, P], R]) -> Callable[Concatenate[SpeakerT, P], R]:
     """Wrap a method of something that has a `uri`, so that what it raises is ours."""
 
     @wraps(method)
-    def wrapped(self: HasUri, *args: P.args, **kwargs: P.kwargs) -> R:
+    def wrapped(self: SpeakerT, *args: P.args, **kwargs: P.kwargs) -> R:
         with speaking(self.uri):
             return method(self, *args, **kwargs)
 

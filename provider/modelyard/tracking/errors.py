@@ -4,38 +4,38 @@ import re
 from collections.abc import Sequence
 
 from modelyard.errors import ErrorKind, ModelyardError, near_name
+from modelyard.projects.credentials import without_credentials
 
 __all__ = [
     "AliasMoved",
     "AliasNotFound",
-    "LeaseTaken",
     "ModelNameInvalid",
     "ModelNotFound",
     "ModelNotLoggable",
     "ModelReferenceInvalid",
     "ModelVersionNotFound",
+    "RunFinished",
     "RunSuperseded",
     "TrackingDenied",
     "TrackingFull",
     "TrackingRefused",
     "TrackingSchemaOld",
     "TrackingUnavailable",
-    "without_credentials",
+    "shown",
 ]
 
-_CREDENTIALS = re.compile(r"(?<=//)[^/@\s]*@")
-_SECRETS = re.compile(r"(?i)((?:password|token|secret|key)[^=&\s]*=)[^&\s]+")
+_SECRETS = re.compile(r"(?i)([?&][^=&\s]*(?:password|token|secret|key)[^=&\s]*=)[^&\s]+")
 
 
-def without_credentials(text: str) -> str:
+def shown(text: str) -> str:
     """Return an address, or a sentence that holds one, without user names, passwords and tokens.
 
     Examples
     --------
-    >>> without_credentials("cannot reach https://ann:s3cret@mlflow.example/api?token=abc")
+    >>> shown("cannot reach https://ann:s3cret@mlflow.example/api?token=abc")
     'cannot reach https://mlflow.example/api?token=…'
     """
-    return _SECRETS.sub(r"\1…", _CREDENTIALS.sub("", text))
+    return _SECRETS.sub(r"\1…", without_credentials(" ".join(text.split())))
 
 
 class TrackingUnavailable(ModelyardError):
@@ -44,15 +44,14 @@ class TrackingUnavailable(ModelyardError):
     kind = ErrorKind.UNAVAILABLE
 
     def __init__(self, uri: str, reason: str) -> None:
-        shown = without_credentials(uri)
+        place = shown(uri)
         mend = (
             "Start the server, or correct the environment's tracking address."
-            if shown.startswith("http")
+            if place.startswith("http")
             else "Check that the database exists, is writable, and is not in use by something that locks it."
         )
-        reason = without_credentials(" ".join(reason.split()))
         super().__init__(
-            f"the tracking store does not answer ({reason[:200]})", where=shown, mend=mend, facts={"uri": shown}
+            f"the tracking store does not answer ({shown(reason)[:200]})", where=place, mend=mend, facts={"uri": place}
         )
 
 
@@ -62,12 +61,12 @@ class TrackingDenied(ModelyardError):
     kind = ErrorKind.DENIED
 
     def __init__(self, uri: str, reason: str) -> None:
-        shown = without_credentials(uri)
+        place = shown(uri)
         super().__init__(
-            f"the tracking server refuses access ({without_credentials(' '.join(reason.split()))[:200]})",
-            where=shown,
+            f"the tracking server refuses access ({shown(reason)[:200]})",
+            where=place,
             mend="Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN.",
-            facts={"uri": shown},
+            facts={"uri": place},
         )
 
 
@@ -76,10 +75,10 @@ class TrackingFull(ModelyardError):
 
     kind = ErrorKind.EXHAUSTED
 
-    def __init__(self, uri: str, place: str) -> None:
-        shown = without_credentials(uri)
+    def __init__(self, uri: str, what: str) -> None:
+        place = shown(uri)
         super().__init__(
-            f"no space is left for {place}", where=shown, mend="Free some space and try again.", facts={"uri": shown}
+            f"no space is left for {what}", where=place, mend="Free some space and try again.", facts={"uri": place}
         )
 
 
@@ -89,12 +88,12 @@ class TrackingSchemaOld(ModelyardError):
     kind = ErrorKind.CONFLICT
 
     def __init__(self, uri: str) -> None:
-        shown = without_credentials(uri)
+        place = shown(uri)
         super().__init__(
             "the tracking database has the schema of another MLflow version",
-            where=shown,
-            mend=f"Back it up, then run: mlflow db upgrade {shown}.",
-            facts={"uri": shown},
+            where=place,
+            mend=f"Back it up, then run: mlflow db upgrade {place}.",
+            facts={"uri": place},
         )
 
 
@@ -104,8 +103,22 @@ class TrackingRefused(ModelyardError):
     kind = ErrorKind.INVALID
 
     def __init__(self, uri: str, reason: str) -> None:
-        shown = without_credentials(uri)
-        super().__init__(without_credentials(" ".join(reason.split()))[:400], where=shown, facts={"uri": shown})
+        place = shown(uri)
+        super().__init__(shown(reason)[:400], where=place, facts={"uri": place})
+
+
+class RunFinished(ModelyardError):
+    """Raised when a run is started for work that another attempt has just finished."""
+
+    kind = ErrorKind.CONFLICT
+
+    def __init__(self, run_id: str, key: str, generation: int) -> None:
+        super().__init__(
+            f"the work {key!r}, generation {generation}, is finished already",
+            where=f"run {run_id}",
+            mend="Start it again with the same key to get its result.",
+            facts={"run_id": run_id, "key": key, "generation": generation},
+        )
 
 
 class RunSuperseded(ModelyardError):
@@ -119,20 +132,6 @@ class RunSuperseded(ModelyardError):
             where=f"run {run_id}",
             mend=f"Look at run {later}." if later else "",
             facts={"run_id": run_id, "superseded_by": later},
-        )
-
-
-class LeaseTaken(ModelyardError):
-    """Raised when another process holds a lease for longer than one waits."""
-
-    kind = ErrorKind.CONFLICT
-
-    def __init__(self, what: str, path: str, seconds: float) -> None:
-        super().__init__(
-            f"another process holds the lease on {what} for more than {seconds:g} s",
-            where=path,
-            mend="Wait until it is done and try again.",
-            facts={"lease": what},
         )
 
 

@@ -2,22 +2,23 @@
 
 import shutil
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
-from modelyard.data.digests import digest_of
 
+from modelyard.data.digests import digest_of
 from modelyard.tracking.connection import unwarned
 from modelyard.tracking.errors import ModelNotLoggable
-from modelyard.tracking.requirements import needs_of, requirements_of
+from modelyard.tracking.requirements import needs_of, own_modules, requirements_of
 from modelyard.tracking.signatures import example_frame, signature_of
 from modelyard.tracking.tags import DIGEST
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = ["LoggedModelInfo", "ModelFacts", "store_model"]
+__all__ = ["LoggedModelInfo", "ModelFacts", "ModelParts", "store_model"]
 
 FLAVOURS = {
     "catboost": "catboost",
@@ -97,106 +98,133 @@ class LoggedModelInfo(msgspec.Struct, frozen=True):
     requirements: tuple[str, ...]
 
 
-def store_model(
-    client: "MlflowClient",
-    run: Any,
-    model: Any,
-    scratch: Path,
-    *,
-    name: str,
-    facts: ModelFacts,
-    input_example: Any,
-    requirements: Sequence[str],
-    metadata: Mapping[str, Any],
-) -> LoggedModelInfo:
-    """Store `model` in `run`; on any error no model is left behind."""
+class ModelParts(NamedTuple):
+    """A model with what is said about it, on its way into a run."""
+
+    model: Any
+    name: str
+    facts: ModelFacts
+    input_example: Any
+    requirements: Sequence[str]
+    metadata: Mapping[str, Any]
+
+
+def store_model(client: "MlflowClient", run: Any, parts: ModelParts, scratch: Path) -> LoggedModelInfo:
+    """Store a model in a run; on any error nothing of it is left behind.
+
+    Parameters
+    ----------
+    client
+        A client of the store.
+    run
+        The MLflow run.
+    parts
+        The model and what is said about it.
+    scratch
+        An empty folder.
+    """
     from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 
-    flavor = _flavor_of(model)
-    needs = needs_of(model) if flavor in ("sklearn", "pyfunc") else None
-    modules = needs.modules if needs else (type(model).__module__.partition(".")[0],)
-    listed = requirements_of([*modules, "numpy", *(["sklearn"] if flavor == "sklearn" else [])], requirements)
-    example = example_frame(input_example, facts.features)
-    logged = client.create_logged_model(run.info.experiment_id, name, run.info.run_id)
+    run_id = run.info.run_id
+    saving = _plan(parts)
+    logged = client.create_logged_model(run.info.experiment_id, parts.name, run_id)
     folder = scratch / logged.model_id
     try:
-        told = {**msgspec.to_builtins(facts), **metadata}
-        _save(
-            folder,
-            flavor,
-            model,
-            needs.format if needs else "",
-            logged,
-            run.info.run_id,
-            {
-                "signature": signature_of(model, facts, example),
-                "input_example": example,
-                "pip_requirements": listed,
-                "metadata": {"modelyard": told},
-            },
-        )
+        with unwarned():
+            saving.save(folder, _described(logged, run_id))
+        for cache in folder.rglob("__pycache__"):
+            shutil.rmtree(cache, ignore_errors=True)
         digest = digest_of(folder)
         client.log_model_artifacts(logged.model_id, str(folder))
         client.set_logged_model_tags(logged.model_id, {DIGEST: digest})
         client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
-        client.log_outputs(run.info.run_id, [LoggedModelOutput(logged.model_id, step=0)])
-    except BaseException:
-        client.finalize_logged_model(logged.model_id, LoggedModelStatus.FAILED)
-        client.delete_logged_model(logged.model_id)
+        client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+    except BaseException as error:
+        _discard(client, logged.model_id, error)
         raise
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     return LoggedModelInfo(
         uri=f"models:/{logged.model_id}",
         model_id=logged.model_id,
-        run_id=run.info.run_id,
-        name=name,
+        run_id=run_id,
+        name=parts.name,
         digest=digest,
-        flavor=flavor,
-        format=needs.format if needs else flavor,
-        requirements=tuple(listed),
+        flavor=saving.flavor,
+        format=saving.format,
+        requirements=tuple(saving.options["pip_requirements"]),
     )
 
 
-def _flavor_of(model: Any) -> str:
-    with unwarned():
-        from mlflow.pyfunc import PythonModel
+class _Saving(NamedTuple):
+    """How a model becomes files."""
 
+    model: Any
+    flavor: str
+    format: str
+    options: dict[str, Any]
+
+    def save(self, folder: Path, described: Any) -> None:
+        module = import_module(f"mlflow.{self.flavor}")
+        options = {**self.options, "mlflow_model": described, "path": str(folder)}
+        if self.flavor == "pyfunc":
+            module.save_model(python_model=self.model, **options)
+        elif self.flavor == "sklearn":
+            module.save_model(self.model, serialization_format=self.format, **options)
+        else:
+            module.save_model(self.model, **options)
+
+
+def _plan(parts: ModelParts) -> _Saving:
+    flavor = _flavor_of(parts.model)
+    format_: str = flavor
+    modules: tuple[str, ...] = (type(parts.model).__module__.partition(".")[0],)
+    if flavor in ("sklearn", "pyfunc"):
+        format_, modules = needs_of(parts.model)
+    needed = [*modules, "numpy", *(["sklearn"] if flavor == "sklearn" else [])]
+    said = {**msgspec.to_builtins(parts.facts), **parts.metadata, "modules": own_modules(modules)}
+    example = example_frame(parts.input_example, parts.facts.features)
+    options = {
+        "signature": signature_of(parts.model, parts.facts, example, flavor),
+        "input_example": example,
+        "pip_requirements": requirements_of(needed, parts.requirements),
+        "metadata": {"modelyard": said},
+    }
+    return _Saving(parts.model, flavor, format_, options)
+
+
+def _flavor_of(model: Any) -> str:
     if isinstance(model, type):
         raise ModelNotLoggable(model, "it is a class, not an object of it")
+    with unwarned():
+        from mlflow.pyfunc.model import PythonModel
+
     if isinstance(model, PythonModel):
         return "pyfunc"
-    if callable(getattr(model, "predict", None)) and hasattr(model, "fit"):
+    predicts = callable(getattr(model, "predict", None))
+    if predicts and hasattr(model, "fit"):
         return "sklearn"
-    for kind in type(model).__mro__:
-        root = kind.__module__.partition(".")[0]
+    roots = [kind.__module__.partition(".")[0] for kind in type(model).__mro__]
+    for root in roots:
         if root in FLAVOURS:
             return FLAVOURS[root]
-    if callable(getattr(model, "predict", None)):
+    if predicts:
         return "sklearn"
     raise ModelNotLoggable(model, "it has no method predict")
 
 
-def _save(
-    folder: Path, flavor: str, model: Any, format: str, logged: Any, run_id: str, described: dict[str, Any]
-) -> None:
-    from importlib import import_module
-
+def _described(logged: Any, run_id: str) -> Any:
     from mlflow.models import Model
 
-    made = Model(
+    return Model(
         artifact_path=logged.artifact_location,
         model_uuid=logged.model_id,
         model_id=logged.model_id,
         run_id=run_id,
     )
-    options = {**described, "mlflow_model": made, "path": str(folder)}
-    with unwarned():
-        if flavor == "pyfunc":
-            import_module("mlflow.pyfunc").save_model(python_model=model, **options)
-        elif flavor == "sklearn":
-            import_module("mlflow.sklearn").save_model(model, serialization_format=format, **options)
-        else:
-            import_module(f"mlflow.{flavor}").save_model(model, **options)
-    for cache in folder.rglob("__pycache__"):
-        shutil.rmtree(cache, ignore_errors=True)
+
+
+def _discard(client: "MlflowClient", model_id: str, error: BaseException) -> None:
+    try:
+        client.finalize_logged_model(model_id, "FAILED")
+        client.delete_logged_model(model_id)
+    except Exception as problem:  # noqa: BLE001 (what went wrong first is what matters)
+        error.add_note(f"The unfinished model {model_id} could not be removed: {problem}")

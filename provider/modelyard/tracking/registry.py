@@ -1,88 +1,33 @@
 """The model registry: names, versions, aliases, and from a reference to one exact model."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
+from modelyard.projects.locks import locked
 from modelyard.tracking.connection import border
 from modelyard.tracking.errors import AliasMoved, AliasNotFound, ModelNotFound, ModelVersionNotFound
-from modelyard.tracking.leases import lease
+from modelyard.tracking.listings import (
+    ModelSummary,
+    ModelVersion,
+    described_versions,
+    each_model,
+    each_version,
+    summaries,
+)
 from modelyard.tracking.references import ModelReference, ResolvedModel, check_alias, check_model_name
 from modelyard.tracking.tags import DIGEST, MODEL_ID
+from modelyard.tracking.translation import is_not_found
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = ["ModelSummary", "ModelVersion", "Registry"]
+__all__ = ["Registry"]
 
-PAGE = 200
-
-
-class ModelSummary(msgspec.Struct, frozen=True):
-    """One registered model in a listing.
-
-    Parameters
-    ----------
-    name
-        The registered name.
-    description
-        What it is for.
-    aliases
-        Alias → version.
-    versions
-        How many versions it has.
-    updated
-        When it last changed, in milliseconds since 1970.
-    """
-
-    name: str
-    description: str
-    aliases: dict[str, int]
-    versions: int
-    updated: int
-
-
-class ModelVersion(msgspec.Struct, frozen=True):
-    """One version in a listing, with what is known about the run that made it.
-
-    Parameters
-    ----------
-    name, version
-        Which version.
-    aliases
-        The aliases that point to it now.
-    created
-        When it was registered, in milliseconds since 1970.
-    run_id
-        The run that made it; empty if unknown.
-    digest
-        The recorded digest of its files; empty if none is.
-    metrics
-        The metrics of the run that made it.
-    tags
-        All tags of the version.
-    description
-        What was said about it.
-    """
-
-    name: str
-    version: int
-    aliases: tuple[str, ...]
-    created: int
-    run_id: str
-    digest: str
-    metrics: dict[str, float]
-    tags: dict[str, str]
-    description: str
-
-    @property
-    def uri(self) -> str:
-        """The exact reference."""
-        return f"models:/{self.name}/{self.version}"
+LOCK_SECONDS = 60.0
 
 
 class Registry:
@@ -156,14 +101,14 @@ class Registry:
         try:
             return self.client.get_model_version(name, str(number))
         except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            if not is_not_found(error):
                 raise
-            known = [int(each.version) for each in self._versions(name)]
+            known = [int(each.version) for each in each_version(self.client, name)]
             raise ModelVersionNotFound(reference, name, number, known) from error
 
     def _location(self, name: str, number: int) -> str:
         uri: str = self.client.get_model_version_download_uri(name, str(number))
-        if uri.startswith("models:/") or uri.startswith("runs:/"):
+        if uri.startswith(("models:/", "runs:/")):
             return self.resolve(uri).location
         return uri
 
@@ -173,7 +118,7 @@ class Registry:
         try:
             return self.client.get_logged_model(model_id)
         except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            if not is_not_found(error):
                 raise
             raise ModelNotFound(reference, reason=f"there is no logged model {model_id}") from error
 
@@ -196,7 +141,7 @@ class Registry:
         try:
             run = self.client.get_run(parsed.run_id)
         except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            if not is_not_found(error):
                 raise
             raise ModelNotFound(parsed.text, reason=f"there is no run {parsed.run_id}") from error
         outputs = sorted(run.outputs.model_outputs, key=lambda each: each.step) if run.outputs else []
@@ -228,7 +173,7 @@ class Registry:
     @border
     def find_version(self, name: str, run_id: str, digest: str) -> ResolvedModel | None:
         """Return the version of `name` that already holds this model of this run, or None."""
-        for version in self._versions(name):
+        for version in each_version(self.client, name):
             if version.tags.get(DIGEST) == digest and (version.run_id or "") == run_id:
                 return self._version(ModelReference.parse(f"models:/{name}/{version.version}"))
         return None
@@ -256,7 +201,7 @@ class Registry:
             The version, and whether it is new.
         """
         check_model_name(name)
-        with lease(self._lease_file("register", name), f"new versions of {name}"):
+        with locked(self._lock_file("register", name), f"registering {name}", timeout=LOCK_SECONDS):
             self._ensure_name(name)
             found = self.find_version(name, source.run_id, digest)
             if found:
@@ -306,9 +251,9 @@ class Registry:
         try:
             model = self.client.get_registered_model(name)
         except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            if not is_not_found(error):
                 raise
-            known = [each.name for each in self._models()]
+            known = [each.name for each in each_model(self.client)]
             raise ModelNotFound(reference or f"models:/{name}", name=name, known=known) from error
         return {alias: int(version) for alias, version in (model.aliases or {}).items()}
 
@@ -331,18 +276,24 @@ class Registry:
             It is somewhere else by now.
         """
         check_alias(alias)
-        with self.alias_lease(name, alias):
+        with self.alias_lock(name, alias):
             found = self.aliases(name).get(alias)
             if found not in (expected, version):
                 raise AliasMoved(name, alias, expected, found)
             if found != version:
-                self.client.set_registered_model_alias(name, alias, str(version))
+                self.point_alias(name, alias, version)
 
-    def alias_lease(self, name: str, alias: str) -> Any:
-        """Return the lease under which an alias is moved, as a context."""
-        return lease(self._lease_file("alias", f"{name}@{alias}"), f"models:/{name}@{alias}")
+    @border
+    def point_alias(self, name: str, alias: str, version: int) -> None:
+        """Point `alias` to `version` without a question; for the holder of `alias_lock`."""
+        self.client.set_registered_model_alias(name, alias, str(version))
 
-    def _lease_file(self, kind: str, name: str) -> Path:
+    def alias_lock(self, name: str, alias: str) -> AbstractContextManager[None]:
+        """Return the lock under which an alias is moved, as a context; who holds it moves it by `point_alias`."""
+        file = self._lock_file("alias", f"{name}@{alias}")
+        return locked(file, f"moving models:/{name}@{alias}", timeout=LOCK_SECONDS)
+
+    def _lock_file(self, kind: str, name: str) -> Path:
         place = sha256(f"{self.uri}\n{name}".encode()).hexdigest()[:16]
         return self.state / "locks" / f"{kind}-{place}.lock"
 
@@ -351,14 +302,7 @@ class Registry:
     @border
     def models(self) -> list[ModelSummary]:
         """Return the registered models by name."""
-        found = []
-        for model in self._models():
-            aliases = {alias: int(version) for alias, version in (model.aliases or {}).items()}
-            count = sum(1 for _ in self._versions(model.name))
-            found.append(
-                ModelSummary(model.name, model.description or "", aliases, count, model.last_updated_timestamp)
-            )
-        return sorted(found, key=lambda each: each.name)
+        return summaries(self.client)
 
     @border
     def versions(self, name: str) -> list[ModelVersion]:
@@ -369,54 +313,4 @@ class Registry:
         ModelNotFound
             There is no such model.
         """
-        pointing: dict[int, list[str]] = {}
-        for alias, number in self.aliases(name).items():
-            pointing.setdefault(number, []).append(alias)
-        found = []
-        for each in self._versions(name):
-            number = int(each.version)
-            found.append(
-                ModelVersion(
-                    name=name,
-                    version=number,
-                    aliases=tuple(sorted(pointing.get(number, []))),
-                    created=each.creation_timestamp,
-                    run_id=each.run_id or "",
-                    digest=each.tags.get(DIGEST, ""),
-                    metrics=self._metrics(each.run_id),
-                    tags=dict(each.tags),
-                    description=each.description or "",
-                )
-            )
-        return sorted(found, key=lambda version: -version.version)
-
-    def _metrics(self, run_id: str | None) -> dict[str, float]:
-        from mlflow.exceptions import MlflowException
-
-        if not run_id:
-            return {}
-        try:
-            return dict(self.client.get_run(run_id).data.metrics)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                raise
-            return {}
-
-    def _models(self) -> Iterator[Any]:
-        token = None
-        while True:
-            page = self.client.search_registered_models(max_results=PAGE, page_token=token)
-            yield from page
-            token = page.token
-            if not token:
-                return
-
-    def _versions(self, name: str) -> Iterator[Any]:
-        token = None
-        quoted = name.replace("'", "''")
-        while True:
-            page = self.client.search_model_versions(f"name = '{quoted}'", max_results=PAGE, page_token=token)
-            yield from (each for each in page if each.name == name)
-            token = page.token
-            if not token:
-                return
+        return described_versions(self.client, name, self.aliases(name))

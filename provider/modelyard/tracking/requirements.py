@@ -1,19 +1,20 @@
 """What a model needs to be loaded again: how it pickles, and which installed distributions its pickle names."""
 
-import io
 import pickle
 import pickletools
 import sys
+import tempfile
 from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
-from typing import Any, Literal, NamedTuple
+from typing import IO, Any, Literal, NamedTuple, cast
 
 from modelyard.tracking.errors import ModelNotLoggable
 
-__all__ = ["Needs", "needs_of", "requirements_of"]
+__all__ = ["Needs", "needs_of", "own_modules", "requirements_of"]
 
 PROTOCOL = 5
+IN_MEMORY = 2**26
 
 
 class Needs(NamedTuple):
@@ -39,51 +40,56 @@ def needs_of(model: Any) -> Needs:
     ModelNotLoggable
         It cannot be pickled at all.
     """
-    try:
-        data = pickle.dumps(model, protocol=PROTOCOL)
-        modules = _modules_in(data)
-        if "__main__" not in modules:
-            return Needs("pickle", tuple(sorted(modules)))
-    except (pickle.PicklingError, AttributeError, TypeError):
-        pass
+    with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as stream:
+        try:
+            pickle.dump(model, stream, protocol=PROTOCOL)
+            modules = _modules_in(stream)
+        except (pickle.PicklingError, AttributeError, TypeError):
+            modules = {"__main__"}
+    if "__main__" not in modules:
+        return Needs("pickle", tuple(sorted(modules)))
     import cloudpickle
 
-    try:
-        data = cloudpickle.dumps(model, protocol=PROTOCOL)
-    except Exception as error:
-        raise ModelNotLoggable(model, f"it cannot be pickled: {error}") from error
-    return Needs("cloudpickle", tuple(sorted({*_modules_in(data), "cloudpickle"} - {"__main__"})))
+    with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as stream:
+        try:
+            cloudpickle.dump(model, stream, protocol=PROTOCOL)
+        except Exception as error:
+            raise ModelNotLoggable(model, f"it cannot be pickled ({error})") from error
+        modules = {*_modules_in(stream), "cloudpickle"}
+    return Needs("cloudpickle", tuple(sorted(modules - {"__main__"})))
 
 
-def _modules_in(data: bytes) -> set[str]:
+def _modules_in(stream: IO[bytes]) -> set[str]:
     """Return the top-level modules that a pickle names, without loading it."""
+    stream.seek(0)
     found: set[str] = set()
     texts: list[str | None] = []
     memo: dict[int, str | None] = {}
     last: str | None = None
-    for code, argument, _ in pickletools.genops(io.BytesIO(data)):
+    for code, argument, _ in pickletools.genops(stream):
         if code.name == "MEMOIZE":
             memo[len(memo)] = last
-            continue
-        if code.name in ("BINGET", "LONG_BINGET"):
-            last = memo.get(argument)
+        elif code.name in ("BINGET", "LONG_BINGET"):
+            last = memo.get(cast("int", argument))
             texts.append(last)
         elif "UNICODE" in code.name:
             last = argument
             texts.append(last)
-        elif code.name == "STACK_GLOBAL":
-            module = texts[-2] if len(texts) > 1 else None
-            found.add((module or "").partition(".")[0])
-            last = None
-        elif code.name == "GLOBAL":
-            found.add(argument.partition(" ")[0].partition(".")[0])
-            last = None
         else:
             last = None
+            if code.name == "STACK_GLOBAL" and len(texts) > 1:
+                found.add((texts[-2] or "").partition(".")[0])
+                texts.clear()
     return found - {""}
 
 
-def requirements_of(modules: Iterable[str], extra: Iterable[str] = ()) -> list[str]:
+def own_modules(modules: Iterable[str]) -> list[str]:
+    """Return those modules that no installed distribution owns: the project's own code."""
+    owners = _owners()
+    return sorted(name for name in modules if name not in owners and name not in sys.stdlib_module_names)
+
+
+def requirements_of(modules: Iterable[str], more: Iterable[str] = ()) -> list[str]:
     """Return ``distribution==version`` for the installed distributions that the modules belong to.
 
     Modules of the standard library and of the project itself belong to none and need none.
@@ -92,21 +98,24 @@ def requirements_of(modules: Iterable[str], extra: Iterable[str] = ()) -> list[s
     ----------
     modules
         Top-level module names.
-    extra
-        Requirements to add as they are, say those that the project's function declares; they win.
+    more
+        Further requirements, say those that the project's function declares: for a distribution that is installed
+        the installed version, which is what the model was fitted with.
+
+    Examples
+    --------
+    >>> [text.partition("==")[0] for text in requirements_of(["json", "yaml", "my_project"])]
+    ['PyYAML']
     """
     owners = _owners()
     found = {}
     for module in modules:
-        if module in sys.stdlib_module_names:
-            continue
-        for name in owners.get(module, ()):
-            try:
+        if module not in sys.stdlib_module_names:
+            for name in owners.get(module, ()):
                 found[_plain(name)] = f"{name}=={version(name)}"
-            except PackageNotFoundError:
-                continue
-    for requirement in extra:
-        found[_plain(_name_in(requirement))] = requirement
+    for text in more:
+        name, pinned = _pinned(text)
+        found.setdefault(_plain(name), pinned)
     return sorted(found.values())
 
 
@@ -115,9 +124,17 @@ def _owners() -> dict[str, list[str]]:
     return {module: sorted(set(names)) for module, names in packages_distributions().items()}
 
 
-def _name_in(requirement: str) -> str:
-    end = next((i for i, char in enumerate(requirement) if not (char.isalnum() or char in "-_.")), len(requirement))
-    return requirement[:end]
+def _pinned(text: str) -> tuple[str, str]:
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        requirement = Requirement(text)
+        if requirement.url:
+            return requirement.name, text
+        extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
+        return requirement.name, f"{requirement.name}{extras}=={version(requirement.name)}"
+    except (InvalidRequirement, PackageNotFoundError):
+        return text, text
 
 
 def _plain(name: str) -> str:

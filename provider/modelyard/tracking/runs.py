@@ -12,18 +12,21 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from modelyard.errors import ErrorKind, ModelyardError
-
+from modelyard.projects.locks import locked
+from modelyard.tracking.active import ActiveRun
 from modelyard.tracking.connection import border
 from modelyard.tracking.datasets import Sourced, dataset_input
 from modelyard.tracking.errors import RunSuperseded
-from modelyard.tracking.leases import lease
-from modelyard.tracking.models import LoggedModelInfo, ModelFacts, store_model
+from modelyard.tracking.models import LoggedModelInfo, ModelFacts, ModelParts, store_model
 from modelyard.tracking.tags import SUPERSEDED_BY
+from modelyard.tracking.translation import speaking
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = ["Terminated", "TrackedRun"]
+__all__ = ["LOCK_SECONDS", "Terminated", "TrackedRun"]
+
+LOCK_SECONDS = 60.0
 
 
 class Terminated(SystemExit):
@@ -36,6 +39,9 @@ class Terminated(SystemExit):
 class TrackedRun:
     """A run under way, as a context: FINISHED at its end, FAILED on an error, KILLED when it is told to stop.
 
+    Meanwhile it is MLflow's active run of the thread: what a project's function records by ``mlflow.log_metric`` or
+    by autologging lands in it.
+
     Parameters
     ----------
     client
@@ -44,16 +50,17 @@ class TrackedRun:
         The store's address.
     run
         The MLflow run, already made.
-    lease_file
-        The lease under which the attempts at one piece of work agree on who finishes it; None without a key.
+    lock_file
+        The lock under which the attempts at one piece of work agree on who finishes it; None without a key.
     """
 
-    def __init__(self, client: "MlflowClient", uri: str, run: Any, lease_file: Path | None) -> None:
+    def __init__(self, client: "MlflowClient", uri: str, run: Any, lock_file: Path | None) -> None:
         self.client = client
         self.uri = uri
         self.run = run
-        self._lease_file = lease_file
+        self._lock_file = lock_file
         self._handler: Any = None
+        self._active = ActiveRun(uri, self.run_id)
 
     @property
     def run_id(self) -> str:
@@ -66,8 +73,11 @@ class TrackedRun:
         return str(self.run.info.experiment_id)
 
     def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        main = threading.current_thread() is threading.main_thread()
+        if main and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
             self._handler = signal.signal(signal.SIGTERM, _terminate)
+        with speaking(self.uri):
+            self._active.enter()
         return self
 
     def __exit__(
@@ -77,6 +87,7 @@ class TrackedRun:
         try:
             self._end(error)
         finally:
+            self._active.forget()
             if self._handler is not None:
                 signal.signal(signal.SIGTERM, self._handler)
 
@@ -91,19 +102,18 @@ class TrackedRun:
 
     @border
     def _finish(self) -> None:
-        if self._lease_file is None:
-            self.client.set_terminated(self.run_id, "FINISHED")
+        if self._lock_file is None:
+            self._active.leave(self.client, "FINISHED")
             return
-        with lease(self._lease_file, f"run {self.run_id}"):
-            now = self.client.get_run(self.run_id)
-            later = now.data.tags.get(SUPERSEDED_BY, "")
+        with locked(self._lock_file, f"ending run {self.run_id}", timeout=LOCK_SECONDS):
+            later = self.client.get_run(self.run_id).data.tags.get(SUPERSEDED_BY, "")
+            self._active.leave(self.client, "KILLED" if later else "FINISHED")
             if later:
                 raise RunSuperseded(self.run_id, later)
-            self.client.set_terminated(self.run_id, "FINISHED")
 
     @border
     def _close(self, status: str) -> None:
-        self.client.set_terminated(self.run_id, status)
+        self._active.leave(self.client, status)
 
     # --- what a run records -------------------------------------------------------------------------------------------
 
@@ -216,7 +226,7 @@ class TrackedRun:
         input_example
             Some rows as a model gets them: an Arrow table, a NumPy matrix or a pandas frame.
         requirements
-            Requirements to add to, or put instead of, those found from what the model's pickle names.
+            Requirements to add to those found from what the model's pickle names.
         metadata
             More to say about the model, say the stamp of the code.
         name
@@ -227,18 +237,9 @@ class TrackedRun:
         ModelNotLoggable
             It is no model, or cannot be pickled.
         """
+        parts = ModelParts(model, name, facts or ModelFacts(), input_example, requirements, metadata or {})
         with tempfile.TemporaryDirectory(prefix="modelyard-model-") as scratch:
-            return store_model(
-                self.client,
-                self.run,
-                model,
-                Path(scratch),
-                name=name,
-                facts=facts or ModelFacts(),
-                input_example=input_example,
-                requirements=requirements,
-                metadata=metadata or {},
-            )
+            return store_model(self.client, self.run, parts, Path(scratch))
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

@@ -23,6 +23,7 @@ _TYPES = (
     (r"(large_)?binary.*", "binary"),
 )
 """Arrow type → MLflow's; a model never sees more than these."""
+_NUMERIC = ("boolean", "integer", "long", "float", "double")
 
 
 def example_frame(example: Any, features: Sequence[str]) -> Any:
@@ -42,27 +43,50 @@ def example_frame(example: Any, features: Sequence[str]) -> Any:
     return example
 
 
-def signature_of(model: Any, facts: "ModelFacts", example: Any) -> Any:
-    """Return MLflow's signature: the columns by name and type, and what the model says about the example."""
+def signature_of(model: Any, facts: "ModelFacts", example: Any, flavor: str) -> Any:
+    """Return MLflow's signature: the columns by name and type, and what the model says about the example.
+
+    Parameters
+    ----------
+    model
+        The model.
+    facts
+        Its columns.
+    example
+        Some rows, or None.
+    flavor
+        The MLflow flavour. MLflow itself applies the signature of all but scikit-learn's when modelyard loads them,
+        and would refuse the float matrix that they get for whole numbers: their numeric columns are doubles.
+    """
     from mlflow.models import ModelSignature, infer_signature
     from mlflow.types import ColSpec, Schema
 
     with unwarned():
         if facts.features and facts.dtypes:
-            columns = zip(facts.features, facts.dtypes, strict=True)
-            inputs = Schema([ColSpec(_type_of(dtype), name, required=False) for name, dtype in columns])
+            types = [_type_of(dtype) for dtype in facts.dtypes]
+            if flavor != "sklearn" and facts.input == "matrix":
+                types = ["double" if name in _NUMERIC else name for name in types]
+            inputs = Schema(
+                [ColSpec(kind, name, required=False) for kind, name in zip(types, facts.features, strict=True)]
+            )
         elif example is not None:
             inputs = infer_signature(example).inputs
         else:
             return None
-        outputs = None
-        if example is not None:
-            try:
-                given = example if facts.input == "frame" or not hasattr(example, "to_numpy") else example.to_numpy()
-                outputs = infer_signature(model_output=model.predict(given)).outputs
-            except Exception:  # noqa: BLE001 (a signature without outputs is better than no model)
-                outputs = None
-    return ModelSignature(inputs=inputs, outputs=outputs)
+        return ModelSignature(inputs=inputs, outputs=_outputs(model, facts, example))
+
+
+def _outputs(model: Any, facts: "ModelFacts", example: Any) -> Any:
+    from mlflow.models import infer_signature
+
+    if example is None:
+        return None
+    try:
+        matrix = facts.input == "matrix" and hasattr(example, "to_numpy")
+        said = model.predict(example.to_numpy() if matrix else example)
+        return infer_signature(model_output=said).outputs
+    except Exception:  # noqa: BLE001 (a signature without outputs is better than no model)
+        return None
 
 
 def _type_of(dtype: str) -> str:

@@ -2,24 +2,32 @@
 
 import getpass
 import os
+import re
+import tempfile
 from collections.abc import Mapping
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from modelyard.projects.locks import locked
 from modelyard.tracking.connection import border, connect
+from modelyard.tracking.errors import RunFinished
 from modelyard.tracking.files import fetch_files
-from modelyard.tracking.leases import lease
+from modelyard.tracking.listings import ModelSummary, ModelVersion
+from modelyard.tracking.loading import open_files
 from modelyard.tracking.references import ResolvedModel
 from modelyard.tracking.registry import Registry
-from modelyard.tracking.runs import TrackedRun
+from modelyard.tracking.runs import LOCK_SECONDS, TrackedRun
 from modelyard.tracking.tags import ATTEMPT, CLAIM, ENVIRONMENT, GENERATION, KEY, PROJECT, SUPERSEDED_BY, claim_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
     from modelyard.graphs.model_files import LoadedModel
 
 __all__ = ["TrackedEnvironment", "Tracking", "open_tracking"]
+
+
+_UNSAFE = re.compile(r"[^\w.-]+")
 
 
 class TrackedEnvironment(Protocol):
@@ -39,7 +47,10 @@ class TrackedEnvironment(Protocol):
 
     @property
     def state(self) -> Path:
-        """Where leases lie."""
+        """Where locks lie."""
+
+    def open_state(self) -> Path:
+        """Return the state folder, made if need be."""
 
 
 def open_tracking(environment: TrackedEnvironment, project_name: str) -> "Tracking":
@@ -57,7 +68,7 @@ def open_tracking(environment: TrackedEnvironment, project_name: str) -> "Tracki
     TrackingUnavailable
         The server does not answer; found out in seconds.
     """
-    return Tracking(connect(environment.tracking, environment.state), environment, project_name)
+    return Tracking(connect(environment.tracking, environment.open_state()), environment, project_name)
 
 
 class Tracking:
@@ -110,6 +121,11 @@ class Tracking:
         -------
         TrackedRun
             A context that ends the run.
+
+        Raises
+        ------
+        RunFinished
+            The work is done already: take `finished_run`.
         """
         experiment_id = self._experiment_id(experiment or self.project_name)
         known = {PROJECT: self.project_name, ENVIRONMENT: self.environment.name, **(tags or {})}
@@ -117,11 +133,15 @@ class Tracking:
         if not key:
             return TrackedRun(self.client, self.uri, self._create(experiment_id, name, known), None)
         known |= {KEY: key, GENERATION: str(generation), ATTEMPT: str(attempt), CLAIM: claim_of(key, generation)}
-        file = self._claim_lease(key, generation)
-        with lease(file, f"the runs of {key}"):
+        file = self.environment.state / "locks" / f"run-{claim_of(key, generation)}.lock"
+        with locked(file, f"starting a run of {key}", timeout=LOCK_SECONDS):
+            attempts = self._attempts(key, generation, experiment_id)
+            for earlier in attempts:
+                if earlier.info.status == "FINISHED":
+                    raise RunFinished(earlier.info.run_id, key, generation)
             run = self._create(experiment_id, name, known)
-            for earlier in self._attempts(key, generation, experiment_id):
-                if earlier.info.run_id != run.info.run_id and earlier.info.status in ("RUNNING", "SCHEDULED"):
+            for earlier in attempts:
+                if earlier.info.status in ("RUNNING", "SCHEDULED"):
                     self.client.set_tag(earlier.info.run_id, SUPERSEDED_BY, run.info.run_id)
                     self.client.set_terminated(earlier.info.run_id, "KILLED")
         return TrackedRun(self.client, self.uri, run, file)
@@ -142,23 +162,21 @@ class Tracking:
         claim = claim_of(key, generation)
         return list(self.client.search_runs([experiment_id], f"tags.`{CLAIM}` = '{claim}'", max_results=1000))
 
-    def _claim_lease(self, key: str, generation: int) -> Path:
-        return self.environment.state / "locks" / f"run-{claim_of(key, generation)}.lock"
-
     def _experiment_id(self, name: str) -> str:
         from mlflow.exceptions import MlflowException
 
         found = self.client.get_experiment_by_name(name)
-        if found is None:
-            root = self.environment.artifacts
-            place = f"{root.rstrip('/')}/{name}" if root else None
-            try:
-                return str(self.client.create_experiment(name, artifact_location=place))
-            except MlflowException as error:
-                if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                    raise
-                found = self.client.get_experiment_by_name(name)
-        return str(found.experiment_id)
+        if found is not None:
+            return str(found.experiment_id)
+        root = self.environment.artifacts
+        place = f"{root.rstrip('/')}/{_UNSAFE.sub('-', name)}" if root else None
+        try:
+            return str(self.client.create_experiment(name, artifact_location=place))
+        except MlflowException as error:
+            found = self.client.get_experiment_by_name(name)
+            if error.error_code != "RESOURCE_ALREADY_EXISTS" or found is None:
+                raise
+            return str(found.experiment_id)
 
     # --- models -------------------------------------------------------------------------------------------------------
 
@@ -197,8 +215,6 @@ class Tracking:
         ModelDigestWrong
             The files are not those that the run stored.
         """
-        import tempfile
-
         source = self.registry.resolve(model_uri)
         with tempfile.TemporaryDirectory(prefix="modelyard-register-") as scratch:
             _, digest = fetch_files(source, Path(scratch) / "model", self.uri)
@@ -212,6 +228,8 @@ class Tracking:
         ------
         ModelDigestWrong
             The files are not those whose digest is recorded.
+        ModelNotFound
+            The files are gone.
         """
         return fetch_files(model, folder, self.uri)[0]
 
@@ -219,24 +237,34 @@ class Tracking:
     def load_model(self, model: ResolvedModel, *, trust: bool = False) -> "LoadedModel":
         """Load a model, if this environment's registry vouches for its files.
 
+        Parameters
+        ----------
+        model
+            The resolved model.
+        trust
+            Load it in any case: the explicit yes of somebody who knows where it comes from.
+
         Raises
         ------
         ModelNotTrusted
             No version in the registry has the digest of these files, and `trust` is not given.
         """
-        import tempfile
-
-        from modelyard.graphs.model_files import open_model
-
         with tempfile.TemporaryDirectory(prefix="modelyard-load-") as scratch:
-            folder, digest = fetch_files(model, Path(scratch) / "model", self.uri)
+            folder, digest = fetch_files(model, Path(scratch) / "model", self.uri, verify=not trust)
             vouched = digest if self.registry.vouches_for(digest) else None
-            return open_model(folder, digest=vouched, trust=trust, name=model.uri)
+            return open_files(folder, digest=vouched, trust=trust, name=model.uri)
 
-    @cached_property
-    def artifacts(self) -> str | None:
-        """Where this environment's artifacts go; None leaves it to the server."""
-        return self.environment.artifacts
+    def set_alias(self, name: str, alias: str, version: int, *, expected: int | None) -> None:
+        """Point `alias` to `version` if it still points to `expected`; see `Registry.set_alias`."""
+        self.registry.set_alias(name, alias, version, expected=expected)
+
+    def models(self) -> list[ModelSummary]:
+        """Return the registered models by name."""
+        return self.registry.models()
+
+    def versions(self, name: str) -> list[ModelVersion]:
+        """Return the versions of a model, newest first; see `Registry.versions`."""
+        return self.registry.versions(name)
 
 
 def _user() -> str:
