@@ -10,7 +10,7 @@ import msgspec
 from modelyard.graphs import Graph, GraphSpec, LoadedModel, Plan, Resources, open_model
 from modelyard.serving.errors import BundleInvalid
 
-__all__ = ["MANIFEST", "BundleModels", "BundledModel", "Manifest", "open_bundle", "read_manifest"]
+__all__ = ["MANIFEST", "BundleModels", "BundledModel", "Manifest", "open_bundle", "read_manifest", "write_manifest"]
 
 MANIFEST = "revision.json"
 """The manifest's name in the folder; it is written last."""
@@ -49,8 +49,8 @@ class Manifest(msgspec.Struct, frozen=True):
         Everything installed where the bundle is served, as ``name==version``.
     project
         The project's name.
-    source
-        Where the snapshot is in the bundle.
+    roots
+        Where in the bundle the project's modules are imported from.
     provenance
         Where the project came from: commit, whether it was dirty; not part of the identity.
     """
@@ -60,7 +60,7 @@ class Manifest(msgspec.Struct, frozen=True):
     content: str
     requirements: tuple[str, ...]
     project: str = ""
-    source: str = "project"
+    roots: tuple[str, ...] = ("project",)
     provenance: dict[str, Any] = {}
 
     @property
@@ -111,6 +111,11 @@ def read_manifest(folder: Path) -> Manifest:
         raise BundleInvalid(str(folder), f"{MANIFEST} is damaged: {error}") from None
 
 
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest of the bundle in `folder`, as the last of its files."""
+    (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2))
+
+
 def open_bundle(folder: Path) -> Plan:
     """Make the bundle's project importable in this process, load its models, and return the open graph.
 
@@ -122,7 +127,7 @@ def open_bundle(folder: Path) -> Plan:
         A model's files were changed.
     """
     manifest = read_manifest(folder)
-    sys.path.insert(0, str(folder / manifest.source))
+    sys.path[:0] = [str(folder / root) for root in manifest.roots]
     by_step = {step: step for step in manifest.models}
     graph = Graph.from_spec(manifest.graph).with_models(by_step)
     return graph.open(Resources(models=BundleModels(folder, manifest)))

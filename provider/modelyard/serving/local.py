@@ -6,7 +6,8 @@ from typing import Any
 
 from modelyard.graphs import Plan
 from modelyard.serving.application import BODY_LIMIT, Application
-from modelyard.serving.server import GraphServer, listen
+from modelyard.serving.server import GraphServer
+from modelyard.serving.server_socket import listen
 
 __all__ = ["LocalServer", "serve"]
 

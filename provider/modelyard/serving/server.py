@@ -7,35 +7,13 @@ from typing import Any, cast
 import uvicorn
 
 from modelyard.serving.application import Application
-from modelyard.serving.errors import PortTaken
+from modelyard.serving.server_socket import BACKLOG
 
-__all__ = ["GraphServer", "listen"]
+__all__ = ["GraphServer"]
 
 KEEP_ALIVE = 75
 """Seconds that an idle connection stays open: longer than clients keep theirs, so that they are the ones to close."""
-BACKLOG = 2048
 _TICK = 0.02
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens on `host`; port 0 takes a free one.
-
-    Raises
-    ------
-    PortTaken
-        Something else listens there.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(BACKLOG)
-    except OSError as error:
-        listener.close()
-        raise PortTaken(host, port) from error
-    listener.setblocking(False)
-    return listener
 
 
 class GraphServer(uvicorn.Server):

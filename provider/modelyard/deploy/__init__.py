@@ -1,0 +1,35 @@
+"""Puts graphs into production: targets, revisions, endpoints; the operations deploy and undeploy."""
+
+from modelyard.deploy.endpoints import EndpointRecord, list_endpoints, read_endpoint, tail_log
+from modelyard.deploy.errors import (
+    EndpointBusy,
+    EndpointNameInvalid,
+    EndpointNotFound,
+    RevisionNotReady,
+    ServingEnvironmentInvalid,
+    SettingInvalid,
+    SupervisorLost,
+    TargetNotFound,
+)
+from modelyard.deploy.targets import TARGETS, Deployment, Order, RevisionSource, Target, find_target
+
+__all__ = [
+    "TARGETS",
+    "Deployment",
+    "EndpointBusy",
+    "EndpointNameInvalid",
+    "EndpointNotFound",
+    "EndpointRecord",
+    "Order",
+    "RevisionNotReady",
+    "RevisionSource",
+    "ServingEnvironmentInvalid",
+    "SettingInvalid",
+    "SupervisorLost",
+    "Target",
+    "TargetNotFound",
+    "find_target",
+    "list_endpoints",
+    "read_endpoint",
+    "tail_log",
+]

@@ -1,0 +1,207 @@
+"""What lies in an endpoint's folder, and who writes it.
+
+::
+
+    endpoints/<name>/
+    ├── deploy.lock        held while somebody deploys or removes the endpoint
+    ├── supervisor.lock    held by the one supervisor, as long as it lives
+    ├── request.json       what the deployer asks for
+    ├── status.json        what the supervisor says about now, and the outcome of the last request
+    ├── endpoint.json      what answers; written by the supervisor when traffic has moved
+    ├── revisions/<id>/    immutable bundles
+    └── logs/              endpoint.log and its predecessors
+"""
+
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+from modelyard.errors import ErrorRecord
+from modelyard.operations.atomic import write_atomically
+
+__all__ = [
+    "Deployed",
+    "EndpointFolder",
+    "Outcome",
+    "PastRevision",
+    "Request",
+    "ServingSettings",
+    "Status",
+    "WorkerStatus",
+    "read_json",
+    "write_json",
+]
+
+RecordT = TypeVar("RecordT", bound=msgspec.Struct)
+
+
+class ServingSettings(msgspec.Struct, frozen=True):
+    """How the workers run.
+
+    Parameters
+    ----------
+    python
+        The absolute path of their interpreter.
+    workers
+        How many there are.
+    host
+        The address that the endpoint listens on.
+    body_limit
+        The largest request body, in bytes.
+    """
+
+    python: str
+    workers: int = 1
+    host: str = "127.0.0.1"
+    body_limit: int = 16 * 1024 * 1024
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What a deployer asks of the supervisor.
+
+    Parameters
+    ----------
+    id
+        Tells requests apart; the outcome names it.
+    action
+        ``deploy`` a revision, or ``stop`` for good.
+    revision
+        What shall answer.
+    port
+        Where; 0 keeps the port, or takes a free one.
+    timeout
+        Seconds until the workers must be ready.
+    settings
+        How they run; None for ``stop``.
+    """
+
+    id: str
+    action: Literal["deploy", "stop"]
+    revision: str = ""
+    port: int = 0
+    timeout: float = 60.0
+    settings: ServingSettings | None = None
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of a request."""
+
+    request: str
+    changed: bool = False
+    error: ErrorRecord | None = None
+
+
+class PastRevision(msgspec.Struct, frozen=True):
+    """One entry of an endpoint's history."""
+
+    revision: str
+    since: float
+
+
+class Deployed(msgspec.Struct, frozen=True):
+    """What answers at an endpoint.
+
+    Parameters
+    ----------
+    revision, previous
+        What answers now, and what did before; None if nothing did.
+    port
+        Where.
+    since
+        When traffic moved, in seconds since 1970.
+    settings
+        How the workers run.
+    history
+        The revisions that answered, oldest first, this one last.
+    """
+
+    revision: str
+    previous: str | None
+    port: int
+    since: float
+    settings: ServingSettings
+    history: tuple[PastRevision, ...] = ()
+
+    @property
+    def reachable_host(self) -> str:
+        """An address of this machine that leads to the endpoint, also when it listens on all of them."""
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.settings.host, self.settings.host)  # noqa: S104
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        host = self.reachable_host
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+
+class WorkerStatus(msgspec.Struct, frozen=True):
+    """One worker process."""
+
+    pid: int
+    revision: str
+    state: str
+    restarts: int = 0
+
+
+class Status(msgspec.Struct, frozen=True):
+    """What the supervisor says about now.
+
+    Parameters
+    ----------
+    pid
+        The supervisor's own.
+    state
+        ``running`` or ``stopping``.
+    workers
+        The processes that serve or will.
+    outcome
+        That of the last request.
+    """
+
+    pid: int
+    state: Literal["running", "stopping"]
+    workers: tuple[WorkerStatus, ...] = ()
+    outcome: Outcome | None = None
+
+
+class EndpointFolder:
+    """The paths in an endpoint's folder.
+
+    Parameters
+    ----------
+    state
+        The environment's state location.
+    name
+        The endpoint's name.
+    """
+
+    def __init__(self, state: Path, name: str) -> None:
+        self.name = name
+        self.root = state / "endpoints" / name
+        self.deploy_lock = self.root / "deploy.lock"
+        self.supervisor_lock = self.root / "supervisor.lock"
+        self.request = self.root / "request.json"
+        self.status = self.root / "status.json"
+        self.deployed = self.root / "endpoint.json"
+        self.revisions = self.root / "revisions"
+        self.log = self.root / "logs" / "endpoint.log"
+        self.supervisor_log = self.root / "logs" / "supervisor.log"
+
+    @classmethod
+    def at(cls, root: Path) -> "EndpointFolder":
+        """Return the paths in the endpoint's folder `root`."""
+        return cls(root.parent.parent, root.name)
+
+
+def read_json(path: Path, type_: type[RecordT]) -> RecordT | None:
+    """Return the record at `path`; None if there is none, or it is of another version."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=type_)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+
+
+def write_json(path: Path, record: Any) -> None:
+    """Write a record so that a reader sees the old one or the new one, also after a crash."""
+    write_atomically(path, msgspec.json.format(msgspec.json.encode(record), indent=2))
