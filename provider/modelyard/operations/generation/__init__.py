@@ -1,0 +1,20 @@
+"""Writes what is generated from the operations' declarations: the catalogue, operators, references."""
+
+from modelyard.operations.generation.command import checkout_root, generate
+from modelyard.operations.generation.files import Difference, differences, generated_files, write_files
+from modelyard.operations.generation.operators import operator_modules, operator_package, operator_source
+from modelyard.operations.generation.reference import cli_reference, operations_reference
+
+__all__ = [
+    "Difference",
+    "checkout_root",
+    "cli_reference",
+    "differences",
+    "generate",
+    "generated_files",
+    "operations_reference",
+    "operator_modules",
+    "operator_package",
+    "operator_source",
+    "write_files",
+]

@@ -1,0 +1,83 @@
+"""Which files are generated, and how they are written, compared and cleared away."""
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
+
+from modelyard.operations.declaration import OperationSpec
+from modelyard.operations.generation.operators import operator_modules, operator_package
+from modelyard.operations.generation.reference import cli_reference, operations_reference
+from modelyard.operations.generation.source import MARK, module_name
+
+__all__ = ["Difference", "differences", "generated_files", "write_files"]
+
+CATALOGUE = PurePosixPath("provider/modelyard/operations/catalogue.json")
+AIRFLOW = PurePosixPath("operators/modelyard/operators/airflow")
+REFERENCE = PurePosixPath("docs/reference")
+Difference = tuple[PurePosixPath, str]
+"""A path below the root, and what is the matter with it: ``missing``, ``changed`` or ``stale``."""
+
+
+def generated_files(specs: Iterable[OperationSpec]) -> dict[PurePosixPath, str]:
+    """Return all that is generated from operations: path below the repository's root → text."""
+    ordered = sorted(specs, key=lambda spec: spec.name)
+    package = ".".join(AIRFLOW.parts[1:])
+    files = {AIRFLOW / name: source for name, source in operator_modules(ordered).items()}
+    files[AIRFLOW / "__init__.py"] = operator_package(ordered, package)
+    modules = [f"{package}.{module_name(spec.name)}" for spec in ordered]
+    files[PurePosixPath("provider/modelyard/airflow/operator_modules.py")] = _module_list(modules)
+    files[REFERENCE / "operations.md"] = operations_reference(ordered)
+    files[REFERENCE / "cli.md"] = cli_reference(ordered)
+    return files
+
+
+def _module_list(modules: Iterable[str]) -> str:
+    names = "".join(f'    "{name}",\n' for name in modules)
+    return (
+        f'"""The modules with our operators, for the provider information.\n\n{MARK}\n"""\n\n'
+        f'__all__ = ["OPERATOR_MODULES"]\n\nOPERATOR_MODULES = (\n{names})\n'
+    )
+
+
+def differences(root: Path, files: Mapping[PurePosixPath, str]) -> list[Difference]:
+    """Return where the files below `root` are not what would be generated."""
+    found: list[Difference] = []
+    for path, text in files.items():
+        target = root / path
+        if not target.exists():
+            found.append((path, "missing"))
+        elif target.read_text("utf-8") != text:
+            found.append((path, "changed"))
+    return sorted([*found, *((path, "stale") for path in _stale(root, files))])
+
+
+def write_files(root: Path, files: Mapping[PurePosixPath, str]) -> list[Difference]:
+    """Write what differs, each file whole or not at all, remove what is stale; return what was the matter."""
+    found = differences(root, files)
+    for path, matter in found:
+        if matter == "stale":
+            (root / path).unlink()
+        else:
+            _write(root / path, files[path])
+    return found
+
+
+def _stale(root: Path, files: Mapping[PurePosixPath, str]) -> list[PurePosixPath]:
+    """Return files with our mark, in the folders that we write to, that no operation gives rise to any more."""
+    folders = {path.parent for path in files}
+    return [
+        folder / each.name
+        for folder in folders
+        for each in (root / folder).glob("*.*")
+        if folder / each.name not in files and each.suffix in (".py", ".md") and MARK in each.read_text("utf-8")[:1000]
+    ]
+
+
+def _write(target: Path, text: str) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        temporary.write_text(text, "utf-8")
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
