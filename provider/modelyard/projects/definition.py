@@ -22,9 +22,10 @@ _NAME = r"^[a-z][a-z0-9_-]{0,62}$"
 _NAME_RULE = "lower-case letters, digits, - and _, beginning with a letter, at most 63"
 
 Name = Annotated[str, Meta(pattern=_NAME, extra={"rule": _NAME_RULE})]
+HANDLER = rf"^{_DOTTED}:{_DOTTED}$"
 Handler = Annotated[
     str,
-    Meta(pattern=rf"^{_DOTTED}:{_DOTTED}$", extra={"rule": '"package.module:name"'}, examples=["flights.training:fit"]),
+    Meta(pattern=HANDLER, extra={"rule": '"package.module:name"'}, examples=["flights.training:fit"]),
 ]
 Module = Annotated[str, Meta(pattern=rf"^{_DOTTED}$", extra={"rule": 'a module such as "flights.features"'})]
 Requirement = Annotated[
@@ -69,7 +70,7 @@ class FunctionDefinition(msgspec.Struct, frozen=True, kw_only=True, omit_default
 
 
 class EnvironmentDefinition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """Where work is tracked, kept and deployed. ``${VARIABLE}`` and ``${VARIABLE:-default}`` are filled in when used."""
+    """Where work is tracked, kept and deployed; ${VARIABLE} and ${VARIABLE:-default} are filled in when used."""
 
     tracking: Annotated[
         Uri | None,

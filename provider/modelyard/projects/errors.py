@@ -54,6 +54,8 @@ __all__ = [
     "WorkflowNotFound",
 ]
 
+_FEW = 20
+
 
 class ProjectNotFound(ModelyardError):
     """Raised when there is no modelyard.yaml in a folder or any folder above it."""
@@ -263,10 +265,11 @@ class RefNotFound(ModelyardError):
     kind = ErrorKind.NOT_FOUND
 
     def __init__(self, url: str, what: str, name: str, known: Sequence[str]) -> None:
+        mend = near_name(name, list(known))
         super().__init__(
             f"there is no {what} {name!r}",
             where=url,
-            mend=near_name(name, list(known)) if len(known) <= 50 or not name else "",
+            mend=mend if len(known) <= _FEW or mend.startswith("Did") else "",
             facts={"url": url, "name": name},
         )
 
@@ -331,11 +334,11 @@ class InterpreterInvalid(ModelyardError):
 
     kind = ErrorKind.INVALID
 
-    def __init__(self, python: str, field: str, reason: str) -> None:
+    def __init__(self, python: str, field: str, reason: str, mend: str = "") -> None:
         super().__init__(
-            f"the interpreter {python} does not run: {reason}",
+            f"the interpreter {python} cannot be used: {reason}",
             where=field,
-            mend="Name a Python of version 3.11 or newer.",
+            mend=mend or "Name a Python of version 3.11 or newer.",
             facts={"python": python},
         )
 

@@ -15,7 +15,7 @@ def cache_folder() -> Path:
 
 
 def home_folder() -> Path:
-    """Return the folder where projects of git references keep their state: ``MODELYARD_HOME``, else ``~/.local/state/modelyard``."""
+    """Return where git references keep their state: ``MODELYARD_HOME``, else ``~/.local/state/modelyard``."""
     return _folder("MODELYARD_HOME", "XDG_STATE_HOME", ".local/state")
 
 

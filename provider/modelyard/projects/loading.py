@@ -111,11 +111,11 @@ def _activate(source: Path, root: Path) -> None:
     others = [each for each in (*_Active.roots, *import_roots(root)) if each not in roots]
     if any(_state_of(each.file) != each.state for each in _Active.loaded):
         others += roots
-    for each in _loaded(others):
-        sys.modules.pop(each.module, None)
-    for each in map(str, _Active.roots):
-        if each in sys.path:
-            sys.path.remove(each)
+    for stale in _loaded(others):
+        sys.modules.pop(stale.module, None)
+    for path in map(str, _Active.roots):
+        if path in sys.path:
+            sys.path.remove(path)
     sys.path[:0] = [str(each) for each in roots]
     _Active.roots = roots
     importlib.invalidate_caches()
@@ -123,18 +123,18 @@ def _activate(source: Path, root: Path) -> None:
 
 def _loaded(roots: Sequence[Path]) -> list[_Loaded]:
     """Return the imported modules whose place in a root is what their name says: never an installed library."""
-    found = []
-    for name, module in list(sys.modules.items()):
-        file = _place_of(module)
-        inner = name.replace(".", os.sep)
-        for root in map(str, roots):
-            if file.startswith(root) and file.removeprefix(root + os.sep) in (
-                f"{inner}.py",
-                os.path.join(inner, "__init__.py"),
-                inner,
-            ):
-                found.append(_Loaded(name, file, _state_of(file)))
-    return found
+    modules = [(name, _place_of(module)) for name, module in list(sys.modules.items())]
+    return [
+        _Loaded(name, file, _state_of(file))
+        for root in map(str, roots)
+        for name, file in modules
+        if file.startswith(root) and file.removeprefix(root + os.sep) in _tails(name)
+    ]
+
+
+def _tails(name: str) -> tuple[str, str, str]:
+    inner = name.replace(".", os.sep)
+    return f"{inner}.py", f"{inner}{os.sep}__init__.py", inner
 
 
 def _place_of(module: ModuleType | None) -> str:
@@ -151,7 +151,7 @@ def _place_of(module: ModuleType | None) -> str:
 
 def _state_of(file: str) -> tuple[int, int]:
     try:
-        status = os.stat(file)
+        status = Path(file).stat()
     except OSError:
         return (0, 0)
     return (status.st_mtime_ns, status.st_size) if file.endswith(".py") else (0, 0)

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from modelyard.projects.definition import FunctionDefinition, Handler, ProjectDefinition
+from modelyard.projects.definition import HANDLER, FunctionDefinition, ProjectDefinition
 from modelyard.projects.environment import Environment, chosen_environment, written_folders
 from modelyard.projects.errors import FunctionNotFound, GraphNotFound, NameNotFound, WorkflowNotFound
 from modelyard.projects.folders import absolute, is_uri
@@ -18,7 +18,7 @@ from modelyard.projects.validation import ProjectFile
 
 __all__ = ["Project"]
 
-_HANDLER = re.compile(Handler.__metadata__[0].pattern)
+_HANDLER = re.compile(HANDLER)
 
 
 @dataclass(frozen=True)
@@ -146,6 +146,34 @@ class Project:
         """
         handler = self._handler(name, self.definition.workflows, WorkflowNotFound)
         return load_attribute(self.source, handler, WorkflowNotFound, self.root)
+
+    def interpreter(self, function: str = "", environment: str = "", extras: Sequence[str] = ("ml",)) -> str:
+        """Return the interpreter that work of an environment runs in; see docs/projects.md for the order of choice.
+
+        A virtual environment for the function's requirements is made if it is not there yet, which can take minutes.
+
+        Parameters
+        ----------
+        function
+            The function that the work runs; empty when it runs none.
+        environment
+            The environment's name; empty as in `environment`.
+        extras
+            The extras of modelyard that the work needs, installed with the function's requirements.
+
+        Raises
+        ------
+        FunctionNotFound, EnvironmentNotFound
+            There is no such function or environment.
+        InterpreterInvalid
+            The interpreter does not run, is too old or has no modelyard.
+        RequirementsInvalid, RequirementsUnavailable
+            The requirements cannot be installed.
+        """
+        from modelyard.projects.interpreters import function_interpreter
+
+        definition = self.function(function) if function else FunctionDefinition(handler="")
+        return function_interpreter(definition, self.environment(environment).python, self.root, extras=extras)
 
     def _handler(
         self,

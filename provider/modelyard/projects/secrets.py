@@ -33,7 +33,7 @@ class Secrets(Mapping[str, str]):
 
     def __init__(
         self, names: list[str] | tuple[str, ...], environment: str, variables: Mapping[str, str] | None = None
-    ):
+    ) -> None:
         self._names = tuple(names)
         self._environment = environment
         self._variables = os.environ if variables is None else variables

@@ -3,13 +3,14 @@
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
-from modelyard.projects.credentials import last_line, without_credentials
+from modelyard.projects.credentials import without_credentials
 from modelyard.projects.document import FILE_NAME
 from modelyard.projects.errors import ContentUnreadable, GitFailed
+from modelyard.projects.git_command import GitCommand, GitCommandFailed, is_git_installed
 from modelyard.projects.tree import content_hash, hashed_entry, is_skipped, walked
 
 __all__ = ["GitFacts", "Stamp", "content_paths", "git_facts", "stamp_of"]
@@ -46,61 +47,47 @@ class GitFacts(NamedTuple):
 
 
 class _Tree:
-    """Asks git about the folder of a project, whatever a surrounding git hook has set, and changes nothing."""
+    """Asks git about the folder of a project, and changes nothing."""
 
     def __init__(self, root: Path, written: Sequence[Path]) -> None:
         import git
 
-        repository = git.Repo(root, search_parent_directories=True)
-        if repository.working_tree_dir is None:
+        with git.Repo(root, search_parent_directories=True) as repository:
+            top, folder = repository.working_tree_dir, Path(repository.git_dir)
+        if top is None:
             raise git.InvalidGitRepositoryError(root)
-        self.written = [path.relative_to(root).as_posix() for path in written if path.is_relative_to(root)]
-        self._command = git.Git(root)
-        self._surroundings = {
-            "GIT_DIR": str(repository.git_dir),
-            "GIT_WORK_TREE": str(repository.working_tree_dir),
-            "GIT_INDEX_FILE": str(Path(repository.git_dir, "index")),
-            "GIT_OPTIONAL_LOCKS": "0",
-        }
-        repository.close()
+        # Named outright, they win over those that a hook hands down, and git reads repositories of other owners too:
+        # what it would protect from is code of theirs, which the project's own code is anyway.
+        surroundings = {"GIT_DIR": str(folder), "GIT_WORK_TREE": str(top), "GIT_INDEX_FILE": str(folder / "index")}
+        self._command = GitCommand(root, surroundings)
+        self._inside = Path(os.path.relpath(root.resolve(), Path(top).resolve()))
+        self._written = _relative(written, root)
 
-    def ask(self, *arguments: str) -> str:
-        # fsmonitor would start a hook or a daemon of the repository's choice.
-        command = ["git", "-c", "core.fsmonitor=false", *arguments]
-        found: Any = self._command.execute(command, env=self._surroundings, strip_newline_in_stdout=False)
-        return str(found)
+    def facts(self) -> GitFacts | None:
+        listed = self._command.ask("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", ".")
+        files = sorted({path for path in listed.split("\0") if path and self._counts(path)})
+        if FILE_NAME not in files:
+            return None
+        commit = self._command.try_asking("rev-parse", "--verify", "--quiet", "HEAD")
+        origin = without_credentials(self._command.try_asking("config", "--get", "remote.origin.url"))
+        return GitFacts(commit, not commit or self._is_dirty(), origin, tuple(files))
 
-    def commit(self) -> str:
-        try:
-            return self.ask("rev-parse", "--verify", "--quiet", "HEAD").strip()
-        except _git_error():
-            return ""
+    def _is_dirty(self) -> bool:
+        options = ("--porcelain", "-z", "--no-renames", "--untracked-files=all")
+        changed = self._command.ask("status", *options, "--", ".")
+        paths = (os.path.relpath(line[3:].rstrip("/"), self._inside) for line in changed.split("\0") if line)
+        return any(self._counts(path) for path in paths)
 
-    def origin(self) -> str:
-        try:
-            return without_credentials(self.ask("config", "--get", "remote.origin.url").strip())
-        except _git_error():
-            return ""
-
-    def files(self) -> list[str]:
-        listed = self.ask("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", ".").split("\0")
-        return sorted({path for path in listed if path and self.counts(path)})
-
-    def is_dirty(self) -> bool:
-        changed = self.ask("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", ".")
-        top = Path(self._surroundings["GIT_WORK_TREE"])
-        root = Path(os.path.relpath(Path(str(self._command.working_dir)).resolve(), top.resolve()))
-        inside = (os.path.relpath(line[3:].rstrip("/"), root) for line in changed.split("\0") if line)
-        return any(self.counts(path) for path in inside)
-
-    def counts(self, path: str) -> bool:
-        return not is_skipped(path) and not any(path == each or path.startswith(f"{each}/") for each in self.written)
+    def _counts(self, path: str) -> bool:
+        return not is_skipped(path) and not _is_below(path, self._written)
 
 
-def _git_error() -> type[Exception]:
-    import git
+def _relative(written: Sequence[Path], root: Path) -> list[str]:
+    return [path.relative_to(root).as_posix() for path in written if path.is_relative_to(root)]
 
-    return git.GitCommandError
+
+def _is_below(path: str, places: Sequence[str]) -> bool:
+    return any(path == place or path.startswith(f"{place}/") for place in places)
 
 
 def git_facts(root: Path, written: Sequence[Path] = ()) -> GitFacts | None:
@@ -111,30 +98,23 @@ def git_facts(root: Path, written: Sequence[Path] = ()) -> GitFacts | None:
     GitFailed
         The repository is broken.
     """
-    try:
-        import git
-    except ImportError:
+    if not is_git_installed():
         return None
+    import git
+
     try:
-        tree = _Tree(root, written)
-        files = tree.files()
-        if FILE_NAME not in files:
-            return None
-        commit = tree.commit()
-        return GitFacts(commit, not commit or tree.is_dirty(), tree.origin(), tuple(files))
+        return _Tree(root, written).facts()
     except (git.InvalidGitRepositoryError, git.NoSuchPathError):
         return None
-    except git.GitCommandError as error:
-        raise GitFailed(root, last_line(str(error.stderr))) from error
+    except GitCommandFailed as error:
+        raise GitFailed(root, str(error)) from error
 
 
 def content_paths(root: Path, facts: GitFacts | None, written: Sequence[Path] = ()) -> Iterator[str]:
     """Yield the relative paths that make up the project: what git does not ignore, or everything outside git."""
     if facts is None:
-        inside = [path.relative_to(root).as_posix() for path in written if path.is_relative_to(root)]
-        for path in walked(root):
-            if not any(path == each or path.startswith(f"{each}/") for each in inside):
-                yield path
+        places = _relative(written, root)
+        yield from (path for path in walked(root) if not _is_below(path, places))
         return
     for path in facts.files:
         if (root / path).is_dir() and not (root / path).is_symlink():

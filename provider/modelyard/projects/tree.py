@@ -13,8 +13,11 @@ MARKER = ".modelyard-snapshot.json"
 """The file in a snapshot that says what it is a snapshot of."""
 
 _SKIPPED_FOLDERS = frozenset(
-    ".git .hg .svn .modelyard __pycache__ .mypy_cache .ruff_cache .pytest_cache .pytype .ipynb_checkpoints .hypothesis "
-    ".tox .nox .venv .venvs .eggs .cache node_modules".split()
+    (
+        *(".git", ".hg", ".svn", ".modelyard", ".cache", "__pycache__", ".ipynb_checkpoints", "node_modules"),
+        *(".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".pytype", ".eggs"),
+        *(".venv", ".venvs", ".tox", ".nox"),
+    )
 )
 _SKIPPED_FILES = frozenset((MARKER, ".DS_Store"))
 _SKIPPED_ENDINGS = (".pyc", ".pyo", ".egg-info")
@@ -49,11 +52,11 @@ def is_skipped(path: str) -> bool:
 
 
 def walked(root: Path, below: str = "") -> Iterator[str]:
-    """Yield the relative paths of all files and links below a folder, without what is skipped or a virtual environment."""
+    """Yield the relative paths of all files and links below a folder, but what is skipped and virtual environments."""
     for folder, folders, files in os.walk(root / below):
         relative = Path(folder).relative_to(root).as_posix()
         prefix = "" if relative == "." else f"{relative}/"
-        links = [name for name in folders if os.path.islink(Path(folder, name))]
+        links = [name for name in folders if Path(folder, name).is_symlink()]
         for name in (*files, *links):
             if not is_skipped(prefix + name):
                 yield prefix + name
