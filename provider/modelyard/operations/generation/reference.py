@@ -90,7 +90,7 @@ def _flag(parameter: Parameter) -> str:
 
 def _metavar(type_: ParameterType) -> str:
     if type_.kind == "choice":
-        return "\\|".join(type_.choices)
+        return _cell("|".join(type_.choices))
     words = {"boolean": "true\\|false", "list": "LIST", "mapping": "NAME=VALUE", "any": "JSON"}
     plain = {"string": "TEXT", "integer": "INTEGER", "number": "NUMBER", "dataset": "DATASET", "model": "MODEL"}
     return {**words, **plain}[type_.kind]
