@@ -16,6 +16,7 @@ from modelyard.tracking.errors import (
     TrackingSchemaOld,
     TrackingUnavailable,
 )
+from modelyard.tracking.evaluations import Evaluation, Evaluations
 from modelyard.tracking.listings import ModelSummary, ModelVersion
 from modelyard.tracking.models import LoggedModelInfo, ModelFacts
 from modelyard.tracking.references import ModelReference, ResolvedModel
@@ -27,6 +28,8 @@ from modelyard.tracking.tracking import TrackedEnvironment, Tracking, open_track
 __all__ = [
     "AliasMoved",
     "AliasNotFound",
+    "Evaluation",
+    "Evaluations",
     "LoggedModelInfo",
     "ModelFacts",
     "ModelNameInvalid",

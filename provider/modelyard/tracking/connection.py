@@ -166,7 +166,7 @@ def border(method: Callable[Concatenate[SpeakerT, P], R]) -> Callable[Concatenat
     """Wrap a method of something that has a `uri`, so that what it raises is ours."""
 
     @wraps(method)
-    def wrapped(self: SpeakerT, *args: P.args, **kwargs: P.kwargs) -> R:
+    def wrapped(self: SpeakerT, /, *args: P.args, **kwargs: P.kwargs) -> R:
         with speaking(self.uri):
             return method(self, *args, **kwargs)
 

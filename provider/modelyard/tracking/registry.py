@@ -235,6 +235,16 @@ class Registry:
             links.append({"name": name, "version": version})
             self.client.set_logged_model_tags(model_id, {tag: json.dumps(links)})
 
+    @border
+    def version_tags(self, name: str, version: int) -> dict[str, str]:
+        """Return the tags of a version."""
+        return dict(self._get_version(f"models:/{name}/{version}", name, version).tags)
+
+    @border
+    def tag_version(self, name: str, version: int, tag: str, value: str) -> None:
+        """Set one tag of a version."""
+        self.client.set_model_version_tag(name, str(version), tag, value)
+
     # --- aliases ------------------------------------------------------------------------------------------------------
 
     @border

@@ -6,6 +6,7 @@ from typing import Protocol
 __all__ = [
     "ATTEMPT",
     "BASELINE",
+    "BASELINE_ASKED",
     "CLAIM",
     "COMMIT",
     "CONTENT",
@@ -19,6 +20,7 @@ __all__ = [
     "MODEL_ID",
     "OPERATION",
     "PROJECT",
+    "PROMOTION",
     "STEP",
     "SUPERSEDED_BY",
     "WORKFLOW_RUN",
@@ -48,8 +50,13 @@ MODEL_ID = "modelyard.model_id"
 """On a version: MLflow's identifier of the logged model, which its own registry does not keep."""
 EVALUATED_MODEL = "modelyard.evaluated_model"
 """On an evaluation: the exact ``models:/name/version`` that it judged."""
+BASELINE_ASKED = "modelyard.baseline"
+"""On an evaluation: what it was asked to compare with: an alias, a model reference or ``none``."""
 BASELINE = "modelyard.baseline_model"
 """On an evaluation: the exact version that it compared with; empty if with none."""
+
+PROMOTION = "modelyard.promotion."
+"""On a version, followed by an alias: who pointed the alias to it, when and why, as JSON."""
 
 
 class Stamped(Protocol):
@@ -122,6 +129,7 @@ def run_tags(project: Described, context: Circumstances, *, operation: str, func
     tags = {
         PROJECT: project.name,
         COMMIT: stamp.commit,
+        "mlflow.source.git.commit": stamp.commit,
         DIRTY: "true" if stamp.dirty else "false",
         CONTENT: stamp.content,
         OPERATION: operation,

@@ -1,7 +1,5 @@
 """The door to tracking: the runs, models and registry of one environment."""
 
-import getpass
-import os
 import re
 import tempfile
 from collections.abc import Mapping
@@ -9,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from modelyard.projects.locks import locked
+from modelyard.tracking.author import author
 from modelyard.tracking.connection import border, connect
 from modelyard.tracking.errors import RunFinished
 from modelyard.tracking.files import fetch_files
@@ -129,7 +128,7 @@ class Tracking:
         """
         experiment_id = self._experiment_id(experiment or self.project_name)
         known = {PROJECT: self.project_name, ENVIRONMENT: self.environment.name, **(tags or {})}
-        known |= {"mlflow.user": _user(), "mlflow.source.name": f"modelyard {name}"}
+        known |= {"mlflow.user": author(), "mlflow.source.name": f"modelyard {name}"}
         if not key:
             return TrackedRun(self.client, self.uri, self._create(experiment_id, name, known), None)
         known |= {KEY: key, GENERATION: str(generation), ATTEMPT: str(attempt), CLAIM: claim_of(key, generation)}
@@ -265,10 +264,3 @@ class Tracking:
     def versions(self, name: str) -> list[ModelVersion]:
         """Return the versions of a model, newest first; see `Registry.versions`."""
         return self.registry.versions(name)
-
-
-def _user() -> str:
-    try:
-        return os.environ.get("MODELYARD_USER") or getpass.getuser()
-    except (KeyError, OSError):
-        return str(os.getuid())
