@@ -2,6 +2,7 @@
 
 from modelyard.deploy.endpoints import EndpointRecord, list_endpoints, read_endpoint, tail_log
 from modelyard.deploy.errors import (
+    DeploymentWithdrawn,
     EndpointBusy,
     EndpointNameInvalid,
     EndpointNotFound,
@@ -16,6 +17,7 @@ from modelyard.deploy.targets import TARGETS, Deployment, Order, RevisionSource,
 __all__ = [
     "TARGETS",
     "Deployment",
+    "DeploymentWithdrawn",
     "EndpointBusy",
     "EndpointNameInvalid",
     "EndpointNotFound",

@@ -6,6 +6,7 @@ from modelyard.errors import ErrorKind, ErrorRecord, ForeignError, ModelyardErro
 from modelyard.serving.errors import PortTaken
 
 __all__ = [
+    "DeploymentWithdrawn",
     "EndpointBusy",
     "EndpointNameInvalid",
     "EndpointNotFound",
@@ -117,6 +118,19 @@ class RevisionNotReady(ModelyardError):
     def error_kind(self) -> ErrorKind:
         """The kind of what went wrong inside the worker."""
         return self._kind
+
+
+class DeploymentWithdrawn(ModelyardError):
+    """Raised when a deployment was given up before its revision got traffic."""
+
+    kind = ErrorKind.CANCELLED
+
+    def __init__(self, endpoint: str, revision: str) -> None:
+        super().__init__(
+            f"the deployment of revision {revision} was withdrawn",
+            where=f"endpoint {endpoint}",
+            facts={"endpoint": endpoint, "revision": revision},
+        )
 
 
 class SupervisorLost(ModelyardError):

@@ -8,7 +8,7 @@ from pathlib import Path
 from modelyard.graphs import Graph, GraphInvalid, ModelNotTrusted
 from modelyard.projects import Project, open_project
 from modelyard.projects.loading import import_roots
-from modelyard.serving.bundle import MANIFEST, BundledModel, Manifest, write_manifest
+from modelyard.serving.bundle import MANIFEST, SOURCE, BundledModel, Manifest, write_manifest
 from modelyard.tracking import ResolvedModel, Tracking
 
 __all__ = ["PARTIAL", "ProjectRevision", "load_graph", "resolve_models"]
@@ -86,7 +86,7 @@ class ProjectRevision:
             shutil.rmtree(partial, ignore_errors=True)
 
     def _manifest(self, partial: Path, requirements: Sequence[str]) -> Manifest:
-        source = self._project.snapshot(partial / "project")
+        source = self._project.snapshot(partial / SOURCE)
         stamp = open_project(source).stamp
         return Manifest(
             graph=self._spec,

@@ -10,10 +10,23 @@ import msgspec
 from modelyard.graphs import Graph, GraphSpec, LoadedModel, Plan, Resources, open_model
 from modelyard.serving.errors import BundleInvalid
 
-__all__ = ["MANIFEST", "BundleModels", "BundledModel", "Manifest", "open_bundle", "read_manifest", "write_manifest"]
+__all__ = [
+    "MANIFEST",
+    "SOURCE",
+    "BundleModels",
+    "BundledModel",
+    "Manifest",
+    "open_bundle",
+    "read_manifest",
+    "write_manifest",
+]
 
 MANIFEST = "revision.json"
 """The manifest's name in the folder; it is written last."""
+
+
+SOURCE = "project"
+"""Where the project's snapshot is in the folder."""
 
 
 class BundledModel(msgspec.Struct, frozen=True):
@@ -60,7 +73,7 @@ class Manifest(msgspec.Struct, frozen=True):
     content: str
     requirements: tuple[str, ...]
     project: str = ""
-    roots: tuple[str, ...] = ("project",)
+    roots: tuple[str, ...] = (SOURCE,)
     provenance: dict[str, Any] = {}
 
     @property

@@ -65,7 +65,7 @@ class Request(msgspec.Struct, frozen=True):
     id
         Tells requests apart; the outcome names it.
     action
-        ``deploy`` a revision, or ``stop`` for good.
+        ``deploy`` a revision, ``withdraw`` what was asked for and has not happened yet, or ``stop`` for good.
     revision
         What shall answer.
     port
@@ -77,7 +77,7 @@ class Request(msgspec.Struct, frozen=True):
     """
 
     id: str
-    action: Literal["deploy", "stop"]
+    action: Literal["deploy", "withdraw", "stop"]
     revision: str = ""
     port: int = 0
     timeout: float = 60.0

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from modelyard.deploy.errors import RevisionNotReady
+from modelyard.deploy.errors import DeploymentWithdrawn, RevisionNotReady
 from modelyard.deploy.local.locks import FolderLock
 from modelyard.deploy.local.logs import open_log
 from modelyard.deploy.local.records import (
@@ -69,6 +69,7 @@ class Supervisor:
         self._drains: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
         self._was_up = False
+        self._committed = False
 
     async def run(self, lock: FolderLock) -> None:
         """Keep the endpoint until asked to stop, SIGTERM, or the end of the folder."""
@@ -110,7 +111,7 @@ class Supervisor:
         error: ModelyardError | None = None
         changed = False
         try:
-            changed = await self._deploy(request, request.settings or ServingSettings(sys.executable))
+            changed = await self._unless_withdrawn(request)
         except GroupNotReady as failure:
             error = RevisionNotReady(self._folder.name, request.revision, str(failure), failure.lines, failure.kind)
         except ModelyardError as failure:
@@ -123,7 +124,23 @@ class Supervisor:
         self._log.info("%s", error or f"revision {request.revision} answers")
         self._tell()
 
+    async def _unless_withdrawn(self, request: Request) -> bool:
+        """Deploy, but give it up when the supervisor must end or another request wants something else."""
+        if request.action == "withdraw":
+            return False
+        work = asyncio.create_task(self._deploy(request, request.settings or ServingSettings(sys.executable)))
+        while not work.done():
+            later = read_json(self._folder.request, Request)
+            other = later and (later.action, later.revision) != (request.action, request.revision)
+            if (other or self._stopping.is_set()) and not self._committed:
+                work.cancel()
+            await asyncio.wait((work,), timeout=TICK)
+        if work.cancelled():
+            raise DeploymentWithdrawn(self._folder.name, request.revision)
+        return work.result()
+
     async def _deploy(self, request: Request, settings: ServingSettings) -> bool:
+        self._committed = False
         was_up, self._was_up = self._was_up, True
         now = self._deployed
         port = request.port or (now.port if now else 0)
@@ -136,9 +153,11 @@ class Supervisor:
             await group.start(request.timeout)
             await group.accept()
         except BaseException:
+            await group.kill()
             if listener is not self._listener:
                 listener.close()
             raise
+        self._committed = True
         old_group, old_listener = self._group, self._listener
         self._group, self._listener = group, listener
         self._remember(request.revision, settings)

@@ -145,7 +145,12 @@ def _sole_deployer(folder: EndpointFolder, timeout: float) -> Iterator[None]:
 def _switch(folder: EndpointFolder, order: Order, revision: str, settings: ServingSettings) -> tuple[bool, Deployed]:
     """Let the supervisor bring the revision up; return whether anything changed, and what answers."""
     request = Request(secrets.token_hex(8), "deploy", revision, order.port, order.timeout, settings)
-    outcome = _ask(folder, request, order.timeout + SLACK)
+    try:
+        outcome = _ask(folder, request, order.timeout + SLACK)
+    except KeyboardInterrupt:
+        if is_held(folder.supervisor_lock):
+            _ask(folder, Request(secrets.token_hex(8), "withdraw"), SLACK)
+        raise
     if outcome.error:
         raise restored(outcome.error)
     now = read_json(folder.deployed, Deployed)

@@ -14,6 +14,7 @@ import msgspec
 
 from modelyard.deploy.local.records import ServingSettings
 from modelyard.errors import ErrorKind
+from modelyard.serving.bundle import SOURCE
 from modelyard.serving.control import Command, Report, encode_line
 
 __all__ = ["WorkerNotReady", "WorkerProcess", "worker_environment"]
@@ -33,7 +34,7 @@ class WorkerNotReady(Exception):
 def worker_environment(python: str) -> dict[str, str]:
     """Return the environment variables of workers under another interpreter, or the same."""
     variables = dict(os.environ)
-    if os.path.realpath(python) != os.path.realpath(sys.executable) or python != sys.executable:
+    if python != sys.executable:
         # what points at the deployer's packages must not leak into another environment
         for name in _DROPPED:
             variables.pop(name, None)
@@ -87,7 +88,7 @@ class WorkerProcess:
                 stdout=PIPE,
                 stderr=STDOUT,
                 pass_fds=shared,
-                cwd=self.bundle / "project",
+                cwd=self.bundle / SOURCE,
                 env=worker_environment(self._settings.python),
             )
         except OSError as error:
