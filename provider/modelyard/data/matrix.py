@@ -180,7 +180,8 @@ def _from_rows(rows: Any, columns: Sequence[str], source: str) -> "NDArray[Any]"
     if not isinstance(rows, np.ndarray):
         values = [list(row) for row in rows]
         plain = all(value is None or isinstance(value, int | float) for row in values for value in row)
-        rows = np.array(values, dtype=np.float64 if plain else object).reshape(len(values), -1)
+        rows = np.array(values, dtype=np.float64 if plain else object)
+        rows = rows.reshape(len(values), -1 if values else len(columns))
     if rows.ndim != 2 or (rows.shape[1] != len(columns) and len(rows)):
         raise ColumnTypeWrong(source, ", ".join(columns), f"of shape {rows.shape}", f"rows by {len(columns)} columns")
     array: NDArray[Any] = rows if rows.dtype == object else rows.astype(np.float64, copy=False)

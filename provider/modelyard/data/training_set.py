@@ -76,6 +76,9 @@ class TrainingSet:
         if dataset.num_rows == 0:
             raise DatasetEmpty(dataset.uri)
         check_features(schema, names, dataset.uri)
+        if kind_of(schema.field(label_column).type) == "other":
+            found = str(schema.field(label_column).type)
+            raise ColumnTypeWrong(dataset.uri, label_column, found, "a number, a boolean or text")
         for name in (label_column, *names):
             if kind_of(schema.field(name).type) == "null" or dataset.nulls(name) == dataset.num_rows:
                 raise ColumnAllNull(dataset.uri, name)
