@@ -8,6 +8,7 @@ __all__ = [
     "EventInvalid",
     "FeatureMissing",
     "FeatureWrong",
+    "FlavorUnsupported",
     "GraphInvalid",
     "LibraryMissing",
     "ModelDigestWrong",
@@ -29,6 +30,15 @@ class ModelFilesInvalid(ModelyardError):
         super().__init__(
             rule, where=folder, mend="Log the model again with the train operation.", facts={"folder": folder}
         )
+
+
+class FlavorUnsupported(ModelFilesInvalid):
+    """Raised when a model is of an MLflow flavour that only MLflow itself can load."""
+
+    def __init__(self, folder: str, flavors: Sequence[str]) -> None:
+        has = ", ".join(flavors) or "none"
+        super().__init__(folder, f"the model needs the flavour sklearn, it has: {has}")
+        self.mend = "Load it where MLflow is installed, or fit a model that follows scikit-learn."
 
 
 class ModelNotTrusted(ModelyardError):

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 import yaml
-from modelyard.data.digests import digest_of
 
+from modelyard.data.digests import digest_of
 from modelyard.graphs.errors import (
+    FlavorUnsupported,
     LibraryMissing,
     ModelDigestWrong,
     ModelFilesInvalid,
@@ -174,7 +175,9 @@ def open_model(folder: Path, *, digest: str | None, trust: bool = False, name: s
     Raises
     ------
     ModelFilesInvalid
-        The folder holds no model, or one of another flavour.
+        The folder holds no model.
+    FlavorUnsupported
+        It is of another flavour than scikit-learn's.
     ModelDigestWrong
         The files are not the registered ones.
     ModelNotTrusted
@@ -202,7 +205,9 @@ def read_card(folder: Path) -> ModelCard:
     Raises
     ------
     ModelFilesInvalid
-        The folder holds no model, or one of another flavour.
+        The folder holds no model.
+    FlavorUnsupported
+        It is of another flavour than scikit-learn's.
     """
     try:
         described = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
@@ -213,8 +218,7 @@ def read_card(folder: Path) -> ModelCard:
     flavors = described.get("flavors") if isinstance(described, dict) else None
     flavor = flavors.get("sklearn") if isinstance(flavors, dict) else None
     if not isinstance(flavor, dict):
-        has = ", ".join(sorted(flavors)) if isinstance(flavors, dict) else "none"
-        raise ModelFilesInvalid(str(folder), f"the model needs the flavour sklearn, it has: {has}")
+        raise FlavorUnsupported(str(folder), sorted(flavors) if isinstance(flavors, dict) else ())
     said = (described.get("metadata") or {}).get("modelyard") or {}
     names, dtypes = _signature(described)
     return ModelCard(

@@ -69,7 +69,7 @@ def matrix_of(
         _check(row, features, numeric, index)
     if all(numeric):
         return np.array(values, dtype=np.float64).reshape(len(values), len(numeric))
-    whole = [dtype.lower().startswith(_INTEGRAL) for dtype in dtypes]
+    whole = [_plain_type(dtype).startswith(_INTEGRAL) for dtype in dtypes]
     matrix = np.empty((len(values), len(numeric)), dtype=object)
     for index, row in enumerate(values):
         # JSON has one kind of number: 1 in a column of floats is 1.0, and 1.0 in one of integers is 1
@@ -94,7 +94,7 @@ def _values(row: Any, features: Sequence[str], width: int, index: int) -> list[A
 
 def _numeric_columns(values: list[list[Any]], features: Sequence[str], dtypes: Sequence[str]) -> list[bool]:
     if dtypes and len(dtypes) == len(features):
-        return [dtype.lower().startswith(_NUMERIC) for dtype in dtypes]
+        return [_plain_type(dtype).startswith(_NUMERIC) for dtype in dtypes]
     width = len(values[0]) if values else len(features)
     for index, row in enumerate(values):
         if len(row) != width:
@@ -111,6 +111,11 @@ def _check(row: list[Any], features: Sequence[str], numeric: list[bool], index: 
             name = features[position] if features else f"value {position}"
             rule = "a number" if number else "a plain value"
             raise FeatureWrong(f"the feature {name!r} must be {rule}, got {value!r:.80}", index)
+
+
+def _plain_type(dtype: str) -> str:
+    """Return the type of a column's values, where a dictionary encodes them."""
+    return dtype.lower().removeprefix("dictionary<values=")
 
 
 def _finite(value: float) -> bool:

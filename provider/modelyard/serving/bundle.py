@@ -7,7 +7,16 @@ from typing import Any
 
 import msgspec
 
-from modelyard.graphs import Graph, GraphSpec, LoadedModel, Plan, Resources, open_model
+from modelyard.graphs import (
+    FlavorUnsupported,
+    Graph,
+    GraphSpec,
+    LibraryMissing,
+    LoadedModel,
+    Plan,
+    Resources,
+    open_model,
+)
 from modelyard.serving.errors import BundleInvalid
 
 __all__ = [
@@ -105,7 +114,20 @@ class BundleModels:
     def load(self, reference: str) -> LoadedModel:
         """Return the model of the step that `reference` names."""
         known = self._models[reference]
-        return open_model(self._folder / known.folder, digest=known.digest, name=known.reference)
+        files = self._folder / known.folder
+        try:
+            return open_model(files, digest=known.digest, name=known.reference)
+        except FlavorUnsupported:
+            return _open_with_mlflow(files, known)
+
+
+def _open_with_mlflow(files: Path, known: BundledModel) -> LoadedModel:
+    try:
+        from modelyard.tracking.loading import open_files
+
+        return open_files(files, digest=known.digest, trust=False, name=known.reference)
+    except ModuleNotFoundError as error:
+        raise LibraryMissing(error.name or "mlflow", f"the model {known.reference}", "ml") from error
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -113,14 +114,17 @@ def load(url: str, clients: int = 4) -> Iterator[list[httpx.Response | Exception
         each.result()
 
 
+def _reached(answers: list[Any], least: int) -> bool:
+    return len(answers) >= least
+
+
 def test_a_swap_under_load_fails_no_request(state: Path) -> None:
     url = deploy(state, "0").url
     with load(url) as answers:
         for word in ("1", "2", "3"):
             deploy(state, word)
             assert ask(url)["word"] == word
-            reached = len(answers) + 100
-            eventually(lambda least=reached: len(answers) >= least)
+            eventually(partial(_reached, answers, len(answers) + 100))
     failed = [each for each in answers if isinstance(each, Exception) or each.status_code != 200]
     assert failed == []
     assert len(answers) > 400
@@ -168,7 +172,7 @@ def test_a_first_revision_that_does_not_get_ready_leaves_nothing(state: Path) ->
 
 
 def test_a_revision_that_is_too_slow_is_ended_and_its_lines_are_shown(state: Path) -> None:
-    with pytest.raises(RevisionNotReady, match="longer than 1.5 s") as caught:
+    with pytest.raises(RevisionNotReady, match=r"longer than 1\.5 s") as caught:
         deploy(state, module=SLOW, timeout=1.5)
     assert caught.value.error_kind is ErrorKind.TIMEOUT
     assert caught.value.facts["log"][-1] == "starting slowly"
@@ -381,6 +385,6 @@ def test_settings_are_refused_by_name(state: Path, settings: dict[str, Any], mes
 
 
 def test_an_interpreter_that_is_not_there_is_refused(state: Path) -> None:
-    with pytest.raises(ServingEnvironmentInvalid, match="deploy.python venv/bin/python: there is no such interpreter"):
+    with pytest.raises(ServingEnvironmentInvalid, match=r"deploy\.python venv/bin/python: there is no such interpreter"):
         deploy(state, settings={"python": "venv/bin/python"})
     assert not state.exists()
