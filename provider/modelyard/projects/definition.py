@@ -91,12 +91,13 @@ class EnvironmentDefinition(msgspec.Struct, frozen=True, kw_only=True, omit_defa
         Meta(
             description="Where endpoints run: the target, and whatever that target takes.",
             extra_json_schema={
+                "required": ["target"],
                 "properties": {
                     "target": {
                         "description": "The kind of place.",
                         "anyOf": [{"enum": list(TARGETS)}, {"pattern": r"\$\{"}],
                     }
-                }
+                },
             },
         ),
     ] = msgspec.field(default_factory=lambda: {"target": "local"})

@@ -5,6 +5,7 @@ import os
 import pkgutil
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,7 +32,9 @@ class _Active:
     """The project whose code is imported now: one at a time, for two may name their modules alike."""
 
     roots: tuple[Path, ...] = ()
-    loaded: tuple[_Loaded, ...] = ()
+    loaded: dict[str, _Loaded] = {}
+    since: int = 0
+    """When the code was imported, in nanoseconds of the clock that files are stamped with."""
 
 
 def import_roots(source: Path) -> tuple[Path, ...]:
@@ -84,7 +87,8 @@ def load_attribute(source: Path, handler: str, missing: type[NameNotFound], root
     with _lock:
         _activate(source, root or source)
         module = _imported(source, name, handler, missing)
-        _Active.loaded = tuple(_loaded(_Active.roots))
+        _Active.loaded = {each.module: each for each in _loaded(_Active.roots)}
+        _Active.since = time.time_ns()
     found: Any = module
     for part in attribute.split("."):
         if not hasattr(found, part):
@@ -109,7 +113,7 @@ def _file_of(handler: str, source: Path) -> str:
 def _activate(source: Path, root: Path) -> None:
     roots = import_roots(source)
     others = [each for each in (*_Active.roots, *import_roots(root)) if each not in roots]
-    if any(_state_of(each.file) != each.state for each in _Active.loaded):
+    if roots == _Active.roots and any(_has_changed(each) for each in _loaded(roots)):
         others += roots
     for stale in _loaded(others):
         sys.modules.pop(stale.module, None)
@@ -130,6 +134,12 @@ def _loaded(roots: Sequence[Path]) -> list[_Loaded]:
         for name, file in modules
         if file.startswith(root) and file.removeprefix(root + os.sep) in _tails(name)
     ]
+
+
+def _has_changed(module: _Loaded) -> bool:
+    known = _Active.loaded.get(module.module)
+    # What a function imports while it runs came after the last look: only the clock can tell.
+    return module.state[0] > _Active.since if known is None else known.state != module.state
 
 
 def _tails(name: str) -> tuple[str, str, str]:

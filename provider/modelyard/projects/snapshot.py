@@ -37,6 +37,7 @@ def read_origin(folder: Path) -> Origin | None:
     except FileNotFoundError:
         return None
     except (OSError, msgspec.DecodeError) as error:
+        reason = error.strerror or str(error)
         raise SnapshotFailed(folder, f"{MARKER} cannot be read: {error}", "Take the snapshot again.") from error
 
 
@@ -90,7 +91,8 @@ def take_snapshot(source: Path, root: Path, folder: Path, stamp: Stamp | None, w
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise SnapshotDiskFull(folder) from error
-        raise SnapshotFailed(folder, f"{error.strerror}: {error.filename}" if error.filename else str(error)) from error
+        reason = error.strerror or str(error)
+        raise SnapshotFailed(folder, f"{reason}: {error.filename}" if error.filename else reason) from error
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)

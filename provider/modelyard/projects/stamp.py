@@ -11,7 +11,7 @@ from modelyard.projects.credentials import without_credentials
 from modelyard.projects.document import FILE_NAME
 from modelyard.projects.errors import ContentUnreadable, GitFailed
 from modelyard.projects.git_command import GitCommand, GitCommandFailed, is_git_installed
-from modelyard.projects.tree import content_hash, hashed_entry, is_skipped, walked
+from modelyard.projects.tree import MARKER, content_hash, hashed_entry, is_skipped, walked
 
 __all__ = ["GitFacts", "Stamp", "content_paths", "git_facts", "stamp_of"]
 
@@ -65,7 +65,10 @@ class _Tree:
 
     def facts(self) -> GitFacts | None:
         listed = self._command.ask("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", ".")
-        files = sorted({path for path in listed.split("\0") if path and self._counts(path)})
+        paths = [path for path in listed.split("\0") if path]
+        markers = [path for path in paths if path.endswith(f"/{MARKER}")]
+        self._written += [path.removesuffix(f"/{MARKER}") for path in markers]
+        files = sorted({path for path in paths if self._counts(path)})
         if FILE_NAME not in files:
             return None
         commit = self._command.try_asking("rev-parse", "--verify", "--quiet", "HEAD")

@@ -52,7 +52,10 @@ def is_skipped(path: str) -> bool:
 
 
 def walked(root: Path, below: str = "") -> Iterator[str]:
-    """Yield the relative paths of all files and links below a folder, but what is skipped and virtual environments."""
+    """Yield the relative paths of all files and links below a folder.
+
+    Left out is what is skipped by name, virtual environments, and snapshots.
+    """
     for folder, folders, files in os.walk(root / below):
         relative = Path(folder).relative_to(root).as_posix()
         prefix = "" if relative == "." else f"{relative}/"
@@ -63,8 +66,12 @@ def walked(root: Path, below: str = "") -> Iterator[str]:
         folders[:] = [
             name
             for name in folders
-            if name not in links and not is_skipped(prefix + name) and not Path(folder, name, "pyvenv.cfg").is_file()
+            if name not in links and not is_skipped(prefix + name) and not _is_made(Path(folder, name))
         ]
+
+
+def _is_made(folder: Path) -> bool:
+    return (folder / "pyvenv.cfg").is_file() or (folder / MARKER).is_file()
 
 
 def hashed_entry(root: Path, path: str) -> ProjectEntry | None:
