@@ -1,0 +1,159 @@
+"""What all operators do: carry parameters to an operation, follow the work, publish its result."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Unpack, get_args
+
+from airflow.sdk import BaseOperator, BaseXCom, Context
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from modelyard.errors import ModelyardError
+from modelyard.operations import ParameterInvalid
+from modelyard.operators.airflow.arguments import LauncherName, TaskArguments, Templated
+from modelyard.operators.airflow.values import is_template, plain
+
+__all__ = ["DEFAULT_KEY", "OperationOperator", "Templated"]
+
+DEFAULT_KEY = "{{ ti.dag_id }}/{{ ti.run_id }}/{{ ti.task_id }}"
+"""Names a task's work; without the try number, so that a retry attaches. The map index is added to any key."""
+
+PYTHON_VARIABLE = "MODELYARD_PYTHON"
+"""The environment variable with the interpreter of the work, where neither operator nor project names one."""
+
+
+class OperationOperator(BaseOperator):
+    """Base of all operators: runs one operation of a project and publishes its result.
+
+    The work runs in a process of its own, in an interpreter that needs no Airflow, on a snapshot of the project. It
+    outlives the death of the Airflow worker: the retry finds it by its key and attaches. Its log lines appear in the
+    task's log as they are written. Killing the task, and its ``execution_timeout``, end the work and all its processes.
+
+    The result, references and numbers only, goes to XCom whole and each of its fields by its name; then the key is
+    acknowledged, so that clearing the succeeded task does the work anew.
+
+    An error that would come back with the same input fails the task at once (AirflowFailException); others are
+    retried as the task's ``retries`` say.
+
+    Parameters
+    ----------
+    project
+        The project: a path, relative to the folder of the DAG file, or ``git+URL@ref#subfolder``. By default the folder
+        of the DAG file, where the nearest ``modelyard.yaml`` upwards counts; found when the task runs.
+    environment
+        The environment of ``modelyard.yaml``; by default the worker's MODELYARD_ENVIRONMENT, or the project's first.
+    key
+        Names this piece of work; by default made of DAG, run and task. A mapped task's index is always added.
+    launcher
+        ``process``, or ``inline`` for work in the task's own process (which then needs its libraries).
+    python
+        The interpreter of the process; by default the worker's MODELYARD_PYTHON, else the environment's ``python`` of
+        ``modelyard.yaml``, else Airflow's own.
+    **kwargs
+        Whatever Airflow's BaseOperator takes.
+    """
+
+    operation_name: ClassVar[str] = ""
+    template_fields: Sequence[str] = ("project", "environment", "key", "python")
+    ui_color: str = "#e8f1f2"
+
+    def __init__(
+        self,
+        *,
+        project: Templated[str] | None = None,
+        environment: Templated[str] = "",
+        key: Templated[str] = DEFAULT_KEY,
+        launcher: LauncherName = "process",
+        python: Templated[str] = "",
+        **kwargs: Unpack[TaskArguments],
+    ) -> None:
+        super().__init__(**kwargs)
+        if launcher not in get_args(LauncherName):
+            raise ParameterInvalid("launcher", f"one of {', '.join(get_args(LauncherName))}", launcher)
+        self.project = project
+        self.environment = environment
+        self.key = key
+        self.launcher = launcher
+        self.python = python
+        self._cancel: Callable[[], None] | None = None
+
+    def render_template(self, content: Any, context: Any, jinja_env: Any = None, seen_oids: Any = None) -> Any:
+        """Render as Airflow does, but leave a text without any mark of Jinja exactly as it is.
+
+        Jinja would take away its last newline, and with ``render_template_as_native_obj`` make a number of "2024".
+        """
+        if isinstance(content, str) and jinja_env is not None and not is_template(content, jinja_env):
+            return content
+        return super().render_template(content, context, jinja_env, seen_oids)
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Start the work or attach to it, follow it to its end, publish its result, acknowledge its key.
+
+        Raises
+        ------
+        AirflowFailException
+            The operation failed, and the same input would fail again.
+        AirflowException
+            The operation failed for a reason that may pass.
+        """
+        # Imported here: a DAG file is read many times a minute and needs none of it.
+        from modelyard.projects.dispatch import acknowledge, dispatch
+
+        from modelyard.operations.catalogue import load_catalogue
+
+        try:
+            spec = load_catalogue().spec(self.operation_name)
+            parameters = spec.bind({each.name: plain(getattr(self, each.name)) for each in spec.parameters})
+            completed = dispatch(self.operation_name, parameters, **self._circumstances(context))
+            self._publish(context, completed.result)
+            acknowledge(completed)
+        except ModelyardError as error:
+            raise self._failure(error) from error
+        return completed.result
+
+    def _circumstances(self, context: Context) -> dict[str, Any]:
+        ti = context["ti"]
+        index = f"[{ti.map_index}]" if ti.map_index is not None and ti.map_index >= 0 else ""
+        return {
+            "project": located(self.project, Path(context["dag"].fileloc).parent),
+            "environment": self.environment,
+            "key": f"{self.key}{index}",
+            "workflow_run": f"{ti.dag_id}/{ti.run_id}",
+            "step": f"{ti.task_id}{index}",
+            "launcher": self.launcher,
+            "python": self.python or os.environ.get(PYTHON_VARIABLE, ""),
+            "on_log": self.log.info,
+        }
+
+    def _publish(self, context: Context, result: Mapping[str, Any]) -> None:
+        """Push the result before its key is acknowledged: who dies between the two finds it again."""
+        if not self.do_xcom_push:
+            return
+        ti = context["ti"]
+        for name, value in result.items():
+            ti.xcom_push(name, value)
+        ti.xcom_push(BaseXCom.XCOM_RETURN_KEY, result)
+
+    def _failure(self, error: ModelyardError) -> AirflowException:
+        # A task that Airflow itself ends (its pod is moved, its worker stops) may have another try.
+        final = not error.outcome.retry and not self._killed
+        return AirflowFailException(str(error)) if final else AirflowException(str(error))
+
+    def on_kill(self) -> None:
+        """End the work and all its processes."""
+        self._killed = True
+        if self._cancel is not None:
+            self._cancel()
+
+
+def located(project: str | None, folder: Path) -> str:
+    """Return a project reference, a relative path taken from the folder of the DAG file.
+
+    Examples
+    --------
+    >>> located("../flights", Path("/dags")), located("git+https://host/flights@main", Path("/dags"))
+    ('/dags/../flights', 'git+https://host/flights@main')
+    """
+    if project and (project.startswith("git+") or "://" in project):
+        return project
+    return str(folder / (project or ""))

@@ -1,0 +1,29 @@
+"""The provider information: which modules and classes of this distribution Airflow shall know."""
+
+from typing import Any
+
+from modelyard.airflow.operator_modules import OPERATOR_MODULES
+
+__all__ = ["get_provider_info"]
+
+_INTEGRATION = "modelyard"
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Return the provider information; the entry point ``apache_airflow_provider`` names this function.
+
+    Every component of Airflow calls it when it starts: it imports nothing but this package.
+    """
+    return {
+        "package-name": "modelyard",
+        "name": "modelyard",
+        "description": "Train, evaluate, register, promote, deploy and batch-score models of a git project, "
+        "in any interpreter, with results that survive the worker.",
+        "integrations": [{"integration-name": _INTEGRATION, "tags": ["software"]}],
+        "operators": [
+            {
+                "integration-name": _INTEGRATION,
+                "python-modules": ["modelyard.operators.airflow.operation", *OPERATOR_MODULES],
+            }
+        ],
+    }
