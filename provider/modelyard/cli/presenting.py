@@ -1,0 +1,64 @@
+"""Shows the result of an operation to people."""
+
+from collections.abc import Callable
+from typing import Any
+
+from modelyard.cli.output import cell, show_mapping, show_table
+from modelyard.operations import OperationSpec
+
+__all__ = ["present"]
+
+
+def present(spec: OperationSpec, result: dict[str, Any], title: str) -> None:
+    """Show a result: as a table where the operation has one, else its fields.
+
+    Parameters
+    ----------
+    spec
+        The operation.
+    result
+        Its result.
+    title
+        What stands above.
+    """
+    own = _PRESENTERS.get(spec.name)
+    if own is None:
+        show_mapping(title, result)
+    else:
+        own(result, title)
+
+
+def _workflow(result: dict[str, Any], title: str) -> None:
+    rows = [[step, state, _main_values(result["results"].get(step, {}))] for step, state in result["steps"].items()]
+    show_table(f"{title}  {result['workflow_run']}", ["step", "state", "result"], rows)
+
+
+def _main_values(result: dict[str, Any]) -> dict[str, str]:
+    """Return what fits into a row: the first few values that are there."""
+    shown = {name: cell(value) for name, value in result.items() if value not in (None, "", [], {})}
+    return dict(list(shown.items())[:4])
+
+
+def _gates(result: dict[str, Any], title: str) -> None:
+    show_mapping(title, {name: value for name, value in result.items() if name != "gates"})
+    rows = [[gate, verdict] for gate, verdict in result["gates"].items()]
+    if rows:
+        show_table("Gates", ["gate", "held"], rows)
+
+
+def _comparison(result: dict[str, Any], title: str) -> None:
+    metrics, baseline = result["metrics"], result["baseline_metrics"]
+    show_mapping(title, {name: value for name, value in result.items() if name not in ("metrics", "baseline_metrics")})
+    if baseline:
+        rows = [[name, value, baseline.get(name)] for name, value in metrics.items()]
+        show_table("Metrics", ["metric", result["model"], result["baseline"]], rows)
+    else:
+        show_table("Metrics", ["metric", result["model"]], [[name, value] for name, value in metrics.items()])
+
+
+_PRESENTERS: dict[str, Callable[[dict[str, Any], str], None]] = {
+    "evaluate": _comparison,
+    "promote": _gates,
+    "run": _workflow,
+}
+"""Operation → how its result is shown, where its fields alone say too little."""
