@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from modelyard.errors import ErrorKind, ModelyardError, near_name
+from modelyard.operations.libraries import extra_with
 
 __all__ = [
     "CancelRequested",
@@ -15,6 +16,7 @@ __all__ = [
     "JournalUnwritable",
     "KeyInUse",
     "KeyInvalid",
+    "LibraryMissing",
     "OperationAmbiguous",
     "OperationCancelled",
     "OperationNotFound",
@@ -101,6 +103,17 @@ class ResultInvalid(ModelyardError):
 
     def __init__(self, operation: str, rule: str) -> None:
         super().__init__(rule, where=f"result of {operation}")
+
+
+class LibraryMissing(ModelyardError):
+    """Raised when an operation needs a library that its environment does not have."""
+
+    kind = ErrorKind.INVALID
+
+    def __init__(self, library: str) -> None:
+        extra = extra_with(library)
+        mend = f'pip install "modelyard[{extra}]"' if extra else f"Install {library} in this environment."
+        super().__init__(f"{library} is not installed", mend=mend, facts={"library": library, "extra": extra})
 
 
 class ResultUnreadable(ModelyardError):
