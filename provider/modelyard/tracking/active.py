@@ -7,27 +7,29 @@ from typing import Any
 __all__ = ["ActiveRun"]
 
 _lock = Lock()
-_users: dict[str, int] = {}
+_users: dict[tuple[str, str], int] = {}
 _before: dict[str, str | None] = {}
-_VARIABLE = "MLFLOW_TRACKING_URI"
+_URI, _EXPERIMENT = "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID"
 
 
 class ActiveRun:
     """One run as MLflow's active run of this thread, with the process pointed at its store meanwhile.
 
-    MLflow's tracking address is one for the process: if runs of two stores are active at once, only those of the
-    first are active for MLflow.
+    MLflow's tracking address is one for the process: if runs of two stores or experiments are under way at once, only
+    those of the first are active for MLflow.
 
     Parameters
     ----------
     uri
         The store's address.
+    experiment_id
+        The experiment; nested runs go there, too.
     run_id
         The run.
     """
 
-    def __init__(self, uri: str, run_id: str) -> None:
-        self.uri = uri
+    def __init__(self, uri: str, experiment_id: str, run_id: str) -> None:
+        self.place = (uri, experiment_id)
         self.run_id = run_id
         self.entered = False
 
@@ -36,13 +38,13 @@ class ActiveRun:
         import mlflow
         from mlflow.exceptions import MlflowException
 
-        if not _point_to(self.uri):
+        if not _point_to(self.place):
             return
         try:
             mlflow.start_run(run_id=self.run_id, nested=True)
             self.entered = True
         except MlflowException:
-            _point_back(self.uri)
+            _point_back(self.place)
 
     def leave(self, client: Any, status: str) -> None:
         """End the run with `status`, whether or not it is (still) the active one."""
@@ -61,33 +63,38 @@ class ActiveRun:
         """Point the process back to where it pointed before."""
         if self.entered:
             self.entered = False
-            _point_back(self.uri)
+            _point_back(self.place)
 
 
-def _point_to(uri: str) -> bool:
+def _point_to(place: tuple[str, str]) -> bool:
     mlflow = _mlflow()
     with _lock:
-        if _users and uri not in _users:
+        if _users and place not in _users:
             return False
         if not _users:
-            _before[_VARIABLE] = os.environ.get(_VARIABLE)
+            _before.update({name: os.environ.get(name) for name in (_URI, _EXPERIMENT)})
             _before["uri"] = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
-            mlflow.set_tracking_uri(uri)
-        _users[uri] = _users.get(uri, 0) + 1
+            mlflow.set_tracking_uri(place[0])
+            os.environ[_EXPERIMENT] = place[1]
+        _users[place] = _users.get(place, 0) + 1
         return True
 
 
-def _point_back(uri: str) -> None:
+def _point_back(place: tuple[str, str]) -> None:
     mlflow = _mlflow()
     with _lock:
-        _users[uri] -= 1
-        if _users[uri]:
+        _users[place] -= 1
+        if _users[place]:
             return
-        del _users[uri]
-        set_by_variable = _before["uri"] is not None and _before["uri"] == _before[_VARIABLE]
+        del _users[place]
+        set_by_variable = _before["uri"] is not None and _before["uri"] == _before[_URI]
         mlflow.set_tracking_uri(None if set_by_variable else _before["uri"])
-        if _before[_VARIABLE] is not None:
-            os.environ[_VARIABLE] = str(_before[_VARIABLE])
+        for name in (_URI, _EXPERIMENT):
+            value = _before[name]
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def _mlflow() -> Any:

@@ -60,7 +60,7 @@ class TrackedRun:
         self.run = run
         self._lock_file = lock_file
         self._handler: Any = None
-        self._active = ActiveRun(uri, self.run_id)
+        self._active = ActiveRun(uri, self.experiment_id, self.run_id)
 
     @property
     def run_id(self) -> str:

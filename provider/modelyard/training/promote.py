@@ -1,6 +1,5 @@
 """The operation promote: points an alias to a version if the declared gates hold."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -188,13 +187,15 @@ class _Promotion:
     def _check_champion(self, judged: Evaluation | None, before: dict[str, int], now: dict[str, int]) -> None:
         """Refuse to decide against a champion that is no longer the champion."""
         champion = self._uri(now.get(CHAMPION))
-        compared = judged is not None and judged.asked in ("", CHAMPION)
-        if judged is not None and (self.compares or (self.alias == CHAMPION and compared)):
-            if judged.baseline != champion:
-                raise ChampionMoved(self.candidate.uri, CHAMPION, judged.baseline, champion)
+        if judged is not None and self._binds(judged) and judged.baseline != champion:
+            raise ChampionMoved(self.candidate.uri, CHAMPION, judged.baseline, champion)
         if before.get(self.alias) != now.get(self.alias):
             expected, found = self._uri(before.get(self.alias)), self._uri(now.get(self.alias))
             raise ChampionMoved(self.candidate.uri, self.alias, expected, found)
+
+    def _binds(self, judged: Evaluation) -> bool:
+        """Return whether the decision rests on the champion: by a gate, or because it is about to be replaced."""
+        return self.compares or (self.alias == CHAMPION and judged.asked in ("", CHAMPION))
 
     def _judge(self, judged: Evaluation | None) -> dict[str, str]:
         if judged is None:
@@ -223,14 +224,15 @@ class _Promotion:
         self.registry.tag_version(self.candidate.name, self.candidate.version or 0, PROMOTION + self.alias, text)
 
     def _record(self, judged: Evaluation | None, outcomes: dict[str, str], now: dict[str, int]) -> PromotionRecord:
-        previous = self._uri(now.get(self.alias)) or None
+        there = now.get(self.alias)
+        previous = self._uri(there) if there not in (None, self.candidate.version) else None
         return PromotionRecord(
             at=datetime.now(UTC).isoformat(timespec="seconds"),
             by=author(),
             evaluation=judged.run_id if judged else "",
             gates=outcomes,
             previous=previous,
-            first=previous is None,
+            first=there is None,
             key=self.context.key,
             generation=self.context.generation,
             workflow_run=self.context.workflow_run,
