@@ -1,6 +1,7 @@
 """No URL keeps a credential."""
 
 import pytest
+
 from modelyard.projects.credentials import without_credentials
 
 

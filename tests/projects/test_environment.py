@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from modelyard.errors import ErrorKind
 from modelyard.projects import (
     EnvironmentNotFound,
@@ -184,7 +185,8 @@ def test_a_remote_state_is_declared_but_not_a_local_folder(write: Write) -> None
             ask()
         assert str(caught.value) == (
             "environments.prod.state: the state location s3://ml-state/flights is not a local folder, and this version "
-            "keeps its journal in local folders only. Name a folder, such as .modelyard/, on a disk that outlives the work."
+            "keeps its journal in local folders only. "
+            "Name a folder, such as .modelyard/, on a disk that outlives the work."
         )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from modelyard.errors import ErrorKind
 from modelyard.projects import (
     FunctionNotFound,
@@ -27,7 +28,11 @@ workflows: {main: 'work.flows:Flows.main'}
 FILES = {
     "modelyard.yaml": YAML,
     "work/__init__.py": "",
-    "work/training.py": "import math\nNUMBER = 7\n\ndef fit():\n    from work.parts import part\n    return part()\n\ndef _hidden(): ...\n",
+    "work/training.py": (
+        "import math\nNUMBER = 7\n\n"
+        "def fit():\n    from work.parts import part\n    return part()\n\n"
+        "def _hidden(): ...\n"
+    ),
     "work/parts.py": "def part(): return 'here'\n",
     "work/serving.py": "graph = ['a graph']\n",
     "work/flows.py": "class Flows:\n    main = 'a workflow'\n",
@@ -199,7 +204,8 @@ def test_a_module_with_the_name_of_a_library_is_told(write: Write) -> None:
     with pytest.raises(ModuleHidden) as caught:
         project.load_function("json:f")
     assert str(caught.value) == (
-        f"{project.root}/json.py: the module json is hidden by another of the same name, {sys.modules['json'].__file__}. "
+        f"{project.root}/json.py: the module json is hidden by another of the same name, "
+        f"{sys.modules['json'].__file__}. "
         "Rename the project's module, or put it into a package of its own."
     )
     with pytest.raises(ModuleHidden, match=r"sys/?: the module sys is hidden by .* built into Python"):

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from modelyard.errors import ErrorKind
 from modelyard.projects import ProjectInvalid, ProjectNotFound, ProjectReferenceInvalid, open_project
 

@@ -7,6 +7,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+
 from modelyard.projects import ProjectInvalid
 from modelyard.projects.schema import project_schema, write_project_schema
 from modelyard.projects.validation import read_project_file

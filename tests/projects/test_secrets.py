@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from modelyard.projects import SecretNotFound, Secrets, open_project
 
 MEND = "Set TOKEN, or set TOKEN_FILE to the path of a file that holds it."

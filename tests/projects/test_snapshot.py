@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
 from modelyard.errors import ErrorKind
 from modelyard.projects import SnapshotConflict, SnapshotDiskFull, SnapshotFailed, open_project, tree
 
@@ -183,12 +184,12 @@ def test_links_stay_inside_and_outside_is_copied_or_named(write: Write, commit: 
     (root / "gone").symlink_to("nowhere")
     folder = open_project(root).snapshot(tmp_path / "frozen")
 
-    assert os.readlink(folder / "inside") == "pkg/a.py"
+    assert (folder / "inside").readlink() == Path("pkg/a.py")
     assert not (folder / "file").is_symlink()
     assert (folder / "file").read_text() == "1"
-    assert os.readlink(folder / "folder") == str(outside)
+    assert (folder / "folder").readlink() == outside
     assert (folder / "ignored").read_text() == "7"
-    assert os.readlink(folder / "gone") == "nowhere"
+    assert (folder / "gone").readlink() == Path("nowhere")
 
 
 def test_a_broken_marker_is_told(write: Write, tmp_path: Path) -> None:

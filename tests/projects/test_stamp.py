@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from modelyard.projects import ContentUnreadable, GitFailed, Stamp, open_project
 
 Write = Callable[..., Path]

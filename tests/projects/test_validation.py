@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from modelyard.errors import ErrorKind
 from modelyard.projects import FunctionDefinition, ProjectInvalid, ResourcesDefinition
 from modelyard.projects.validation import read_project_file
@@ -10,7 +11,8 @@ from modelyard.projects.validation import read_project_file
 FULL = """\
 name: flights
 functions:
-  delay-trainer: {handler: flights.training:fit, requirements: [scikit-learn], image: img:1, resources: {cpu: 2, memory: 4Gi}}
+  delay-trainer:
+    {handler: flights.training:fit, requirements: [scikit-learn], image: img:1, resources: {cpu: 2, memory: 4Gi}}
 features: [flights.features]
 graphs: {delays: flights.serving:delays}
 workflows: {main: flights.workflows:main, nightly: flights.workflows:nightly}
@@ -45,8 +47,8 @@ def test_the_file_of_the_design_is_read_as_written(tmp_path: Path) -> None:
     assert list(definition.environments) == ["dev", "prod"]
     assert definition.environments["prod"].tracking == "${MLFLOW_TRACKING_URI}"
     assert definition.environments["prod"].deploy == {"target": "kubernetes", "namespace": "ml"}
-    assert file.lines["functions.delay-trainer.resources.memory"] == 3
-    assert file.lines["environments.prod.deploy.namespace"] == 9
+    assert file.lines["functions.delay-trainer.resources.memory"] == 4
+    assert file.lines["environments.prod.deploy.namespace"] == 10
 
 
 def test_a_name_is_enough(tmp_path: Path) -> None:
@@ -135,7 +137,8 @@ WRONG = {
     ),
     "python is a number": (
         F + "    python: 3.12",
-        ':5: functions.fit.python: must be the name or path of an interpreter, got the number 3.12. Put it in quotes: "3.12".',
+        ":5: functions.fit.python: must be the name or path of an interpreter, got the number 3.12. "
+        'Put it in quotes: "3.12".',
     ),
     "python is empty": (
         F + "    python: ''",
@@ -237,8 +240,8 @@ MALFORMED = {
     "text": ("flights", ':1: must be a mapping, got text. Begin with "name: my-project".'),
     "a tab": (
         "name: x\nfunctions:\n\tfit: y",
-        ":3:1: the YAML is malformed: while scanning for the next token, found character '\\t' that cannot start any token. "
-        "Indent with spaces, not tabs.",
+        ":3:1: the YAML is malformed: while scanning for the next token, found character '\\t' "
+        "that cannot start any token. Indent with spaces, not tabs.",
     ),
     "two colons": (
         "name: x\ngraphs: a: b",

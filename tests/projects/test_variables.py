@@ -1,6 +1,7 @@
 """Variables in the values of environments."""
 
 import pytest
+
 from modelyard.projects.variables import UnsetVariable, check_variables, filled
 
 

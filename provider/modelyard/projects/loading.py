@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from modelyard.errors import near_name
 from modelyard.projects.errors import FunctionNotFound, ModuleHidden, NameNotFound, NotCallable, ProjectImportFailed
@@ -32,7 +32,7 @@ class _Active:
     """The project whose code is imported now: one at a time, for two may name their modules alike."""
 
     roots: tuple[Path, ...] = ()
-    loaded: dict[str, _Loaded] = {}
+    loaded: ClassVar[dict[str, _Loaded]] = {}
     since: int = 0
     """When the code was imported, in nanoseconds of the clock that files are stamped with."""
 

@@ -37,7 +37,6 @@ def read_origin(folder: Path) -> Origin | None:
     except FileNotFoundError:
         return None
     except (OSError, msgspec.DecodeError) as error:
-        reason = error.strerror or str(error)
         raise SnapshotFailed(folder, f"{MARKER} cannot be read: {error}", "Take the snapshot again.") from error
 
 
