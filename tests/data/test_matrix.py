@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelyard.data import ColumnMissing, ColumnTypeWrong, to_matrix
@@ -57,6 +57,7 @@ def test_numbers_beside_text_are_whole_or_not_as_they_were_in_training() -> None
     assert matrix.tolist() == [["x", 1, 1.0, 1.5], ["y", None, 2.0, 2.0]]
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(

@@ -1,6 +1,6 @@
 import numpy as np
 import pyarrow as pa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelyard.data.pieces import Piece, Refusal, aligned
@@ -11,6 +11,7 @@ def piece(numbers: list[int], refused: list[int]) -> Piece:
     return Piece(batch, np.array(numbers, dtype=np.int64), tuple(Refusal(row, "", "", {}) for row in refused))
 
 
+@settings(deadline=None)
 @given(
     sizes=st.lists(st.integers(1, 12), max_size=12),
     refused=st.sets(st.integers(0, 150)),

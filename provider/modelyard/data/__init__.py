@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     )
     from modelyard.data.locations import Location, locate
     from modelyard.data.matrix import to_array, to_matrix
+    from modelyard.data.profile import ColumnProfile, ReferenceProfile, profile_of
     from modelyard.data.schemas import check_columns, check_features, kind_named, kind_of, schema_types
     from modelyard.data.sources import DatasetSource
     from modelyard.data.training_set import TrainingSet
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ColumnAllNull",
     "ColumnMissing",
+    "ColumnProfile",
     "ColumnTypeWrong",
     "Dataset",
     "DatasetChanged",
@@ -50,6 +52,7 @@ __all__ = [
     "Location",
     "OutputOccupied",
     "ProfileMismatch",
+    "ReferenceProfile",
     "StorageDenied",
     "StorageFull",
     "StorageUnavailable",
@@ -64,6 +67,7 @@ __all__ = [
     "kind_of",
     "locate",
     "open_dataset",
+    "profile_of",
     "schema_types",
     "to_array",
     "to_matrix",
@@ -74,6 +78,7 @@ _HOMES = {
     "digests": "digest_of digest_of_digests digest_of_files file_digest",
     "locations": "Location locate",
     "matrix": "to_array to_matrix",
+    "profile": "ColumnProfile ReferenceProfile profile_of",
     "schemas": "check_columns check_features kind_named kind_of schema_types",
     "sources": "DatasetSource",
     "training_set": "TrainingSet",
