@@ -1,6 +1,7 @@
 """The command line with the probe operations installed, in this process and in others."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -69,3 +70,12 @@ def shell(process_environment: dict[str, str]) -> Command:
         return Ended(ended.returncode, ended.stdout, ended.stderr)
 
     return run
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the shop's project as the current folder."""
+    folder = tmp_path / "shop"
+    shutil.copytree(Path(__file__).with_name("shop"), folder, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.chdir(folder)
+    return folder

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from modelyard.cli.output import cell, show_mapping, show_table
+from modelyard.cli.output import cell, show_mapping, show_table, show_text
 from modelyard.operations import OperationSpec
 
 __all__ = ["present"]
@@ -43,12 +43,14 @@ def _gates(result: dict[str, Any], title: str) -> None:
     show_mapping(title, {name: value for name, value in result.items() if name != "gates"})
     rows = [[gate, verdict] for gate, verdict in result["gates"].items()]
     if rows:
+        show_text("")
         show_table("Gates", ["gate", "held"], rows)
 
 
 def _comparison(result: dict[str, Any], title: str) -> None:
     metrics, baseline = result["metrics"], result["baseline_metrics"]
     show_mapping(title, {name: value for name, value in result.items() if name not in ("metrics", "baseline_metrics")})
+    show_text("")
     if baseline:
         rows = [[name, value, baseline.get(name)] for name, value in metrics.items()]
         show_table("Metrics", ["metric", result["model"], result["baseline"]], rows)

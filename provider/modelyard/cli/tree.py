@@ -7,7 +7,7 @@ import click
 from modelyard.errors import near_name
 from modelyard.operations.catalogue import load_catalogue
 
-__all__ = ["COMMANDS", "CommandGroup", "CommandTree"]
+__all__ = ["COMMANDS", "CommandGroup", "CommandTree", "summary_of"]
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "project": ("modelyard.cli.commands.project:project", "Show and check a project's modelyard.yaml."),
@@ -63,7 +63,7 @@ class CommandTree(CommandGroup):
         del ctx
         width = formatter.width - 20
         sections: dict[str, list[tuple[str, str]]] = {
-            "Operations": [(name, _short(_summary(name), width)) for name in load_catalogue()],
+            "Operations": [(name, _short(summary_of(name), width)) for name in load_catalogue()],
             "Commands": [(name, _short(line, width)) for name, (_, line) in COMMANDS.items()],
         }
         for title, rows in sections.items():
@@ -72,7 +72,7 @@ class CommandTree(CommandGroup):
                     formatter.write_dl(rows)
 
 
-def _summary(name: str) -> str:
+def summary_of(name: str) -> str:
     """Return what an operation does; one of another distribution that cannot be loaded must not hide the others."""
     try:
         return load_catalogue()[name].summary

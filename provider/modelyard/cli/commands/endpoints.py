@@ -51,8 +51,10 @@ def show_endpoint(name: str, project: str, environment: str, json: bool) -> None
     workers, history = facts.pop("workers"), facts.pop("history")
     show_mapping(name, {**facts, "since": when(found.since)})
     if workers:
+        show_text("")
         show_table("Workers", list(workers[0]), [list(worker.values()) for worker in workers])
     if history:
+        show_text("")
         show_table("Revisions", list(history[0]), [list(past.values()) for past in history])
 
 

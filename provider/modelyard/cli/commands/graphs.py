@@ -8,7 +8,7 @@ import msgspec
 from modelyard.cli.documents import read_text, write_json
 from modelyard.cli.errors import FlagInvalid
 from modelyard.cli.options import project_options
-from modelyard.cli.output import show_mapping, show_table
+from modelyard.cli.output import show_mapping, show_table, show_text
 from modelyard.cli.tree import CommandGroup
 from modelyard.deploy.revision import load_graph
 from modelyard.projects import open_project
@@ -57,6 +57,7 @@ def show_graph(name: str, project: str, environment: str, json: bool) -> None:
         [number, step.name, step.kind, step.use, step.arguments, step.respond]
         for number, step in enumerate(spec.steps, start=1)
     ]
+    show_text("")
     show_table("Steps", ["", "step", "kind", "runs", "arguments", "replies"], rows)
 
 

@@ -6,8 +6,8 @@ import msgspec
 from modelyard.cli.documents import write_json
 from modelyard.cli.flags import flag_name
 from modelyard.cli.options import json_option
-from modelyard.cli.output import show_mapping, show_table
-from modelyard.cli.tree import CommandGroup
+from modelyard.cli.output import show_mapping, show_table, show_text
+from modelyard.cli.tree import CommandGroup, summary_of
 from modelyard.operations import OperationSpec
 from modelyard.operations.catalogue import load_catalogue
 
@@ -23,11 +23,11 @@ def operations() -> None:
 @json_option
 def list_operations(json: bool) -> None:
     """List the operations of all installed distributions."""
-    specs = list(load_catalogue().values())
+    found = [(name, summary_of(name)) for name in load_catalogue()]
     if json:
-        write_json([{"name": spec.name, "summary": spec.summary, "side_effects": spec.side_effects} for spec in specs])
+        write_json([{"name": name, "summary": summary} for name, summary in found])
         return
-    show_table("Operations", ["operation", "what it does"], [[spec.name, spec.summary] for spec in specs])
+    show_table("Operations", ["operation", "what it does"], found, empty="No operation is installed.")
 
 
 @operations.command("show")
@@ -52,6 +52,8 @@ def _show(spec: OperationSpec) -> None:
         [flag_name(each.name), each.type.annotation(), "required" if each.required else each.default, each.doc]
         for each in spec.parameters
     ]
+    show_text("")
     show_table("Parameters", ["parameter", "type", "default", "meaning"], parameters, empty="It takes no parameters.")
     results = [[each.name, each.type.annotation(), each.doc] for each in spec.results]
+    show_text("")
     show_table("Result", ["field", "type", "meaning"], results)

@@ -5,11 +5,12 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import click
+import msgspec
 
 from modelyard.cli.documents import write_json
 from modelyard.cli.errors import ProjectHasErrors
 from modelyard.cli.options import json_option, project_options
-from modelyard.cli.output import show_mapping, show_table
+from modelyard.cli.output import show_mapping, show_table, show_text
 from modelyard.cli.tree import CommandGroup
 from modelyard.errors import ModelyardError
 from modelyard.projects import Environment, Project, open_project
@@ -32,12 +33,14 @@ def show_project(project: str, environment: str, json: bool) -> None:
     if json:
         write_json(facts)
         return
-    show_mapping(opened.name, {name: facts[name] for name in ("root", "source", "stamp", "environment")})
+    show_mapping(
+        opened.name, {name: facts[name] for name in ("root", "source", "stamp", "environments", "environment")}
+    )
     for kind in ("functions", "graphs", "workflows"):
         rows = [[name, handler] for name, handler in facts[kind].items()]
         if rows:
+            show_text("")
             show_table(kind.capitalize(), [kind[:-1], "defined in"], rows)
-    show_table("Environments", ["environment"], [[name] for name in facts["environments"]], empty="")
 
 
 def _facts(opened: Project, environment: Environment) -> dict[str, Any]:
@@ -46,7 +49,7 @@ def _facts(opened: Project, environment: Environment) -> dict[str, Any]:
         "name": opened.name,
         "root": str(opened.root),
         "source": str(opened.source),
-        "stamp": opened.stamp,
+        "stamp": msgspec.to_builtins(opened.stamp),
         "functions": {name: each.handler for name, each in definition.functions.items()},
         "features": definition.features,
         "graphs": definition.graphs,

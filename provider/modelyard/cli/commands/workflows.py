@@ -56,8 +56,10 @@ def show_workflow(name: str, project: str, environment: str, json: bool) -> None
         [each.name, each.type.annotation(), "required" if each.required else each.default, each.doc]
         for each in found.inputs
     ]
+    show_text("")
     show_table("Parameters", ["parameter", "type", "default", "meaning"], inputs, empty="It takes no parameters.")
     rows = [[step.name, step.operation, list(step.needs), _parameters(step)] for step in found.steps]
+    show_text("")
     show_table("Steps", ["step", "operation", "waits for", "parameters"], rows)
 
 
