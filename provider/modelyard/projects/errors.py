@@ -10,7 +10,8 @@
     ├── NameNotFound                                    a name leads to nothing
     │   └── FunctionNotFound, GraphNotFound, WorkflowNotFound
     ├── NotCallable, ModuleHidden                       a name leads to nothing that fits
-    ├── ProjectImportFailed                             the project's own code raised while imported
+    ├── ProjectImportFailed, UserFunctionFailed         the project's own code raised, imported or called
+    ├── FunctionParametersInvalid, CallResultInvalid    what a called function got or gave does not fit
     ├── GitMissing, RepositoryUnreachable, RefNotFound  a git reference cannot be fetched
     ├── ContentUnreadable, GitFailed                    the project cannot be stamped
     ├── SnapshotConflict, SnapshotFailed                the project cannot be copied
@@ -26,9 +27,11 @@ from pathlib import Path
 from modelyard.errors import ErrorKind, ModelyardError, near_name
 
 __all__ = [
+    "CallResultInvalid",
     "ContentUnreadable",
     "EnvironmentNotFound",
     "FunctionNotFound",
+    "FunctionParametersInvalid",
     "GitFailed",
     "GitMissing",
     "GraphNotFound",
@@ -50,6 +53,7 @@ __all__ = [
     "SnapshotDiskFull",
     "SnapshotFailed",
     "StateNotLocal",
+    "UserFunctionFailed",
     "VariableMissing",
     "WorkflowNotFound",
 ]
@@ -372,10 +376,64 @@ class LockTimeout(ModelyardError):
     kind = ErrorKind.TIMEOUT
 
     def __init__(self, file: Path, purpose: str, seconds: float, holder: Mapping[str, object]) -> None:
-        by = f", process {holder['pid']} on {holder['host']}," if {"pid", "host"} <= set(holder) else ""
+        who = f"process {holder['pid']} on {holder['host']}" if {"pid", "host"} <= set(holder) else "another process"
         super().__init__(
-            f"another process{by} is still {purpose} after {seconds:g} s",
+            f"{who} is still {purpose} after {seconds:g} s",
             where=str(file),
             mend="Wait for it, or end it.",
             facts=dict(holder),
+        )
+
+
+class FunctionParametersInvalid(ModelyardError):
+    """Raised when the parameters do not fit the function that they are for."""
+
+    kind = ErrorKind.INVALID
+
+    def __init__(self, function: str, reason: str, known: Sequence[str]) -> None:
+        super().__init__(
+            f"the parameters do not fit the function: {reason}",
+            where=function,
+            mend=f"It takes {', '.join(known)}." if known else "It takes none.",
+            facts={"function": function},
+        )
+
+
+class UserFunctionFailed(ModelyardError):
+    """Raised when a function of the project raises; the traceback is in the log.
+
+    Parameters
+    ----------
+    name
+        What the project calls the function.
+    cause
+        What it raised.
+    place
+        File and line in the project's code, such as ``flights/training.py:31``.
+    """
+
+    kind = ErrorKind.USER_CODE
+
+    def __init__(self, name: str, cause: BaseException, place: str) -> None:
+        said = " ".join(str(cause).split())
+        said = said if len(said) <= 300 else f"{said[:299]}…"
+        super().__init__(
+            f"{name} raised {type(cause).__name__}{f': {said}' if said else ''}",
+            where=place,
+            mend="The log has the traceback.",
+            facts={"function": name, "cause": type(cause).__name__},
+        )
+
+
+class CallResultInvalid(ModelyardError):
+    """Raised when a function that is called as an operation returns something that cannot be its result."""
+
+    kind = ErrorKind.USER_CODE
+
+    def __init__(self, function: str, rule: str) -> None:
+        super().__init__(
+            f"what the function returned {rule}",
+            where=function,
+            mend="Return a dict of references and scalars; write data to files.",
+            facts={"function": function},
         )

@@ -3,5 +3,6 @@
 from modelyard.operations.launchers.inline import InlineLauncher
 from modelyard.operations.launchers.launcher import Launcher, OnLog, Reach
 from modelyard.operations.launchers.process import ProcessLauncher
+from modelyard.operations.launchers.registry import LAUNCHERS, launcher_of
 
-__all__ = ["InlineLauncher", "Launcher", "OnLog", "ProcessLauncher", "Reach"]
+__all__ = ["LAUNCHERS", "InlineLauncher", "Launcher", "OnLog", "ProcessLauncher", "Reach", "launcher_of"]

@@ -1,0 +1,186 @@
+"""Starts an operation for a project: what every front door calls."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from modelyard.operations import OperationSpec, ParameterInvalid, Progress
+from modelyard.operations.catalogue import load_catalogue
+from modelyard.operations.handles import Handle
+from modelyard.operations.invocation import Invocation
+from modelyard.operations.jobs import Job
+from modelyard.operations.journal import Journal
+from modelyard.operations.keys import RunKey, random_key
+from modelyard.operations.launchers import LAUNCHERS, InlineLauncher, OnLog, ProcessLauncher, launcher_of
+from modelyard.operations.states import RunState
+from modelyard.projects.environment import Environment
+from modelyard.projects.interpreters import function_interpreter
+from modelyard.projects.opening import open_project
+from modelyard.projects.project import Project
+
+__all__ = ["Completed", "Handle", "acknowledge", "cancel", "dispatch", "journal_of"]
+
+_EXTRAS = {"modelyard.training": ("ml",), "modelyard.batch": ("ml",)}
+"""What operations need of us in an environment that is made for a function."""
+
+
+class Completed(NamedTuple):
+    """An operation that succeeded."""
+
+    result: dict[str, Any]
+    key: str
+    generation: int
+    handle: Handle
+
+
+def dispatch(  # noqa: PLR0913 - the whole of what a door can say, all but the first two by name
+    operation: str,
+    parameters: Mapping[str, Any],
+    *,
+    project: str | Path = ".",
+    environment: str = "",
+    key: str = "",
+    workflow_run: str = "",
+    step: str = "",
+    launcher: Literal["inline", "process"] | str = "inline",
+    python: str = "",
+    on_log: OnLog | None = None,
+    on_start: Callable[[Handle], None] | None = None,
+    progress: Progress | None = None,
+) -> Completed:
+    """Run an operation for a project and return its result; with a key that is at work already, wait for that.
+
+    Parameters
+    ----------
+    operation
+        The operation's name.
+    parameters
+        Its parameters; what is left out has its default.
+    project
+        The project's reference.
+    environment
+        The name of the project's environment; empty is its default.
+    key
+        What makes two starts the same piece of work. Without one it is made of project, workflow run and step;
+        outside a workflow it is random.
+    workflow_run, step
+        Where in a workflow.
+    launcher
+        ``inline``: here and now. ``process``: in a process of its own, from a snapshot of the project.
+    python
+        The interpreter of the process. By default that of the function that a parameter names, else the environment's,
+        else the running one.
+    on_log
+        Takes the lines of the worker's log while it runs.
+    on_start
+        Takes the handle as soon as there is one, before the wait; inline, when the work has ended.
+    progress
+        Where the work's progress is told.
+
+    Raises
+    ------
+    OperationNotFound, ParameterUnknown, ParameterMissing, ParameterInvalid
+        What is asked for does not exist or fit; nothing was started.
+    ProjectNotFound, ProjectInvalid, EnvironmentNotFound
+        The project cannot be opened; nothing was started.
+    KeyInUse
+        The key is at work on something else.
+    ForeignError
+        The operation failed in its process; the error has the type, kind and facts of the original.
+    OperationCancelled, WorkLost
+        Somebody stopped it, or its process is gone without a result.
+    Exception
+        Whatever the operation raised, inline.
+    KeyboardInterrupt
+        Ctrl-C: the work is cancelled first.
+    """
+    spec = load_catalogue().spec(operation)
+    bound = spec.bind(parameters)
+    if launcher not in LAUNCHERS:
+        raise ParameterInvalid("launcher", f"one of {', '.join(LAUNCHERS)}", launcher)
+    if python and launcher != "process":
+        raise ParameterInvalid("launcher", "process where an interpreter is given", launcher)
+    opened = open_project(project)
+    chosen = opened.environment(environment)
+    journal = Journal(chosen.open_state() / "journal")
+    made = RunKey(opened.name, workflow_run, step).text if workflow_run and step else random_key()
+    invocation = Invocation(
+        operation=operation,
+        parameters=bound,
+        project=opened.reference,
+        environment=chosen.name,
+        key=key or made,
+        workflow_run=workflow_run,
+        step=step,
+    )
+    if launcher == "inline":
+        return _inline(InlineLauncher(journal, progress=progress), invocation, on_log, on_start)
+    interpreter = python or _interpreter(spec, bound, opened, chosen)
+    process = ProcessLauncher(journal, python=interpreter)
+    handle = process.submit(invocation, lambda job, request: _from_snapshot(opened, job, request))
+    if on_start:
+        on_start(handle)
+    try:
+        process.wait(handle, on_log, progress=progress)
+    except (KeyboardInterrupt, SystemExit):
+        process.cancel(handle)
+        raise
+    return Completed(process.result(handle), handle.key, handle.generation, handle)
+
+
+def _inline(
+    inline: InlineLauncher,
+    invocation: Invocation,
+    on_log: OnLog | None,
+    on_start: Callable[[Handle], None] | None,
+) -> Completed:
+    handle = inline.submit(invocation)
+    if on_start:
+        on_start(handle)
+    inline.wait(handle, on_log)
+    return Completed(inline.result(handle), handle.key, handle.generation, handle)
+
+
+def _from_snapshot(project: Project, job: Job, request: Invocation) -> Invocation:
+    return msgspec.structs.replace(request, project=str(project.snapshot(job.snapshot)))
+
+
+def _interpreter(spec: OperationSpec, bound: Mapping[str, Any], project: Project, environment: Environment) -> str:
+    name = bound.get("function")
+    extras = _EXTRAS.get(".".join(spec.implementation.split(".")[:2]), ())
+    if isinstance(name, str) and name:
+        definition = project.function(name)
+        return function_interpreter(definition, environment.python, project.root, extras=extras)
+    return environment.python or ""
+
+
+def acknowledge(key: str, *, project: str | Path = ".", environment: str = "", generation: int = 0) -> bool:
+    """Say that the result of a key is published, so that its next start runs anew.
+
+    Parameters
+    ----------
+    key
+        The key, as `Completed.key` says it.
+    project, environment
+        As for `dispatch`.
+    generation
+        The generation, as `Completed.generation` says it; 0 is the newest.
+
+    Returns
+    -------
+    bool
+        Whether that generation has succeeded and is acknowledged now.
+    """
+    return journal_of(project, environment).acknowledge(key, generation)
+
+
+def cancel(handle: Handle) -> RunState:
+    """Stop the run behind a handle; return its state, which is ``cancelled`` unless it had ended before."""
+    return launcher_of(handle).cancel(handle)
+
+
+def journal_of(project: str | Path = ".", environment: str = "") -> Journal:
+    """Return the journal of a project's environment."""
+    return Journal(open_project(project).environment(environment).state / "journal")
