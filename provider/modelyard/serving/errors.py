@@ -84,7 +84,7 @@ class MediaTypeUnsupported(HttpRefusal):
     status = 415
 
     def __init__(self, media_type: str) -> None:
-        super().__init__(f"the content type is {media_type}", mend="Send application/json.")
+        super().__init__(f"the content type is {media_type}", mend="Send application/json (curl: --json).")
 
 
 class ReplyInvalid(ModelyardError):

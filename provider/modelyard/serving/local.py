@@ -34,11 +34,13 @@ class LocalServer:
     Examples
     --------
     >>> from modelyard.graphs import Graph
-    >>> from urllib.request import urlopen
+    >>> from urllib.request import Request, urlopen
     >>> graph = Graph("echo")
     >>> step = graph.to(lambda body: body, name="echo")
     >>> with LocalServer(graph.open()) as server:
-    ...     urlopen(f"{server.url}/", data=b'{"x": 1}').read()
+    ...     request = Request(server.url, b'{"x": 1}', {"content-type": "application/json"})
+    ...     with urlopen(request) as reply:
+    ...         reply.read()
     b'{"x":1}'
     """
 
