@@ -180,7 +180,8 @@ def test_a_remote_state_is_declared_but_not_a_local_folder(write: Write) -> None
 
     assert environment.state_uri == "s3://key:secret@ml-state/flights"
     assert environment.tracking == f"sqlite:///{project.root}/.modelyard/mlflow.db"
-    for ask in (lambda: environment.state, environment.open_state):
+    asks: list[Callable[[], Path]] = [lambda: environment.state, environment.open_state]
+    for ask in asks:
         with pytest.raises(StateNotLocal) as caught:
             ask()
         assert str(caught.value) == (

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 __all__ = ["editable_root", "own_requirement", "split_requirements"]
 
 _NAME = "modelyard"
-_OURS = re.compile(r"^modelyard\s*(?:\[(?P<extras>[^]]*)\])?\s*(?P<rest>[^\]]*)$", re.IGNORECASE)
+_OURS = re.compile(r"^modelyard(?![\w.-])\s*(?:\[(?P<extras>[^]]*)\])?", re.IGNORECASE)
 
 
 def split_requirements(requirements: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -24,7 +24,7 @@ def split_requirements(requirements: Sequence[str]) -> tuple[list[str], list[str
     others, extras = [], []
     for requirement in requirements:
         match = _OURS.match(requirement.strip())
-        if match is None or match["rest"][:1] in ("-", "_", "."):
+        if match is None:
             others.append(requirement)
         else:
             extras += [extra.strip() for extra in (match["extras"] or "").split(",") if extra.strip()]

@@ -30,7 +30,12 @@ import importlib.util, json, platform, sys
 print(json.dumps([sys.executable, platform.python_version(), platform.python_implementation(), platform.machine(),
                   importlib.util.find_spec("modelyard") is not None, sys.version_info[:2]]))
 """
-_IMPOSSIBLE = ("no solution found", "no matching distribution", "not found in the package registry", "failed to parse")
+_IMPOSSIBLE = (
+    *("no solution found", "no matching distribution", "not found in the package registry"),
+    *("failed to parse", "invalid requirement", "conflicting dependencies"),
+)
+# pip says that nothing matches when it could not ask, too.
+_UNREACHABLE = ("connection", "timed out", "name resolution", "failed to fetch", "dns error")
 _log = logging.getLogger("modelyard.projects")
 
 
@@ -223,7 +228,8 @@ def _run(command: Sequence[str], installs: Sequence[str]) -> None:
     if ran.returncode == 0:
         return
     reason = _install_reason(ran.stderr or ran.stdout)
-    impossible = any(mark in reason.lower() for mark in _IMPOSSIBLE)
+    said = (ran.stderr + ran.stdout).lower()
+    impossible = any(mark in said for mark in _IMPOSSIBLE) and not any(mark in said for mark in _UNREACHABLE)
     raise (RequirementsInvalid if impossible else RequirementsUnavailable)(shown, reason)
 
 
