@@ -10,6 +10,11 @@ import pytest
 
 from modelyard.projects import Environment
 from modelyard.tracking import LoggedModelInfo, ModelFacts, Tracking, open_tracking
+from modelyard.tracking.connection import prepare_mlflow, unwarned
+
+prepare_mlflow()
+with unwarned():  # MLflow warns about its own type hints
+    import mlflow.pyfunc  # noqa: F401
 
 MakeEnvironment = Callable[..., Environment]
 
@@ -26,6 +31,18 @@ def make_environment(root: Path, **changes: Any) -> Environment:
 
 
 @pytest.fixture(scope="session")
+def new_environment(empty_database: Path) -> MakeEnvironment:
+    """Make an environment in a folder, with a database that has a schema and nothing else."""
+
+    def make(root: Path, **changes: Any) -> Environment:
+        environment = make_environment(root, **changes)
+        shutil.copy(empty_database, environment.open_state() / "mlflow.db")
+        return environment
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with a schema, made once: to copy it takes milliseconds, to make it seconds."""
     root = tmp_path_factory.mktemp("schema")
@@ -34,10 +51,8 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def environment(tmp_path: Path, empty_database: Path) -> Environment:
-    environment = make_environment(tmp_path)
-    shutil.copy(empty_database, environment.open_state() / "mlflow.db")
-    return environment
+def environment(tmp_path: Path, new_environment: MakeEnvironment) -> Environment:
+    return new_environment(tmp_path)
 
 
 @pytest.fixture

@@ -30,7 +30,9 @@ def status(client: MlflowClient, run_id: str) -> str:
 
 def test_a_run_records_what_it_is_told(tracking: Tracking, plain: MlflowClient) -> None:
     with tracking.start_run("train", tags={"modelyard.commit": "abc"}) as run:
-        run.log_params({"depth": 3, "rate": 0.1, "loss": {"name": "log", "weights": [1, 2]}, "note": "ünï", "none": None})
+        run.log_params(
+            {"depth": 3, "rate": 0.1, "loss": {"name": "log", "weights": [1, 2]}, "note": "ünï", "none": None}
+        )
         run.log_metrics({"auc": 0.75, "broken": float("nan")})
         run.log_metrics({"loss": 0.5}, step=0)
         run.log_metrics({"loss": 0.25}, step=1)
@@ -137,7 +139,7 @@ def test_what_ends_a_run_says_how_it_ended(
 
 def test_a_termination_ends_the_run_as_killed(tracking: Tracking, plain: MlflowClient) -> None:
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(Terminated) as stopped, tracking.start_run("train") as run:
+    with pytest.raises(Terminated) as stopped, tracking.start_run("train") as run:  # noqa: PT012 (waits for it)
         os.kill(os.getpid(), signal.SIGTERM)
         threading.Event().wait(10)
     assert stopped.value.code == 143
@@ -155,7 +157,7 @@ def test_a_handler_that_is_there_already_stays(tracking: Tracking) -> None:
 
 
 def test_a_finished_run_of_a_key_is_found_and_not_repeated(tracking: Tracking, plain: MlflowClient) -> None:
-    key = "flights/it's a \"key\"/train"
+    key = 'flights/it\'s a "key"/train'
     with tracking.start_run("train", key=key) as run:
         run.log_metrics({"auc": 0.75})
     found = tracking.finished_run(key)
@@ -173,10 +175,13 @@ def test_a_finished_run_of_a_key_is_found_and_not_repeated(tracking: Tracking, p
 def test_a_later_attempt_kills_the_earlier_and_only_one_finishes(tracking: Tracking, plain: MlflowClient) -> None:
     first = tracking.start_run("train", key="k", attempt=1)
     other = tracking.start_run("train", key="other")
-    with pytest.raises(RunSuperseded) as late, first:
-        with tracking.start_run("train", key="k", attempt=2) as second:
-            assert status(plain, first.run_id) == "KILLED"
-            assert status(plain, other.run_id) == "RUNNING"
+    with (  # noqa: PT012 (the first run ends last)
+        pytest.raises(RunSuperseded) as late,
+        first,
+        tracking.start_run("train", key="k", attempt=2) as second,
+    ):
+        assert status(plain, first.run_id) == "KILLED"
+        assert status(plain, other.run_id) == "RUNNING"
     assert late.value.facts["superseded_by"] == second.run_id
     assert plain.get_run(first.run_id).data.tags["modelyard.superseded_by"] == second.run_id
     assert [status(plain, each.run_id) for each in (first, second)] == ["KILLED", "FINISHED"]

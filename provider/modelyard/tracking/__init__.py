@@ -3,6 +3,7 @@
 from modelyard.tracking.errors import (
     AliasMoved,
     AliasNotFound,
+    ArtifactsNotAccessible,
     ModelNameInvalid,
     ModelNotFound,
     ModelNotLoggable,
@@ -28,6 +29,7 @@ from modelyard.tracking.tracking import TrackedEnvironment, Tracking, open_track
 __all__ = [
     "AliasMoved",
     "AliasNotFound",
+    "ArtifactsNotAccessible",
     "Evaluation",
     "Evaluations",
     "LoggedModelInfo",

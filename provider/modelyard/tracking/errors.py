@@ -9,6 +9,7 @@ from modelyard.projects.credentials import without_credentials
 __all__ = [
     "AliasMoved",
     "AliasNotFound",
+    "ArtifactsNotAccessible",
     "ModelNameInvalid",
     "ModelNotFound",
     "ModelNotLoggable",
@@ -79,6 +80,21 @@ class TrackingFull(ModelyardError):
         place = shown(uri)
         super().__init__(
             f"no space is left for {what}", where=place, mend="Free some space and try again.", facts={"uri": place}
+        )
+
+
+class ArtifactsNotAccessible(ModelyardError):
+    """Raised when the folder of the artifacts cannot be written or read."""
+
+    kind = ErrorKind.UNAVAILABLE
+
+    def __init__(self, uri: str, reason: str, path: str) -> None:
+        place = shown(uri)
+        super().__init__(
+            f"a file cannot be written or read: {reason}",
+            where=path or place,
+            mend="Check the environment's artifacts folder and its permissions.",
+            facts={"uri": place, "path": path},
         )
 
 

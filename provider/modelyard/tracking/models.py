@@ -181,7 +181,7 @@ def _plan(parts: ModelParts) -> _Saving:
         format_, modules = needs_of(parts.model)
     needed = [*modules, "numpy", *(["sklearn"] if flavor == "sklearn" else [])]
     said = {**msgspec.to_builtins(parts.facts), **parts.metadata, "modules": own_modules(modules)}
-    example = example_frame(parts.input_example, parts.facts.features)
+    example = example_frame(parts.input_example, parts.facts, flavor)
     options = {
         "signature": signature_of(parts.model, parts.facts, example, flavor),
         "input_example": example,

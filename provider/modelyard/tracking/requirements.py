@@ -15,6 +15,8 @@ __all__ = ["Needs", "needs_of", "own_modules", "requirements_of"]
 
 PROTOCOL = 5
 IN_MEMORY = 2**26
+_IMPORTS = "\0import"
+"""Stands for cloudpickle's function that imports the module whose name follows it."""
 
 
 class Needs(NamedTuple):
@@ -63,24 +65,28 @@ def _modules_in(stream: IO[bytes]) -> set[str]:
     """Return the top-level modules that a pickle names, without loading it."""
     stream.seek(0)
     found: set[str] = set()
-    texts: list[str | None] = []
-    memo: dict[int, str | None] = {}
-    last: str | None = None
+    texts: list[str] = []
+    memo: dict[int, str] = {}
+    last = ""
     for code, argument, _ in pickletools.genops(stream):
         if code.name == "MEMOIZE":
             memo[len(memo)] = last
-        elif code.name in ("BINGET", "LONG_BINGET"):
-            last = memo.get(cast("int", argument))
-            texts.append(last)
-        elif "UNICODE" in code.name:
-            last = argument
-            texts.append(last)
+            continue
+        if code.name in ("BINGET", "LONG_BINGET"):
+            text = memo.get(cast("int", argument), "")
         else:
-            last = None
-            if code.name == "STACK_GLOBAL" and len(texts) > 1:
-                found.add((texts[-2] or "").partition(".")[0])
-                texts.clear()
-    return found - {""}
+            text = str(argument) if "UNICODE" in code.name else ""
+        if last == _IMPORTS and text:
+            found.add(text)
+        last = text
+        if text:
+            texts.append(text)
+        elif code.name == "STACK_GLOBAL":
+            module, name = texts[-2:]
+            texts.clear()
+            found.add(module)
+            last = _IMPORTS if name == "subimport" else ""
+    return {name.partition(".")[0] for name in found}
 
 
 def own_modules(modules: Iterable[str]) -> list[str]:

@@ -1,7 +1,6 @@
 """The signature and the input example of a model, made from what is known about its columns."""
 
 import re
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from modelyard.tracking.connection import unwarned
@@ -26,7 +25,7 @@ _TYPES = (
 _NUMERIC = ("boolean", "integer", "long", "float", "double")
 
 
-def example_frame(example: Any, features: Sequence[str]) -> Any:
+def example_frame(example: Any, facts: "ModelFacts", flavor: str) -> Any:
     """Return at most `EXAMPLE_ROWS` rows of an Arrow table, a matrix or a frame as a pandas frame.
 
     A matrix without named columns stays a matrix.
@@ -36,11 +35,23 @@ def example_frame(example: Any, features: Sequence[str]) -> Any:
     if hasattr(example, "to_pandas"):
         example = example.slice(0, EXAMPLE_ROWS).to_pandas()
     example = example[:EXAMPLE_ROWS]
-    if not hasattr(example, "columns") and features:
+    if not hasattr(example, "columns") and facts.features:
         import pandas as pd
 
-        example = pd.DataFrame(example, columns=list(features))
+        example = pd.DataFrame(example, columns=list(facts.features))
+    if _as_doubles(facts, flavor) and hasattr(example, "columns"):
+        numeric = list(example.select_dtypes(["number", "bool"]).columns)
+        example = example.astype(dict.fromkeys(numeric, "float64"))
     return example
+
+
+def _as_doubles(facts: "ModelFacts", flavor: str) -> bool:
+    """Return whether numbers of all kinds are described as doubles.
+
+    MLflow itself applies the signature of all models but scikit-learn's when modelyard loads them, and would refuse
+    the float matrix that they get where the signature says whole numbers.
+    """
+    return flavor != "sklearn" and facts.input == "matrix"
 
 
 def signature_of(model: Any, facts: "ModelFacts", example: Any, flavor: str) -> Any:
@@ -55,8 +66,7 @@ def signature_of(model: Any, facts: "ModelFacts", example: Any, flavor: str) -> 
     example
         Some rows, or None.
     flavor
-        The MLflow flavour. MLflow itself applies the signature of all but scikit-learn's when modelyard loads them,
-        and would refuse the float matrix that they get for whole numbers: their numeric columns are doubles.
+        The MLflow flavour.
     """
     from mlflow.models import ModelSignature, infer_signature
     from mlflow.types import ColSpec, Schema
@@ -64,7 +74,7 @@ def signature_of(model: Any, facts: "ModelFacts", example: Any, flavor: str) -> 
     with unwarned():
         if facts.features and facts.dtypes:
             types = [_type_of(dtype) for dtype in facts.dtypes]
-            if flavor != "sklearn" and facts.input == "matrix":
+            if _as_doubles(facts, flavor):
                 types = ["double" if name in _NUMERIC else name for name in types]
             inputs = Schema(
                 [ColSpec(kind, name, required=False) for kind, name in zip(types, facts.features, strict=True)]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelyard.errors import ModelyardError
 from modelyard.tracking.errors import (
+    ArtifactsNotAccessible,
     TrackingDenied,
     TrackingFull,
     TrackingRefused,
@@ -43,7 +44,7 @@ def speaking(uri: str) -> Iterator[None]:
     except OSError as error:
         if error.errno in _FULL:
             raise TrackingFull(uri, str(error.filename or "artifacts")) from error
-        raise
+        raise ArtifactsNotAccessible(uri, error.strerror or str(error), str(error.filename or "")) from error
 
 
 def is_not_found(error: "MlflowException") -> bool:
