@@ -2,10 +2,11 @@
 
 import signal
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 
 import msgspec
 
-from modelyard.errors import ErrorKind, ErrorRecord, ModelyardError
+from modelyard.errors import ErrorKind, ErrorRecord, ModelyardError, near_name
 
 __all__ = [
     "FileUnreadable",
@@ -14,6 +15,7 @@ __all__ = [
     "GeneratedFilesDiffer",
     "Interrupted",
     "ProjectHasErrors",
+    "RunNotFound",
     "Terminated",
     "UsageInvalid",
 ]
@@ -95,6 +97,18 @@ class ProjectHasErrors(ModelyardError):
             where=root,
             facts={"checked": {what: record and msgspec.to_builtins(record) for what, record in checked.items()}},
         )
+
+
+class RunNotFound(ModelyardError):
+    """Raised when the journal knows no run of a key."""
+
+    kind = ErrorKind.NOT_FOUND
+
+    def __init__(self, key: str, generation: int, known: list[str]) -> None:
+        which = f" in generation {generation}" if generation else ""
+        shown = known if len(known) <= 20 else []
+        mend = near_name(key, known) if get_close_matches(key, known, n=1) or shown else "See modelyard runs list."
+        super().__init__(f"the journal knows no run of the key {key!r}{which}", mend=mend, facts={"key": key})
 
 
 class Interrupted(ModelyardError):
