@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         HoldoutWrong,
         LabelMissing,
         LibraryMissing,
+        OutputChanged,
         OutputOccupied,
         ProfileMismatch,
         StorageDenied,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from modelyard.data.schemas import check_columns, check_features, kind_named, kind_of, schema_types
     from modelyard.data.sources import DatasetSource
     from modelyard.data.training_set import TrainingSet
+    from modelyard.data.writer import ShardWriter
 
 __all__ = [
     "ColumnAllNull",
@@ -50,9 +52,11 @@ __all__ = [
     "LabelMissing",
     "LibraryMissing",
     "Location",
+    "OutputChanged",
     "OutputOccupied",
     "ProfileMismatch",
     "ReferenceProfile",
+    "ShardWriter",
     "StorageDenied",
     "StorageFull",
     "StorageUnavailable",
@@ -82,6 +86,7 @@ _HOMES = {
     "schemas": "check_columns check_features kind_named kind_of schema_types",
     "sources": "DatasetSource",
     "training_set": "TrainingSet",
+    "writer": "ShardWriter",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 

@@ -344,7 +344,18 @@ class Dataset:
 
 
 def _tag(entry: Mapping[str, Any]) -> str:
-    names = ("size", "ETag", "etag", "md5Hash", "content_md5", "mtime", "LastModified", "last_modified", "created")
+    names = (
+        "size",
+        "ETag",
+        "etag",
+        "md5Hash",
+        "content_md5",
+        "mtime",
+        "LastModified",
+        "last_modified",
+        "created",
+        "ino",
+    )
     known = {name: str(entry[name]) for name in names if entry.get(name) is not None}
     return hashlib.sha256(repr(sorted(known.items())).encode()).hexdigest()
 

@@ -16,6 +16,7 @@ __all__ = [
     "HoldoutWrong",
     "LabelMissing",
     "LibraryMissing",
+    "OutputChanged",
     "OutputOccupied",
     "ProfileMismatch",
     "StorageDenied",
@@ -170,6 +171,20 @@ class OutputOccupied(ModelyardError):
             where=uri,
             mend="Give a folder that is empty or does not exist yet.",
             facts={"output": uri, "found": found},
+        )
+
+
+class OutputChanged(ModelyardError):
+    """Raised when somebody removes or replaces what is being written."""
+
+    kind = ErrorKind.CONFLICT
+
+    def __init__(self, uri: str, file: str) -> None:
+        super().__init__(
+            f"somebody else removed or replaced {file} while it was being written",
+            where=uri,
+            mend="Let one run at a time write to a folder, then start again.",
+            facts={"output": uri, "file": file},
         )
 
 

@@ -46,6 +46,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         Files with the rows that were refused, in the same folder.
     metadata
         What the writer wants to say about it: the model, the source, counts.
+    writer
+        Who wrote it.
     format
         The version of this description.
     """
@@ -55,6 +57,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[Shard, ...]
     quarantine: tuple[Shard, ...] = ()
     metadata: dict[str, Any] = {}
+    writer: str = ""
     format: str = FORMAT
 
 
