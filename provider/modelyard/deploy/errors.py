@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from modelyard.errors import ErrorKind, ErrorRecord, ForeignError, ModelyardError, near_name
-from modelyard.serving.errors import PortTaken
+from modelyard.serving.errors import AddressInvalid, PortTaken
 
 __all__ = [
     "DeploymentWithdrawn",
@@ -168,6 +168,8 @@ def restored(record: ErrorRecord) -> ModelyardError:
     facts = record.facts
     if record.type == "PortTaken":
         return PortTaken(facts["host"], facts["port"])
+    if record.type == "AddressInvalid":
+        return AddressInvalid(facts["host"], facts["port"], facts["reason"])
     if record.type == "RevisionNotReady":
         return RevisionNotReady(
             facts["endpoint"], facts["revision"], facts["reason"], facts["log"], ErrorKind(facts["cause"])

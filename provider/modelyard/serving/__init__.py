@@ -1,6 +1,7 @@
 """A graph behind HTTP: an ASGI application, the server it runs on, and the worker process of an endpoint."""
 
 from modelyard.serving.errors import (
+    AddressInvalid,
     BodyTooLarge,
     BundleInvalid,
     HttpRefusal,
@@ -13,6 +14,7 @@ from modelyard.serving.errors import (
 )
 
 __all__ = [
+    "AddressInvalid",
     "BodyTooLarge",
     "BundleInvalid",
     "HttpRefusal",

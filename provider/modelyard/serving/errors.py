@@ -5,6 +5,7 @@ from typing import ClassVar
 from modelyard.errors import ErrorKind, ModelyardError
 
 __all__ = [
+    "AddressInvalid",
     "BodyTooLarge",
     "BundleInvalid",
     "HttpRefusal",
@@ -121,4 +122,18 @@ class PortTaken(ModelyardError):
             where="port",
             mend="Choose another, or 0 for a free one.",
             facts={"host": host, "port": port},
+        )
+
+
+class AddressInvalid(ModelyardError):
+    """Raised when nothing can listen at an address of this machine, whoever asks."""
+
+    kind = ErrorKind.INVALID
+
+    def __init__(self, host: str, port: int, reason: str) -> None:
+        super().__init__(
+            f"nothing can listen on {host}, port {port}: {reason}",
+            where="host",
+            mend="Use 127.0.0.1 for this machine only, or 0.0.0.0 for all its addresses.",
+            facts={"host": host, "port": port, "reason": reason},
         )

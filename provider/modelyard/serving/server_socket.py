@@ -1,9 +1,10 @@
 """The listening socket of a server, or of all workers of an endpoint."""
 
+import errno
 import socket
 import time
 
-from modelyard.serving.errors import PortTaken
+from modelyard.serving.errors import AddressInvalid, PortTaken
 
 __all__ = ["BACKLOG", "listen"]
 
@@ -25,12 +26,16 @@ def listen(host: str, port: int, *, patience: float = 0.0) -> socket.socket:
     ------
     PortTaken
         Something else listens there.
+    AddressInvalid
+        It is no address of this machine, or not one for this user.
     """
     deadline = time.monotonic() + patience
     while True:
         try:
             return _listen_now(host, port)
         except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise AddressInvalid(host, port, error.strerror or str(error)) from error
             if time.monotonic() >= deadline:
                 raise PortTaken(host, port) from error
             time.sleep(0.05)

@@ -35,7 +35,7 @@ from modelyard.deploy.local.locks import FolderLock
 from modelyard.deploy.local.records import EndpointFolder
 from modelyard.deploy.local.target import LocalTarget
 from modelyard.errors import ErrorKind
-from modelyard.serving import PortTaken
+from modelyard.serving import AddressInvalid, PortTaken
 
 PROBE = Path(__file__).parents[2] / "probes/probe_endpoint.py"
 BROKEN = "raise RuntimeError('the steps are broken')"
@@ -368,6 +368,16 @@ def test_old_revisions_are_cleared_away(state: Path) -> None:
     assert {each.name for each in folder.revisions.iterdir()} == set(history[-5:])
 
 
+def test_an_order_that_cannot_be_is_refused_at_once(state: Path) -> None:
+    with pytest.raises(SettingInvalid, match=r"deploy\.port: must be from 0 to 65535, got 70000"):
+        deploy(state, port=70000)
+    with pytest.raises(SettingInvalid, match=r"deploy\.timeout: must be above 0, got 0"):
+        deploy(state, timeout=0)
+    with pytest.raises(AddressInvalid, match=r"nothing can listen on 203\.0\.113\.1"):
+        deploy(state, settings={"host": "203.0.113.1"})
+    assert list(state.rglob("*")) == []
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -385,6 +395,8 @@ def test_settings_are_refused_by_name(state: Path, settings: dict[str, Any], mes
 
 
 def test_an_interpreter_that_is_not_there_is_refused(state: Path) -> None:
-    with pytest.raises(ServingEnvironmentInvalid, match=r"deploy\.python venv/bin/python: there is no such interpreter"):
+    with pytest.raises(
+        ServingEnvironmentInvalid, match=r"deploy\.python venv/bin/python: there is no such interpreter"
+    ):
         deploy(state, settings={"python": "venv/bin/python"})
     assert not state.exists()

@@ -66,6 +66,10 @@ class LocalTarget:
         SettingInvalid, ServingEnvironmentInvalid
             The settings break a rule.
         """
+        if not 0 <= order.port <= 65535:
+            raise SettingInvalid("port", f"must be from 0 to 65535, got {order.port}")
+        if order.timeout <= 0:
+            raise SettingInvalid("timeout", f"must be above 0, got {order.timeout:g}")
         settings = serving_settings(order.settings, order.root)
         requirements = locked_requirements(settings.python)
         folder = EndpointFolder(order.state, check_endpoint_name(order.endpoint))

@@ -1,0 +1,81 @@
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from probe_models import fitted, save_model
+
+from modelyard.data.digests import digest_of
+from modelyard.graphs import Event, FlavorUnsupported, GraphSpec, ModelDigestWrong, StepSpec
+from modelyard.serving import BundleInvalid
+from modelyard.serving.bundle import BundledModel, Manifest, open_bundle, read_manifest, write_manifest
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Iterator[Path]:
+    """A bundle whose project has its module under src/, and one model."""
+    folder = tmp_path / "bundle"
+    (folder / "project/src").mkdir(parents=True)
+    (folder / "project/src/bundled_steps.py").write_text("def answer(said):\n    return {'late': said['label']}\n")
+    save_model(folder / "models/delays", fitted())
+    steps = (
+        StepSpec("delays", "model", "models:/delays@champion"),
+        StepSpec("answer", "call", "bundled_steps:answer", respond=True),
+    )
+    model = BundledModel("models:/delays/3", digest_of(folder / "models/delays"), "models/delays")
+    roots = ("project", "project/src")
+    write_manifest(folder, Manifest(GraphSpec("delays", steps), {"delays": model}, "abc", ("a==1",), "p", roots))
+    before = list(sys.path)
+    yield folder
+    sys.path[:] = before
+    sys.modules.pop("bundled_steps", None)
+
+
+def test_a_bundle_is_all_that_a_graph_needs(bundle: Path) -> None:
+    plan = open_bundle(bundle)
+    assert plan.run(Event({"a": 2.0, "b": 0.0, "c": 0.0})) == {"late": True}
+    assert plan.models["delays"].name == "models:/delays/3"
+
+
+def test_the_revision_is_a_hash_of_what_counts(bundle: Path) -> None:
+    manifest = read_manifest(bundle)
+    assert manifest.revision == read_manifest(bundle).revision
+    same = msgspec.structs.replace(manifest, provenance={"commit": "other"})
+    assert same.revision == manifest.revision
+    changes = (
+        {"content": "other"},
+        {"requirements": ("a==2",)},
+        {"models": {}},
+        {"graph": GraphSpec("delays", ())},
+        {"project": "other"},
+    )
+    others = {msgspec.structs.replace(manifest, **change).revision for change in changes}
+    assert len(others | {manifest.revision}) == len(changes) + 1
+
+
+def test_a_changed_model_is_not_loaded(bundle: Path) -> None:
+    (bundle / "models/delays/extra").write_text("x")
+    with pytest.raises(ModelDigestWrong, match="not the registered"):
+        open_bundle(bundle)
+
+
+def test_a_damaged_bundle_is_said(bundle: Path) -> None:
+    (bundle / "revision.json").write_text('{"graph": 3}')
+    with pytest.raises(BundleInvalid, match=r"revision\.json is damaged"):
+        open_bundle(bundle)
+    with pytest.raises(BundleInvalid, match=r"there is no revision\.json"):
+        open_bundle(bundle / "project")
+
+
+def test_a_model_of_another_flavour_goes_to_mlflow(bundle: Path) -> None:
+    files = bundle / "models/delays"
+    shutil.rmtree(files)
+    files.mkdir()
+    (files / "MLmodel").write_text("flavors: {xgboost: {}}")
+    manifest = read_manifest(bundle)
+    model = BundledModel("models:/delays/3", digest_of(files), "models/delays")
+    write_manifest(bundle, msgspec.structs.replace(manifest, models={"delays": model}))
+    with pytest.raises(FlavorUnsupported, match="it has: xgboost"):
+        open_bundle(bundle)
