@@ -134,7 +134,7 @@ def _of_probabilities(outcomes: Classified, probabilities: "NDArray[np.float64]"
     return {
         "roc_auc": float(np.mean([each.area_under_roc() for each in ranked])),
         "average_precision": float(np.mean([each.average_precision() for each in ranked])),
-        "log_loss": float(-np.mean(np.log(np.clip(own, _TINY, 1.0)))),
+        "log_loss": float(np.mean(-np.log(np.clip(own, _TINY, 1.0))) + 0.0),
         "brier": float(squared.mean() / (2 if outcomes.binary else 1)),
     }
 

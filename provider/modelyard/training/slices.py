@@ -1,6 +1,6 @@
 """Splits the rows of an evaluation by the values of a column, and measures each part."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -31,6 +31,8 @@ class Slice(NamedTuple):
         Its part of all rows, from 0 to 1.
     level
         The mean truth: of two classes the share that is positive, of a regression the mean; None otherwise.
+    level_is_share
+        Whether that is a share.
     metrics, baseline_metrics
         The metrics on these rows alone; undefined ones are missing.
     """
@@ -39,6 +41,7 @@ class Slice(NamedTuple):
     rows: int
     share: float
     level: float | None
+    level_is_share: bool
     metrics: dict[str, float]
     baseline_metrics: dict[str, float]
 
@@ -70,7 +73,8 @@ def slice_by(column: str, values: "NDArray[Any]", candidate: Outcomes, baseline:
         part = candidate.take(mask)
         other = metrics_of(baseline.take(mask)) if baseline is not None else {}
         rows = int(mask.sum())
-        slices.append(Slice(value, rows, rows / len(values), _level(part), metrics_of(part), other))
+        share, classified = rows / len(values), isinstance(part, Classified)
+        slices.append(Slice(value, rows, share, _level(part), classified, metrics_of(part), other))
     return SliceTable(column, tuple(slices))
 
 
@@ -135,24 +139,34 @@ def _ranges(
     values: "NDArray[Any]", present: "NDArray[Any]", missing: "NDArray[np.bool_]"
 ) -> "Iterator[tuple[str, NDArray[np.bool_]]]":
     ordered = np.sort(present)
-    positions = [round(len(ordered) * step / _BINS) for step in range(1, _BINS)]
-    edges = np.unique(ordered[positions])
-    edges = edges[edges > ordered[0]]
-    bounds: Sequence[Any] = [ordered[0], *edges, ordered[-1]]
+    lowest = ordered[0]
+    bins, heap = _BINS, int(np.searchsorted(ordered, lowest, side="right"))
+    if heap > len(ordered) / bins:  # many rows share the lowest value, such as no rain at all
+        yield _names_of([lowest])[0], ~missing & (values == lowest)
+        ordered, bins = ordered[heap:], bins - 1
+    edges = np.unique(ordered[[round(len(ordered) * step / bins) for step in range(1, bins)]])
+    bounds: list[Any] = [ordered[0], *edges[edges > ordered[0]], ordered[-1]]
+    names = _names_of(bounds)
     for index, (low, high) in enumerate(pairwise(bounds)):
         last = index == len(bounds) - 2
         mask = ~missing & (values >= low) & ((values <= high) if last else (values < high))
-        yield _interval(low, high, last=last), mask
+        yield f"{names[index]} to {'' if last else 'under '}{names[index + 1]}" if low != high else names[index], mask
 
 
-def _interval(low: Any, high: Any, *, last: bool) -> str:
-    if isinstance(low, np.datetime64 | np.timedelta64):
-        written = [
-            str(each.astype("datetime64[m]") if isinstance(each, np.datetime64) else each) for each in (low, high)
-        ]
-        first, second = (each.replace("T", " ").removesuffix(" 00:00") for each in written)
-    else:
-        first, second = (f"{each:,.6g}".replace(",", " ") for each in (float(low), float(high)))
-    if first == second:
-        return first
-    return f"{first} to {second}" if last else f"{first} to under {second}"
+def _names_of(bounds: list[Any]) -> list[str]:
+    """Write the bounds with as few digits as tell them apart."""
+    if isinstance(bounds[0], np.datetime64):
+        written = [str(each.astype("datetime64[m]")).replace("T", " ") for each in bounds]
+        return [each.removesuffix(" 00:00") for each in written]
+    if isinstance(bounds[0], np.timedelta64):
+        return [str(each) for each in bounds]
+    names: list[str] = []
+    for digits in (4, 6, 9, 17):
+        names = [_number_name(float(each), digits) for each in bounds]
+        if len(set(names)) == len(set(bounds)):
+            break
+    return names
+
+
+def _number_name(value: float, digits: int) -> str:
+    return f"{value:,.{digits}g}".replace(",", "\u202f") if abs(value) < 10**digits else f"{value:.{digits}g}"
