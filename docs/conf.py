@@ -16,8 +16,5 @@ html_theme_options = {
     "description": "Machine learning in production from the tools a team already has",
     "page_width": "72rem",
 }
-    "description": "Machine learning in production from the tools a team already has",
-    "page_width": "72rem",
-}
 html_static_path: list[str] = []
 suppress_warnings = ["myst.xref_missing"]

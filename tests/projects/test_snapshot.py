@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from modelyard.errors import ErrorKind
-from modelyard.projects import SnapshotConflict, SnapshotDiskFull, SnapshotFailed, open_project, tree
+from modelyard.projects import SnapshotConflict, SnapshotDiskFull, SnapshotFailed, open_project, snapshot, tree
 
 Write = Callable[..., Path]
 Commit = Callable[..., str]
@@ -190,6 +190,18 @@ def test_links_stay_inside_and_outside_is_copied_or_named(write: Write, commit: 
     assert (folder / "folder").readlink() == outside
     assert (folder / "ignored").read_text() == "7"
     assert (folder / "gone").readlink() == Path("nowhere")
+
+
+def test_a_large_one_is_warned_of(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(snapshot, "_LARGE", 50)
+    root = write(FILES)
+    open_project(root).snapshot(tmp_path / "one")
+
+    assert caplog.messages == [
+        f"the snapshot of {root} copies 0.0 GB; name large data in .gitignore, or keep it elsewhere"
+    ]
 
 
 def test_a_broken_marker_is_told(write: Write, tmp_path: Path) -> None:

@@ -111,6 +111,7 @@ def entries(file: Path, node: yaml.MappingNode, field: str) -> Iterator[tuple[st
 
 def _merged(file: Path, value: yaml.Node, line: int, field: str) -> list[yaml.MappingNode]:
     mappings = value.value if isinstance(value, yaml.SequenceNode) else [value]
-    if not all(isinstance(each, yaml.MappingNode) for each in mappings):
+    found = [each for each in mappings if isinstance(each, yaml.MappingNode)]
+    if len(found) < len(mappings):
         raise ProjectInvalid(file, "<< must name a mapping", line=line, field=field)
-    return list(mappings)
+    return found

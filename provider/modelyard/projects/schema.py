@@ -19,7 +19,7 @@ def project_schema() -> dict[str, Any]:
     >>> project_schema()["required"]
     ['name']
     """
-    schema = msgspec.json.schema(ProjectDefinition)
+    schema = json.loads(msgspec.json.encode(msgspec.json.schema(ProjectDefinition)))
     definitions = schema["$defs"]
     project = definitions.pop("ProjectDefinition")
     return {

@@ -1,6 +1,7 @@
 """A frozen copy of a project: what runs cannot change under it."""
 
 import errno
+import logging
 import os
 import shutil
 import tempfile
@@ -14,6 +15,9 @@ from modelyard.projects.stamp import Stamp, content_paths, git_facts
 from modelyard.projects.tree import MARKER, content_hash, copied_entry
 
 __all__ = ["Origin", "read_origin", "take_snapshot", "write_origin"]
+
+_LARGE = 500_000_000
+_log = logging.getLogger("modelyard.projects")
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -104,6 +108,10 @@ def _copied(source: Path, paths: Sequence[str], to: Path) -> str:
         if entry.mode == "link" and not copy.exists() and original.exists():
             copy.unlink()  # it leads to something that is no content, such as ignored data
             copy.symlink_to(original.resolve())
+    size = sum((to / entry.path).lstat().st_size for entry in entries)
+    if size > _LARGE:
+        mend = "name large data in .gitignore, or keep it elsewhere"
+        _log.warning("the snapshot of %s copies %.1f GB; %s", source, size / 1e9, mend)
     return content_hash(entries)
 
 
