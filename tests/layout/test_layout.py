@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+from typing import TypeGuard
 
 import pytest
 from source_tree import REPOSITORY, ROOTS, Module, modules
@@ -70,17 +71,15 @@ def test_files_are_named_by_the_noun_they_hold() -> None:
 def test_what_is_public_is_documented(module: Module) -> None:
     silent = []
     for node in module.tree.body:
-        if not isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) or node.name.startswith("_"):
-            continue
-        if not ast.get_docstring(node):
+        if _is_public(node) and not ast.get_docstring(node):
             silent.append(node.name)
-        if isinstance(node, ast.ClassDef):
-            silent += [
-                f"{node.name}.{each.name}"
-                for each in node.body
-                if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)
-                and not each.name.startswith("_")
-                and not ast.get_docstring(each)
-                and not any("overload" in ast.unparse(mark) for mark in each.decorator_list)
-            ]
+        if isinstance(node, ast.ClassDef) and _is_public(node):
+            methods = [each for each in node.body if _is_public(each)]
+            silent += [f"{node.name}.{each.name}" for each in methods if not ast.get_docstring(each)]
     assert silent == []
+
+
+def _is_public(node: ast.stmt) -> TypeGuard[ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef]:
+    if not isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) or node.name.startswith("_"):
+        return False
+    return not any("overload" in ast.unparse(mark) for mark in node.decorator_list)
