@@ -122,7 +122,9 @@ def _attempted(
             return Ended(WorkResult(RunState.CANCELLED, error=record), error)
         record = record_of(error, str(job.log))
         if record.kind in (ErrorKind.INTERNAL, ErrorKind.USER_CODE, ErrorKind.EXHAUSTED):
-            trace("".join(traceback.format_exception(error)))
+            # Of the user's own error, people want to see that, and not how we worded it.
+            shown = error.__cause__ if record.kind is ErrorKind.USER_CODE and error.__cause__ else error
+            trace("".join(traceback.format_exception(shown)))
         state = RunState.CANCELLED if record.kind is ErrorKind.CANCELLED else RunState.FAILED
         return Ended(WorkResult(state, error=record), error)
 

@@ -14,6 +14,8 @@ from modelyard.operations.progress import Progress, Track
 __all__ = ["ProgressReader", "ProgressWriter"]
 
 _SECONDS_BETWEEN = 0.2
+_CLOSED_KEPT = 20
+"""How many ended pieces stay in the file, so that a reader sees how far they came."""
 
 
 class _Line(msgspec.Struct, omit_defaults=True):
@@ -24,6 +26,7 @@ class _Line(msgspec.Struct, omit_defaults=True):
     total: float | None = None
     unit: str = ""
     done: float = 0.0
+    closed: bool = False
 
 
 class ProgressWriter:
@@ -38,7 +41,7 @@ class ProgressWriter:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._numbers = count()
-        self._open: dict[int, _Line] = {}
+        self._lines: dict[int, _Line] = {}
         self._guard = threading.Lock()
         self._written = 0.0
 
@@ -47,13 +50,15 @@ class ProgressWriter:
         """Open a piece of work."""
         line = _Line(next(self._numbers), what, total, unit)
         with self._guard:
-            self._open[line.number] = line
+            self._lines[line.number] = line
         self._write(force=True)
         try:
             yield _WrittenTrack(self, line)
         finally:
             with self._guard:
-                del self._open[line.number]
+                line.closed = True
+                for number in [each.number for each in self._lines.values() if each.closed][:-_CLOSED_KEPT]:
+                    del self._lines[number]
             self._write(force=True)
 
     def advance(self, line: _Line, amount: float) -> None:
@@ -68,7 +73,7 @@ class ProgressWriter:
             if force or now - self._written >= _SECONDS_BETWEEN:
                 self._written = now
                 temporary = self._path.with_suffix(".tmp")
-                temporary.write_bytes(msgspec.json.encode(list(self._open.values())))
+                temporary.write_bytes(msgspec.json.encode(list(self._lines.values())))
                 temporary.replace(self._path)
 
 
@@ -103,20 +108,26 @@ class ProgressReader:
             lines = {line.number: line for line in msgspec.json.decode(self._path.read_bytes(), type=list[_Line])}
         except (OSError, msgspec.DecodeError):
             return
-        for number in [each for each in self._open if each not in lines]:
-            self._close(number)
         for line in lines.values():
-            if line.number not in self._open:
+            if line.number not in self._open and not line.closed:
                 opened = self._progress.track(line.what, line.total, line.unit)
                 self._open[line.number] = (opened, opened.__enter__(), 0.0)
-            opened, track, told = self._open[line.number]
-            if line.done > told:
-                track.advance(line.done - told)
-                self._open[line.number] = (opened, track, line.done)
+            if line.number in self._open:
+                self._tell(line)
+        for number in reversed(list(self._open)):
+            if number not in lines or lines[number].closed:
+                self._close(number)
+
+    def _tell(self, line: _Line) -> None:
+        opened, track, told = self._open[line.number]
+        if line.done > told:
+            track.advance(line.done - told)
+            self._open[line.number] = (opened, track, line.done)
 
     def close(self) -> None:
-        """End what is open."""
-        for number in list(self._open):
+        """Tell the rest, and end what is open."""
+        self.look()
+        for number in reversed(list(self._open)):
             self._close(number)
 
     def _close(self, number: int) -> None:

@@ -12,7 +12,7 @@ import signal
 import sys
 from pathlib import Path
 
-from modelyard.errors import outcome_of
+from modelyard.errors import ForeignError, outcome_of
 from modelyard.operations.execution import Ended, carry_out
 from modelyard.operations.handles import handle_of
 from modelyard.operations.jobs import Job
@@ -56,7 +56,7 @@ def _told(ended: Ended | None, log: logging.Logger) -> int:
     error = ended.result.error
     if error is None:
         return 0
-    log.error("%s: %s %s", error.type, error.message, error.mend)
+    log.error("%s", ForeignError(error))
     return outcome_of(error.kind).exit_code
 
 

@@ -42,7 +42,7 @@ class InlineLauncher:
     def __init__(self, journal: Journal, *, progress: Progress | None = None) -> None:
         self.journal = journal
         self._progress = progress or NoProgress()
-        self._errors: dict[str, Exception] = {}
+        self._own: dict[str, Exception | None] = {}
 
     @property
     def reach(self) -> Reach:
@@ -82,9 +82,8 @@ class InlineLauncher:
         with _logged_to(job):
             ended = carry_out(job, ThreadSwitch(), progress=self._progress, log=_LOG, trace=_appended_to(job))
         error = ended.error if ended else None
-        if isinstance(error, Exception):
-            self._errors[str(job.folder)] = error
-        elif error is not None and not isinstance(error, CancelRequested):
+        self._own[str(job.folder)] = error if isinstance(error, Exception) else None
+        if error and not isinstance(error, Exception | CancelRequested):
             raise error
 
     def poll(self, handle: Handle) -> RunState:
@@ -101,7 +100,9 @@ class InlineLauncher:
     ) -> RunState:
         """Wait for a run that another thread or process does; one of this thread has ended already."""
         job = job_of(handle)
-        watcher, watch = Watcher(job, on_log, progress), ProcessWatch(handle)
+        # What this launcher did itself was logged and told where it happened.
+        watcher = Watcher(job, None, None) if handle.folder in self._own else Watcher(job, on_log, progress)
+        watch = ProcessWatch(handle)
         deadline = None if timeout is None else time.monotonic() + timeout
         try:
             while not (state := self.journal.state(job)).finished:
@@ -130,9 +131,9 @@ class InlineLauncher:
         Exception
             What the operation raised, as it was raised where this launcher ran it; else as `result_of` says.
         """
-        job = job_of(handle)
-        if str(job.folder) in self._errors:
-            raise self._errors[str(job.folder)]
+        error = self._own.get(handle.folder)
+        if error:
+            raise error
         return result_of(handle)
 
 
