@@ -48,6 +48,10 @@ def parameter(hint: Any, *, default: Any = None, required: bool = False) -> Para
         (dict[str, list[int]], ("a=[1]",), {"a": [1]}),
         (Any, "[1, 2]", [1, 2]),
         (Any, "null", None),
+        (list[str] | None, ("null",), None),
+        (dict[str, int] | None, ("null",), None),
+        (list[str], ("null",), ["null"]),
+        (str | None, "null", "null"),
         (Any, "[1, 2", "[1, 2"),
     ],
 )

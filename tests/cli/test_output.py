@@ -10,7 +10,7 @@ def test_a_table_is_aligned_and_never_cut(capsys: pytest.CaptureFixture[str]) ->
     show_table("Models", ["model", "rows"], [[long, 336776], ["b", None]])
     head, first, second = capsys.readouterr().out.splitlines()
     assert head == f"{'MODEL':308}  ROWS"
-    assert first == f"{long}  336,776"
+    assert first == f"{long}  336776"
     assert second == f"{'b':308}  -"
 
 

@@ -7,24 +7,25 @@ import time
 from pathlib import Path
 from typing import Any
 
-from modelyard.projects.dispatch import acknowledge, dispatch
-
 from modelyard.cli.documents import write_json
 from modelyard.cli.errors import FileUnwritable
 from modelyard.cli.moments import duration
 from modelyard.cli.options import Settings
-from modelyard.cli.presenting import present
-from modelyard.cli.reporting import reporting
+from modelyard.cli.presenting import present, steps_of
+from modelyard.cli.reporting import Reporter, reporting
 from modelyard.cli.signals import termination_cancels
+from modelyard.errors import ModelyardError
 from modelyard.operations import OperationSpec
+from modelyard.operations.keys import random_key
 from modelyard.operations.results import write_result
 from modelyard.operations.states import RunState
+from modelyard.projects.dispatch import Completed, acknowledge, dispatch
 
 __all__ = ["execute"]
 
 
 def execute(spec: OperationSpec, parameters: dict[str, Any], settings: Settings) -> None:
-    """Run an operation, show its result, write the result file, and only then acknowledge the key.
+    """Run an operation, write the result file, show the result, and only then acknowledge the key.
 
     Parameters
     ----------
@@ -41,27 +42,43 @@ def execute(spec: OperationSpec, parameters: dict[str, Any], settings: Settings)
     result_file = Path(settings.result_file) if settings.result_file else None
     if result_file:
         _check_writable(result_file)
-    started = time.monotonic()
     with reporting(quiet=settings.quiet, debug=settings.debug) as reporter, termination_cancels():
-        completed = dispatch(
-            spec.name,
-            parameters,
-            project=settings.project,
-            environment=settings.environment,
-            key=settings.key,
-            launcher=settings.launcher,
-            python=settings.python,
-            on_log=reporter.line,
-            progress=reporter,
-        )
+        started = time.monotonic()
+        completed = _dispatched(spec, parameters, settings, reporter)
+        reporter.line(f"{spec.name} succeeded in {duration(time.monotonic() - started)}")
     if result_file:
         write_result(result_file, RunState.SUCCEEDED, result=completed.result)
     if settings.json:
         write_json(completed.result)
     else:
-        present(spec, completed.result, f"{spec.name} succeeded in {duration(time.monotonic() - started)}")
+        present(spec, completed.result)
     sys.stdout.flush()
-    acknowledge(completed.key, project=settings.project, environment=settings.environment)
+    acknowledge(
+        completed.key, project=settings.project, environment=settings.environment, generation=completed.generation
+    )
+
+
+def _dispatched(spec: OperationSpec, parameters: dict[str, Any], settings: Settings, reporter: Reporter) -> Completed:
+    key = settings.key or random_key()
+    try:
+        return dispatch(
+            spec.name,
+            parameters,
+            project=settings.project,
+            environment=settings.environment,
+            key=key,
+            launcher=settings.launcher,
+            python=settings.python,
+            on_log=reporter.line,
+            progress=reporter,
+        )
+    except ModelyardError as error:
+        steps = steps_of(error.facts)
+        for step, state in steps.items():
+            reporter.line(f"step {step}: {state}")
+        if steps:
+            reporter.line(f"The same command with --key {key} continues where this run stopped.")
+        raise
 
 
 def _check_writable(path: Path) -> None:

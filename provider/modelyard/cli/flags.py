@@ -97,6 +97,8 @@ def value_of(parameter: Parameter, given: Any, *, read_values: bool = True) -> A
     {'depth': 7, 'name': 'left=right'}
     """
     flag = flag_name(parameter.name)
+    if parameter.type.optional and tuple(given) == ("null",):
+        return None
     if parameter.type.kind == "list":
         return _list(parameter, flag, given)
     if parameter.type.kind == "mapping":

@@ -15,15 +15,15 @@ def cell(value: Any) -> str:
 
     Examples
     --------
-    >>> cell(None), cell(True), cell(0.74412345), cell(336776), cell(["a", "b"]), cell({"auc": 0.5})
-    ('-', 'yes', '0.7441', '336,776', 'a, b', 'auc=0.5')
+    >>> cell(None), cell(True), cell(0.74412345), cell(40123), cell(["a", "b"]), cell({"auc": 0.5})
+    ('-', 'yes', '0.7441', '40123', 'a, b', 'auc=0.5')
     """
     if value is None or value in ("", [], {}, ()):
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
-        return f"{value:,}" if abs(value) >= 10_000 else str(value)
+        return str(value)
     if isinstance(value, float):
         return f"{value:,.1f}" if abs(value) >= 1_000 else f"{value:.4g}"
     if isinstance(value, Mapping):

@@ -1,15 +1,21 @@
 """Shows the result of an operation to people."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from modelyard.cli.output import cell, show_mapping, show_table, show_text
 from modelyard.operations import OperationSpec
 
-__all__ = ["present"]
+__all__ = ["present", "steps_of"]
 
 
-def present(spec: OperationSpec, result: dict[str, Any], title: str) -> None:
+def steps_of(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Return the state of each step of the workflow that an error's facts tell of; nothing for other errors."""
+    steps = facts.get("steps")
+    return steps if isinstance(steps, dict) and "workflow" in facts else {}
+
+
+def present(spec: OperationSpec, result: dict[str, Any]) -> None:
     """Show a result: as a table where the operation has one, else its fields.
 
     Parameters
@@ -18,19 +24,17 @@ def present(spec: OperationSpec, result: dict[str, Any], title: str) -> None:
         The operation.
     result
         Its result.
-    title
-        What stands above.
     """
     own = _PRESENTERS.get(spec.name)
     if own is None:
-        show_mapping(title, result)
+        show_mapping(spec.name, result)
     else:
-        own(result, title)
+        own(result)
 
 
-def _workflow(result: dict[str, Any], title: str) -> None:
+def _workflow(result: dict[str, Any]) -> None:
     rows = [[step, state, _main_values(result["results"].get(step, {}))] for step, state in result["steps"].items()]
-    show_table(f"{title}  {result['workflow_run']}", ["step", "state", "result"], rows)
+    show_table(f"workflow run {result['workflow_run']}", ["step", "state", "result"], rows)
 
 
 def _main_values(result: dict[str, Any]) -> dict[str, str]:
@@ -39,17 +43,19 @@ def _main_values(result: dict[str, Any]) -> dict[str, str]:
     return dict(list(shown.items())[:4])
 
 
-def _gates(result: dict[str, Any], title: str) -> None:
-    show_mapping(title, {name: value for name, value in result.items() if name != "gates"})
+def _gates(result: dict[str, Any]) -> None:
+    show_mapping("promote", {name: value for name, value in result.items() if name != "gates"})
     rows = [[gate, verdict] for gate, verdict in result["gates"].items()]
     if rows:
         show_text("")
         show_table("Gates", ["gate", "held"], rows)
 
 
-def _comparison(result: dict[str, Any], title: str) -> None:
+def _comparison(result: dict[str, Any]) -> None:
     metrics, baseline = result["metrics"], result["baseline_metrics"]
-    show_mapping(title, {name: value for name, value in result.items() if name not in ("metrics", "baseline_metrics")})
+    show_mapping(
+        "evaluate", {name: value for name, value in result.items() if name not in ("metrics", "baseline_metrics")}
+    )
     show_text("")
     if baseline:
         rows = [[name, value, baseline.get(name)] for name, value in metrics.items()]
@@ -58,7 +64,7 @@ def _comparison(result: dict[str, Any], title: str) -> None:
         show_table("Metrics", ["metric", result["model"]], [[name, value] for name, value in metrics.items()])
 
 
-_PRESENTERS: dict[str, Callable[[dict[str, Any], str], None]] = {
+_PRESENTERS: dict[str, Callable[[dict[str, Any]], None]] = {
     "evaluate": _comparison,
     "promote": _gates,
     "run": _workflow,

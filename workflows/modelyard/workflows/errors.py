@@ -102,21 +102,29 @@ class StepFailed(ModelyardError):
 
     Parameters
     ----------
-    workflow, step
-        Which step of which workflow.
+    workflow, workflow_run, step
+        Which step of which run of which workflow.
     error
         What the step failed with.
     states
         The state of every step of the workflow.
     """
 
-    def __init__(self, workflow: str, step: str, error: ModelyardError, states: dict[str, str]) -> None:
+    def __init__(
+        self, workflow: str, workflow_run: str, step: str, error: ModelyardError, states: dict[str, str]
+    ) -> None:
         place = f", {error.where}" if error.where else ""
         super().__init__(
             error.what,
             where=f"workflow {workflow}, step {step}{place}",
             mend=error.mend,
-            facts={**error.facts, "workflow": workflow, "step": step, "steps": states},
+            facts={
+                **error.facts,
+                "workflow": workflow,
+                "workflow_run": workflow_run,
+                "step": step,
+                "steps": states,
+            },
         )
         self.original = error.record()
 

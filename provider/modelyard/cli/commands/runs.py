@@ -27,7 +27,7 @@ def runs() -> None:
 
 
 @runs.command("list")
-@click.option("--state", type=click.Choice([*RunState]), help="Only those in this state.")
+@click.option("--state", type=click.Choice([state.value for state in RunState]), help="Only those in this state.")
 @click.option("--operation", default="", metavar="NAME", help="Only those of this operation.")
 @click.option("--limit", default=30, show_default=True, metavar="INTEGER", help="How many at most; 0 for all.")
 @project_options

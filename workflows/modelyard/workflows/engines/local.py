@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-from modelyard.projects.dispatch import acknowledge, dispatch
 
 from modelyard.errors import ModelyardError
 from modelyard.operations import NoProgress, Progress
 from modelyard.operations.keys import RunKey
+from modelyard.projects.dispatch import acknowledge, dispatch
 from modelyard.workflows.definition import Step, Workflow
 from modelyard.workflows.errors import StepFailed, WorkflowInvalid
 from modelyard.workflows.outcome import WorkflowOutcome
@@ -77,7 +77,7 @@ class LocalEngine:
                 except ModelyardError as error:
                     states[step.name] = "cancelled" if error.error_kind == "cancelled" else "failed"
                     self.log.info("%s: %s after %.1f s", label, states[step.name], time.monotonic() - started)
-                    raise StepFailed(workflow.name, step.name, error, states) from error
+                    raise StepFailed(workflow.name, self.workflow_run, step.name, error, states) from error
                 states[step.name] = "succeeded"
                 self.log.info("%s: succeeded in %.1f s", label, time.monotonic() - started)
                 track.advance()
