@@ -8,6 +8,7 @@ from pathlib import Path
 
 from modelyard.deploy.local.records import ServingSettings, WorkerStatus
 from modelyard.deploy.local.worker_process import WorkerNotReady, WorkerProcess
+from modelyard.errors import ErrorKind
 
 __all__ = ["GroupNotReady", "WorkerGroup"]
 
@@ -89,10 +90,11 @@ class WorkerGroup:
                 await worker.start()
                 self._changed()
             for worker in self._workers:
-                await worker.wait_ready(deadline - asyncio.get_running_loop().time())
+                await worker.wait_ready(deadline)
         except WorkerNotReady as error:
             await self.kill()
-            raise GroupNotReady(error, list(worker.lines)) from error
+            limit = f" (more than {timeout:g} s)" if error.kind is ErrorKind.TIMEOUT else ""
+            raise GroupNotReady(WorkerNotReady(f"{error}{limit}", error.kind), list(worker.lines)) from error
         except BaseException:
             await self.kill()
             raise
@@ -169,7 +171,7 @@ class WorkerGroup:
         try:
             await worker.start()
             self._changed()
-            await worker.wait_ready(RESTART_TIMEOUT)
+            await worker.wait_ready(asyncio.get_running_loop().time() + RESTART_TIMEOUT)
             await worker.accept()
         except WorkerNotReady as error:
             self._log.info("worker %s did not get ready: %s", worker.pid, error)

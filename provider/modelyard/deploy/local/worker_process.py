@@ -106,20 +106,25 @@ class WorkerProcess:
             asyncio.create_task(self._read_reports(reader)),
         ]
 
-    async def wait_ready(self, timeout: float) -> None:  # noqa: ASYNC109 (the caller counts one deadline for all)
+    async def wait_ready(self, deadline: float) -> None:
         """Wait until the worker has loaded everything and answers a request on a connection of its own.
+
+        Parameters
+        ----------
+        deadline
+            The time of the event loop until which it must.
 
         Raises
         ------
         WorkerNotReady
-            It failed, ended or took longer than `timeout` seconds.
+            It failed, ended or took too long.
         """
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout_at(deadline):
                 await self._expect("ready")
                 await self._ask()
         except TimeoutError:
-            raise WorkerNotReady(f"it took longer than {timeout:.3g} s", ErrorKind.TIMEOUT) from None
+            raise WorkerNotReady("it took too long", ErrorKind.TIMEOUT) from None
         finally:
             self._probe.close()
         self.state = "ready"
