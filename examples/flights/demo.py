@@ -21,10 +21,11 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from modelyard.errors import ModelyardError
-from modelyard.projects.dispatch import acknowledge, dispatch
 from rich.console import Console
 from rich.table import Table
+
+from modelyard.errors import ModelyardError
+from modelyard.projects.dispatch import acknowledge, dispatch
 
 PROJECT = Path(__file__).parent
 REQUESTS = 300
@@ -140,7 +141,8 @@ def table(results: Results, latency: float, reply: Any, seconds: float) -> Table
     shown.add_column()
     shown.add_row("flights", f"{prepared['flights']:,}, {prepared['excluded']:,} without an arrival delay excluded")
     shown.add_row("trained on", f"{trained['rows']:,} rows (January to June), {trained['held_out_rows']:,} held out")
-    shown.add_row("model", f"{evaluated['model']}" + (", the first champion" if promoted["first"] else ", now champion"))
+    rank = "the first champion" if promoted["first"] else "now champion"
+    shown.add_row("model", f"{evaluated['model']}, {rank}")
     shown.add_row("evaluated on", f"{evaluated['rows']:,} rows (July)")
     shown.add_section()
     for name, value in evaluated["metrics"].items():

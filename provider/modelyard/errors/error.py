@@ -47,10 +47,10 @@ class ModelyardError(Exception):
     Examples
     --------
     >>> try:
-    ...     raise ModelyardError("the port 80 is taken", where="deploy.port", mend="Choose another, or 0 for a free one.")
+    ...     raise ModelyardError("the port 80 is taken", where="deploy.port", mend="Choose another, or 0.")
     ... except ModelyardError as error:
     ...     print(error)
-    deploy.port: the port 80 is taken. Choose another, or 0 for a free one.
+    deploy.port: the port 80 is taken. Choose another, or 0.
     """
 
     kind: ClassVar[ErrorKind] = ErrorKind.INTERNAL
