@@ -240,10 +240,11 @@ def test_without_the_git_command_the_files_are_enough(
     assert _stamp(write({})) == Stamp(content)
 
 
-@pytest.mark.skipif(os.getuid() == 0, reason="root reads everything")
 def test_an_unreadable_file_is_told_by_its_permissions(write: Write) -> None:
     root = write(FILES)
     (root / "pkg/a.py").chmod(0)
+    if os.access(root / "pkg/a.py", os.R_OK):
+        pytest.skip("this user reads everything")
 
     with pytest.raises(ContentUnreadable) as caught:
         _stamp(root)

@@ -3,6 +3,7 @@
 import os
 import re
 from pathlib import Path
+from urllib.parse import unquote
 
 __all__ = ["absolute", "cache_folder", "home_folder", "is_uri", "local_path"]
 
@@ -53,9 +54,9 @@ def local_path(text: str, root: Path) -> Path | None:
 
     Examples
     --------
-    >>> local_path("file:///srv/x", Path("/")), local_path("s3://b/x", Path("/"))
-    (PosixPath('/srv/x'), None)
+    >>> local_path("file:///srv/my%20x", Path("/")), local_path("s3://b/x", Path("/"))
+    (PosixPath('/srv/my x'), None)
     """
     if text.startswith("file:/"):
-        return Path(os.path.normpath("/" + text.removeprefix("file:").lstrip("/")))
+        return Path(os.path.normpath("/" + unquote(text.removeprefix("file:")).lstrip("/")))
     return None if is_uri(text) else absolute(text, root)
