@@ -12,8 +12,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol, TypeVar
 
+from modelyard.errors import ModelyardError
+from modelyard.graphs.errors import LibraryMissing
 from modelyard.projects.locks import locked
-from modelyard.tracking.errors import TrackingUnavailable
+from modelyard.tracking.errors import TrackingUnavailable, shown
 from modelyard.tracking.translation import root_cause, speaking
 
 if TYPE_CHECKING:
@@ -75,8 +77,6 @@ def prepare_mlflow() -> None:
 
 
 def _import_mlflow() -> None:
-    from modelyard.graphs.errors import LibraryMissing
-
     try:
         import mlflow
     except ModuleNotFoundError as error:
@@ -124,14 +124,29 @@ def _open_database(uri: str, state: Path) -> None:
     MLflow makes and migrates the schema of a new database without a lock of its own: of several first users all but
     one would die in the migration.
     """
-    try:
+    with _unopened(uri):
         with locked(_schema_lock(uri, state), "making the tracking database", timeout=SCHEMA_SECONDS), unwarned():
             _client(uri).search_registered_models(max_results=1)
+    _opened.add(uri)
+
+
+@contextmanager
+def _unopened(uri: str) -> Iterator[None]:
+    """Turn whatever the database, its driver or the migration raise while it is opened into one line."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except (MlflowException, ModelyardError):
+        raise
+    except ModuleNotFoundError as error:
+        raise LibraryMissing(error.name or "a driver", f"the tracking store {shown(uri)}", "") from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise TrackingUnavailable(uri, f"{error.strerror}: {error.filename}") from error
-    _opened.add(uri)
+    except Exception as error:
+        raise TrackingUnavailable(uri, root_cause(error)) from error
 
 
 def _client(uri: str) -> "MlflowClient":
