@@ -199,7 +199,7 @@ def test_what_a_killed_try_leaves_is_removed_and_never_used() -> None:
 
 
 def test_a_complaint_is_one_line() -> None:
-    uv = "  × No solution found when resolving dependencies:\n  ╰─▶ Because x was not found, they are unsatisfiable.\n"  # noqa: RUF001
+    uv = "  × No solution found when resolving dependencies:\n  ╰─▶ Because x was not found, they are unsatisfiable.\n"
     pip = "Collecting x\nERROR: Could not find a version\nERROR: No matching distribution found for x\n"
 
     assert interpreters._install_reason(uv) == (
