@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar, NamedTuple
 
-from modelyard.errors import near_name
+from modelyard.errors import ModelyardError, near_name
 from modelyard.projects.errors import FunctionNotFound, ModuleHidden, NameNotFound, NotCallable, ProjectImportFailed
 
 __all__ = ["import_roots", "load_attribute", "load_callable"]
@@ -82,6 +82,8 @@ def load_attribute(source: Path, handler: str, missing: type[NameNotFound], root
         There is no such module or attribute: the class given as `missing`.
     ModuleHidden, ProjectImportFailed
         The module cannot be imported.
+    ModelyardError
+        What the module defines breaks a rule of ours.
     """
     name, _, attribute = handler.partition(":")
     with _lock:
@@ -171,7 +173,7 @@ def _imported(source: Path, name: str, handler: str, missing: type[NameNotFound]
     _check_not_hidden(source, name.partition(".")[0])
     try:
         return importlib.import_module(name)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, ModelyardError):  # a definition that breaks a rule says so itself: a workflow, a graph
         raise
     except ModuleNotFoundError as error:
         absent = error.name or ""

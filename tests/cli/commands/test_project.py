@@ -65,6 +65,7 @@ def test_validate_names_what_cannot_be_used(command: Command, shop: Path) -> Non
     error = json.loads(command("project", "validate", "--json").out)["error"]
     assert error["facts"]["checked"]["function greet"]["type"] == "FunctionNotFound"
     assert error["facts"]["checked"]["graph triple"] is None
+    assert error["facts"]["checked"]["workflow main"]["type"] == "WorkflowInvalid"
 
 
 def test_a_missing_or_malformed_file_is_one_line(
