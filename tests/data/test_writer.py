@@ -53,7 +53,7 @@ def batch(*values: int) -> pa.RecordBatch:
 def write(output: str, run: str, *shards: tuple[int, ...], commit: bool = True) -> ShardWriter:
     made = ShardWriter(output, run=run, writer="test")
     for index, values in enumerate(shards):
-        with made.shard(index, SCHEMA) as shard:
+        with made.shard(index) as shard:
             shard.write(batch(*values))
     if commit:
         made.commit({"model": run})
@@ -61,7 +61,7 @@ def write(output: str, run: str, *shards: tuple[int, ...], commit: bool = True) 
 
 
 def fail(made: ShardWriter, *refusals: Refusal) -> None:
-    with made.shard(0, SCHEMA) as shard:
+    with made.shard(0) as shard:
         shard.refuse("a.csv", refusals)
         for start in range(0, 5_000, 1_000):
             shard.write(batch(*range(start, start + 1_000)))
@@ -101,7 +101,7 @@ def test_a_killed_run_goes_on_after_its_finished_shards(output: str) -> None:
 
     resumed = ShardWriter(output, run=RUN, writer="test")
     assert [(record.index, record.rows) for record in resumed.finished] == [(0, 2), (1, 1)]
-    with resumed.shard(2, SCHEMA) as shard:
+    with resumed.shard(2) as shard:
         shard.write(batch(4))
         shard.counts["nulls"] = 5
     assert resumed.finished[-1].counts == {"nulls": 5}
@@ -187,10 +187,10 @@ def test_a_shard_that_somebody_removed_is_not_shown(output: str) -> None:
 
 def test_refused_rows_go_to_quarantine_with_the_reason(output: str) -> None:
     made = ShardWriter(output, run=RUN, writer="test")
-    with made.shard(0, SCHEMA) as shard:
+    with made.shard(0) as shard:
         shard.refuse("a.csv", [Refusal(3, "x", "'x' must be a number", {"x": "oops", "é": float("nan"), "n": None})])
         assert shard.refused == 1
-    with made.shard(1, SCHEMA) as shard:
+    with made.shard(1) as shard:
         shard.write(batch(5))
     assert made.finished[0].refused == 1
     assert made.finished[0].part is None
@@ -231,7 +231,7 @@ def test_a_place_with_something_else_is_refused(tmp_path: Path) -> None:
 
 def test_shards_are_written_in_order(output: str) -> None:
     with pytest.raises(ValueError, match="the next shard is 0, not 1"):
-        ShardWriter(output, run=RUN).shard(1, SCHEMA)
+        ShardWriter(output, run=RUN).shard(1)
 
 
 class _SmallFile(MemoryFile):  # type: ignore[misc]
@@ -278,7 +278,7 @@ def test_a_full_disk_is_named_and_left_clean(tmp_path: Path) -> None:
         batch = pa.RecordBatch.from_pydict({{"x": list(range(100_000))}})
         made = ShardWriter({str(tmp_path / "out")!r}, run="00aa")
         try:
-            with made.shard(0, batch.schema) as shard:
+            with made.shard(0) as shard:
                 shard.write(batch)
         except StorageFull as error:
             made.abort()

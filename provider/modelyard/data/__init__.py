@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         StorageUnavailable,
     )
     from modelyard.data.locations import Location, locate
+    from modelyard.data.manifest import Manifest
     from modelyard.data.matrix import to_array, to_matrix
     from modelyard.data.profile import ColumnProfile, ReferenceProfile, profile_of
     from modelyard.data.schemas import check_columns, check_features, kind_named, kind_of, schema_types
@@ -52,6 +53,7 @@ __all__ = [
     "LabelMissing",
     "LibraryMissing",
     "Location",
+    "Manifest",
     "OutputChanged",
     "OutputOccupied",
     "ProfileMismatch",
@@ -81,6 +83,7 @@ _HOMES = {
     "dataset": "Dataset open_dataset",
     "digests": "digest_of digest_of_digests digest_of_files file_digest",
     "locations": "Location locate",
+    "manifest": "Manifest",
     "matrix": "to_array to_matrix",
     "profile": "ColumnProfile ReferenceProfile profile_of",
     "schemas": "check_columns check_features kind_named kind_of schema_types",

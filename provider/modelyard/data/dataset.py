@@ -135,7 +135,7 @@ class Dataset:
     """
 
     def __init__(self, location: Location, names: Sequence[str], manifest: Manifest | None = None) -> None:
-        self._location = location
+        self.location = location
         self._names = tuple(names)
         self.manifest = manifest
 
@@ -145,13 +145,13 @@ class Dataset:
     @property
     def uri(self) -> str:
         """The address, without credentials."""
-        return self._location.uri
+        return self.location.uri
 
     @cached_property
     def _files(self) -> dict[str, DataFile]:
         files: dict[str, DataFile] = {}
         for name in self._names:
-            place = self._location.child(name) if name else self._location
+            place = self.location.child(name) if name else self.location
             source = CsvSource if _suffix(place.name) == "csv" else ParquetSource
             files[name or place.name] = source(place)
         return files
@@ -202,6 +202,11 @@ class Dataset:
     def column_names(self) -> list[str]:
         """The names of the columns, in the first file's order."""
         return list(self.schema.names)
+
+    @property
+    def textual(self) -> bool:
+        """Whether the files are text (CSV), where each cell may be of a type of its own."""
+        return any(isinstance(file, CsvSource) for file in self._files.values())
 
     def nulls(self, column: str) -> int | None:
         """Return how many rows have no value in `column`, if that is known without reading them."""
@@ -316,9 +321,9 @@ class Dataset:
         """What the storage knows of each file."""
         if self._names == ("",):
             with storage_errors(self.uri):
-                self._location.fs.invalidate_cache()
-                return {self._location.name: self._location.fs.info(self._location.path)}
-        there = self._location.files()
+                self.location.fs.invalidate_cache()
+                return {self.location.name: self.location.fs.info(self.location.path)}
+        there = self.location.files()
         return {name: there.get(name, {}) for name in self._names}
 
     def fingerprint(self) -> str:
@@ -333,7 +338,7 @@ class Dataset:
         """
         digests = {}
         for name, entry in self._entries.items():
-            place = self._location.child(name) if self._names != ("",) else self._location
+            place = self.location.child(name) if self._names != ("",) else self.location
             with storage_errors(place.uri):
                 digests[name] = _digest(place, entry)
         return next(iter(digests.values())) if self._names == ("",) else digest_of_digests(digests)

@@ -72,6 +72,13 @@ class Location:
         """Return the place `name` (with forward slashes) below this one."""
         return Location(self.fs, f"{self.path.rstrip('/')}/{name}", f"{self.uri.rstrip('/')}/{name}")
 
+    def overlaps(self, other: "Location") -> bool:
+        """Whether one lies in the other, or they are the same."""
+        if type(self.fs) is not type(other.fs):
+            return False
+        left, right = f"{self.path.rstrip('/')}/", f"{other.path.rstrip('/')}/"
+        return left.startswith(right) or right.startswith(left)
+
     def exists(self) -> bool:
         """Whether there is a file or folder."""
         with storage_errors(self.uri):

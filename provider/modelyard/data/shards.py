@@ -120,10 +120,9 @@ class ShardRecord(msgspec.Struct, frozen=True):
 class _ParquetFile:
     """A Parquet file that is begun with its first batch."""
 
-    def __init__(self, place: Location, schema: pa.Schema) -> None:
+    def __init__(self, place: Location) -> None:
         self.place = place
         self.rows = 0
-        self._schema = schema
         self._open = ExitStack()
         self._writer: pq.ParquetWriter | None = None
 
@@ -132,7 +131,7 @@ class _ParquetFile:
         with storage_errors(self.place.uri):
             if self._writer is None:
                 stream = self._open.enter_context(writing(self.place))
-                self._writer = pq.ParquetWriter(stream, self._schema)
+                self._writer = pq.ParquetWriter(stream, batch.schema)
             self._writer.write_batch(batch)
         self.rows += batch.num_rows
 
@@ -167,18 +166,14 @@ class OpenShard:
         What writes it.
     index
         The shard's number.
-    schema
-        The columns of its rows.
     done
         Is told the record of the finished shard.
     """
 
-    def __init__(
-        self, folder: Location, run: str, index: int, schema: pa.Schema, done: Callable[[ShardRecord], None]
-    ) -> None:
+    def __init__(self, folder: Location, run: str, index: int, done: Callable[[ShardRecord], None]) -> None:
         self._folder, self._run, self._index, self._done = folder, run, index, done
-        self._part = _ParquetFile(folder.child(part_name(run, index)), schema)
-        self._quarantine = _ParquetFile(folder.child(quarantine_name(run, index)), QUARANTINE_SCHEMA)
+        self._part = _ParquetFile(folder.child(part_name(run, index)))
+        self._quarantine = _ParquetFile(folder.child(quarantine_name(run, index)))
         self._held: list[dict[str, Any]] = []
         self.counts: dict[str, int] = {}
         self.refused = 0
@@ -216,7 +211,7 @@ class OpenShard:
         return self._part.rows
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Add rows.
+        """Add rows; all batches have the columns of the first.
 
         Raises
         ------

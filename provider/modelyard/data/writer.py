@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import pyarrow as pa
 
 from modelyard.data.errors import OutputChanged, OutputOccupied
 from modelyard.data.locations import locate
@@ -58,7 +57,7 @@ class ShardWriter:
     >>> from modelyard.data import open_dataset
     >>> rows = pa.table({"x": [1, 2, 3]})
     >>> writer = ShardWriter("memory://numbers", run="00ff")
-    >>> with writer.shard(0, rows.schema) as shard:
+    >>> with writer.shard(0) as shard:
     ...     for batch in rows.to_batches():
     ...         shard.write(batch)
     >>> writer.commit({"made": "by hand"}).rows
@@ -95,21 +94,19 @@ class ShardWriter:
         """The address of the folder for refused rows."""
         return self._folder.child(quarantine_folder(self._run)).uri
 
-    def shard(self, index: int, schema: pa.Schema) -> OpenShard:
+    def shard(self, index: int) -> OpenShard:
         """Begin the shard `index`; it must be the next one after `finished`.
 
         Parameters
         ----------
         index
             Its number, from 0.
-        schema
-            The columns of its rows.
         """
         if index != len(self._records):
             raise ValueError(f"the next shard is {len(self._records)}, not {index}")
         if not index:
             put(self._folder.child(f"{progress_folder(self._run)}/begun.json"), b"{}")
-        return OpenShard(self._folder, self._run, index, schema, self._records.append)
+        return OpenShard(self._folder, self._run, index, self._records.append)
 
     def commit(self, metadata: Mapping[str, Any] | None = None) -> Manifest:
         """Show the shards as the folder's dataset, in place of what it showed before; then remove what is obsolete.
