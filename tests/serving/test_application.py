@@ -200,7 +200,7 @@ def test_it_runs_on_any_asgi_server() -> None:
     application = Application(graph.open(), description={"revision": "abc"})
 
     async def ask() -> tuple[Any, Any]:
-        transport = httpx.ASGITransport(app=application)  # type: ignore[arg-type]
+        transport = httpx.ASGITransport(app=application)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             before = await client.post("/", json={"x": 1})
             application.draining = True

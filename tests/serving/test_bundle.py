@@ -2,6 +2,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -44,7 +45,7 @@ def test_the_revision_is_a_hash_of_what_counts(bundle: Path) -> None:
     assert manifest.revision == read_manifest(bundle).revision
     same = msgspec.structs.replace(manifest, provenance={"commit": "other"})
     assert same.revision == manifest.revision
-    changes = (
+    changes: tuple[dict[str, Any], ...] = (
         {"content": "other"},
         {"requirements": ("a==2",)},
         {"models": {}},

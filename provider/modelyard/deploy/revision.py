@@ -65,7 +65,8 @@ class ProjectRevision:
         self, project: Project, graph: Graph, models: Mapping[str, ResolvedModel], tracking: Tracking | None
     ) -> None:
         self._project = project
-        self._spec = graph.to_spec()
+        # with the exact versions: what answers is the revision, not the words that led to it
+        self._spec = graph.with_models({step: model.uri for step, model in models.items()}).to_spec()
         self._models = models
         self._tracking = tracking
 

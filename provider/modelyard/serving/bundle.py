@@ -62,7 +62,7 @@ class Manifest(msgspec.Struct, frozen=True):
     Parameters
     ----------
     graph
-        The graph, with the references that it was defined with.
+        The graph, with exact model versions.
     models
         The model of each model step.
     content
