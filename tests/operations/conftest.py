@@ -1,5 +1,6 @@
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -50,3 +51,16 @@ def ask(tmp_path: Path, ledger: Path) -> Callable[..., Invocation]:
         return Invocation(operation=operation, parameters=bound, project=str(tmp_path), environment="dev", key=key)
 
     return make
+
+
+@pytest.fixture
+def appears() -> Callable[..., None]:
+    """Wait until a file is there, with a text in it."""
+
+    def wait(file: Path, text: str = "") -> None:
+        deadline = time.monotonic() + 30
+        while not (file.exists() and text in file.read_text()):
+            assert time.monotonic() < deadline, f"{file} does not say {text!r}"
+            time.sleep(0.005)
+
+    return wait

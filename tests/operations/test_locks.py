@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,9 @@ def test_a_forked_child_does_not_keep_what_its_dead_parent_held(tmp_path: Path) 
     os.waitpid(parent, 0)
     child_pid = int(os.read(told, 20))
     try:
+        deadline = time.monotonic() + 10
+        while is_locked(file) and time.monotonic() < deadline:
+            time.sleep(0.005)
         os.kill(child_pid, 0)
         assert not is_locked(file)
     finally:

@@ -33,7 +33,7 @@ __all__ = ["Journal", "Prepare", "Started"]
 Prepare = Callable[[Job, Invocation], Invocation]
 """Completes a new job before its worker starts, such as by taking a snapshot; returns the invocation to run."""
 
-_LEFTOVER_GRACE = 5.0
+_LEFTOVER_GRACE = 2.0
 _LONGEST_KEY = 1000
 
 

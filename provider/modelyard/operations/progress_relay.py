@@ -101,6 +101,7 @@ class ProgressReader:
         self._path = path
         self._progress = progress
         self._open: dict[int, tuple[AbstractContextManager[Track], Track, float]] = {}
+        self._newest = -1
 
     def look(self) -> None:
         """Tell what is new since the last look."""
@@ -109,7 +110,8 @@ class ProgressReader:
         except (OSError, msgspec.DecodeError):
             return
         for line in lines.values():
-            if line.number not in self._open and not line.closed:
+            if line.number > self._newest:
+                self._newest = line.number
                 opened = self._progress.track(line.what, line.total, line.unit)
                 self._open[line.number] = (opened, opened.__enter__(), 0.0)
             if line.number in self._open:
