@@ -54,9 +54,25 @@ def _install_probe() -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(SITE), os.environ.get("PYTHONPATH", "")]))
     if PYTHON:
         os.environ["MODELYARD_PYTHON"] = PYTHON
+    _generate_operators()
+
+
+def _generate_operators() -> None:
+    """Generate the operators ``door_operator.DoorOperator`` and ``act_operator.ActOperator``."""
+    from modelyard.operations.catalogue import load_catalogue
+    from modelyard.operations.generation import operator_source
+
+    for name in ("door", "act"):
+        (SITE / f"{name}_operator.py").write_text(operator_source(load_catalogue().spec(name)))
 
 
 _prepare()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Airflow's own: its in-process API uses starlette's test client on the httpx that it installs itself.
+    config.addinivalue_line("filterwarnings", "ignore:Using `httpx` with `starlette.testclient`")
+
 
 needs_main_environment = pytest.mark.skipif(
     not Path(PYTHON).is_file(), reason="MODELYARD_TEST_PYTHON names no interpreter for the work: run make test-airflow"
@@ -104,13 +120,14 @@ class Runs:
     def xcoms(self, run: Any, task: str, index: int = -1) -> dict[str, Any]:
         """Return all that a task has published."""
         from airflow.models.xcom import XComModel
+        from airflow.sdk.serde import deserialize
         from airflow.utils.session import create_session
 
         with create_session() as session:
             found = session.query(XComModel).filter_by(
                 dag_id=run.dag_id, run_id=run.run_id, task_id=task, map_index=index
             )
-            return {each.key: XComModel.deserialize_value(each) for each in found}
+            return {each.key: deserialize(each.value) for each in found}
 
 
 @pytest.fixture

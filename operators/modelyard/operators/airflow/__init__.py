@@ -7,25 +7,40 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from modelyard.operators.airflow.call import CallOperator
     from modelyard.operators.airflow.deploy import DeployOperator
+    from modelyard.operators.airflow.evaluate import EvaluateOperator
     from modelyard.operators.airflow.operation import OperationOperator
+    from modelyard.operators.airflow.predict import PredictOperator
     from modelyard.operators.airflow.promote import PromoteOperator
     from modelyard.operators.airflow.register import RegisterOperator
+    from modelyard.operators.airflow.run import RunOperator
+    from modelyard.operators.airflow.train import TrainOperator
     from modelyard.operators.airflow.undeploy import UndeployOperator
 
 __all__ = [
+    "CallOperator",
     "DeployOperator",
+    "EvaluateOperator",
     "OperationOperator",
+    "PredictOperator",
     "PromoteOperator",
     "RegisterOperator",
+    "RunOperator",
+    "TrainOperator",
     "UndeployOperator",
 ]
 
 _MODULES = {
+    "CallOperator": "call",
     "DeployOperator": "deploy",
+    "EvaluateOperator": "evaluate",
     "OperationOperator": "operation",
+    "PredictOperator": "predict",
     "PromoteOperator": "promote",
     "RegisterOperator": "register",
+    "RunOperator": "run",
+    "TrainOperator": "train",
     "UndeployOperator": "undeploy",
 }
 

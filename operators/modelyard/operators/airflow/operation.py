@@ -1,9 +1,9 @@
 """What all operators do: carry parameters to an operation, follow the work, publish its result."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Unpack, get_args
+from typing import Any, ClassVar, Unpack, cast, get_args
 
 from airflow.sdk import BaseOperator, BaseXCom, Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
@@ -12,6 +12,7 @@ from modelyard.errors import ModelyardError
 from modelyard.operations import ParameterInvalid
 from modelyard.operators.airflow.arguments import LauncherName, TaskArguments, Templated
 from modelyard.operators.airflow.values import is_template, plain
+from modelyard.operators.airflow.work import Work
 
 __all__ = ["DEFAULT_KEY", "OperationOperator", "Templated"]
 
@@ -67,6 +68,8 @@ class OperationOperator(BaseOperator):
         python: Templated[str] = "",
         **kwargs: Unpack[TaskArguments],
     ) -> None:
+        # A field that is None counts as missing in XCom: with this a later task that asks for it gets None.
+        kwargs.setdefault("multiple_outputs", True)
         super().__init__(**kwargs)
         if launcher not in get_args(LauncherName):
             raise ParameterInvalid("launcher", f"one of {', '.join(get_args(LauncherName))}", launcher)
@@ -75,7 +78,7 @@ class OperationOperator(BaseOperator):
         self.key = key
         self.launcher = launcher
         self.python = python
-        self._cancel: Callable[[], None] | None = None
+        self._work: Work | None = None
 
     def render_template(self, content: Any, context: Any, jinja_env: Any = None, seen_oids: Any = None) -> Any:
         """Render as Airflow does, but leave a text without any mark of Jinja exactly as it is.
@@ -97,53 +100,61 @@ class OperationOperator(BaseOperator):
             The operation failed for a reason that may pass.
         """
         # Imported here: a DAG file is read many times a minute and needs none of it.
+        from modelyard.operations.catalogue import load_catalogue
         from modelyard.projects.dispatch import acknowledge, dispatch
 
-        from modelyard.operations.catalogue import load_catalogue
-
+        work = self._work = Work(inline=self.launcher == "inline")
+        circumstances = self._circumstances(cast("Mapping[str, Any]", context))
+        place = {name: circumstances[name] for name in ("project", "environment")}
         try:
             spec = load_catalogue().spec(self.operation_name)
             parameters = spec.bind({each.name: plain(getattr(self, each.name)) for each in spec.parameters})
-            completed = dispatch(self.operation_name, parameters, **self._circumstances(context))
-            self._publish(context, completed.result)
-            acknowledge(completed)
+            with work.following():
+                done = dispatch(
+                    self.operation_name, parameters, **circumstances, on_start=work.started, on_log=self._tell
+                )
+            self._publish(context["ti"], done.result)
+            acknowledge(done.key, generation=done.generation, **place)
         except ModelyardError as error:
-            raise self._failure(error) from error
-        return completed.result
+            raise _failure(error, killed=work.killed) from error
+        return done.result
 
-    def _circumstances(self, context: Context) -> dict[str, Any]:
+    def _circumstances(self, context: Mapping[str, Any]) -> dict[str, Any]:
         ti = context["ti"]
         index = f"[{ti.map_index}]" if ti.map_index is not None and ti.map_index >= 0 else ""
+        python = plain(self.python) or os.environ.get(PYTHON_VARIABLE, "")
         return {
-            "project": located(self.project, Path(context["dag"].fileloc).parent),
-            "environment": self.environment,
+            "project": located(plain(self.project), Path(context["dag"].fileloc).parent),
+            "environment": plain(self.environment),
             "key": f"{self.key}{index}",
             "workflow_run": f"{ti.dag_id}/{ti.run_id}",
             "step": f"{ti.task_id}{index}",
             "launcher": self.launcher,
-            "python": self.python or os.environ.get(PYTHON_VARIABLE, ""),
-            "on_log": self.log.info,
+            "python": python if self.launcher == "process" else "",
         }
 
-    def _publish(self, context: Context, result: Mapping[str, Any]) -> None:
-        """Push the result before its key is acknowledged: who dies between the two finds it again."""
+    def _tell(self, line: str) -> None:
+        self.log.info(line)
+
+    def _publish(self, ti: Any, result: Mapping[str, Any]) -> None:
+        """Push the result before its key is acknowledged: a worker that dies in between finds it again."""
         if not self.do_xcom_push:
             return
-        ti = context["ti"]
         for name, value in result.items():
             ti.xcom_push(name, value)
         ti.xcom_push(BaseXCom.XCOM_RETURN_KEY, result)
 
-    def _failure(self, error: ModelyardError) -> AirflowException:
-        # A task that Airflow itself ends (its pod is moved, its worker stops) may have another try.
-        final = not error.outcome.retry and not self._killed
-        return AirflowFailException(str(error)) if final else AirflowException(str(error))
-
     def on_kill(self) -> None:
         """End the work and all its processes."""
-        self._killed = True
-        if self._cancel is not None:
-            self._cancel()
+        if self._work is not None:
+            self._work.end()
+
+
+def _failure(error: ModelyardError, *, killed: bool) -> AirflowException:
+    """Return what tells Airflow whether to try again."""
+    # A task that was ended from outside, because its pod is moved or its worker stops, may have another try.
+    final = not error.outcome.retry and not killed
+    return AirflowFailException(str(error)) if final else AirflowException(str(error))
 
 
 def located(project: str | None, folder: Path) -> str:

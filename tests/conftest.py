@@ -1,0 +1,9 @@
+"""What must be settled before pytest looks into the folders of tests.
+
+For a test in a folder named ``airflow`` pytest asks for a module ``airflow.…``, which imports the real Airflow, which
+reads its settings: those of the tests come first.
+"""
+
+from importlib.util import find_spec
+
+pytest_plugins = ["airflow_home"] if find_spec("airflow") else []

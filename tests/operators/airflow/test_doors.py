@@ -1,0 +1,214 @@
+"""What goes in at a door is what the operation receives: every type, and every value that is easily bent."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG
+from airflow_home import PYTHON, Runs, needs_main_environment
+from door_operator import DoorOperator
+
+pytestmark = needs_main_environment
+
+DEFAULTS: dict[str, Any] = {
+    "text": "",
+    "dataset": "in.parquet",
+    "model": "models:/m@champion",
+    "count": 0,
+    "ratio": 0.5,
+    "flag": False,
+    "choice": "one",
+    "names": [],
+    "table": [],
+    "settings": {},
+    "limits": {},
+    "maybe_text": None,
+    "maybe_count": None,
+    "maybe_names": None,
+    "anything": None,
+}
+CASES: dict[str, dict[str, Any]] = {
+    "usual": {
+        "text": "some text",
+        "dataset": "s3://bucket/in/",
+        "model": "models:/delays/3",
+        "count": 7,
+        "ratio": 0.25,
+        "flag": True,
+        "choice": "two",
+        "names": ["a", "b"],
+        "table": [[1, 2], [3]],
+        "settings": {"depth": 7},
+        "limits": {"auc": 0.7},
+        "maybe_text": "perhaps",
+        "maybe_count": 3,
+        "maybe_names": ["c"],
+        "anything": "x",
+    },
+    "empty": {
+        "text": "",
+        "count": 0,
+        "ratio": 0.0,
+        "flag": False,
+        "names": [],
+        "table": [],
+        "settings": {},
+        "limits": {},
+        "maybe_text": "",
+        "maybe_count": 0,
+        "maybe_names": [],
+        "anything": "",
+    },
+    "odd": {
+        "text": "ä → 😀 \"quoted\" 'too' \\ $HOME %s {x}\n",
+        "dataset": "näme with space.csv",
+        "count": -(2**70),
+        "ratio": 1e-308,
+        "flag": True,
+        "names": ["", "ä", "a,b", "[1]", "null"],
+        "table": [[], [2**64, -1]],
+        "settings": {"ä": None, "t": True, "f": 1.0, "i": 1, "big": 2**64, "deep": [{"a": [[], {}, "1", 1.5e300]}]},
+        "limits": {"one": 1.0},
+        "maybe_text": "None",
+        "maybe_count": 2**100,
+        "anything": [1, 1.0, None, {"k": "v"}],
+    },
+    "whole numbers where a fraction may be": {"text": "1", "ratio": 3, "limits": {"x": 2}},
+    "nothing": {"text": "t", "maybe_text": None, "maybe_count": None, "maybe_names": None, "anything": None},
+    "text that looks like something else": {"text": "2024", "maybe_text": "null", "names": ["1", "true"]},
+}
+EXPECTED = {"whole numbers where a fraction may be": {"text": "1", "ratio": 3.0, "limits": {"x": 2.0}}}
+
+
+def _expected(case: str) -> str:
+    return json.dumps({**DEFAULTS, **EXPECTED.get(case, CASES[case])})
+
+
+def _task(case: str) -> str:
+    return case.replace(" ", "_")
+
+
+def test_the_operator_hands_over_what_the_dag_file_says(runs: Runs, project: Path) -> None:
+    with DAG("doors_literal", schedule=None, default_args={"project": str(project)}) as dag:
+        for case, parameters in CASES.items():
+            DoorOperator(task_id=_task(case), **parameters)
+    run = runs.run(dag)
+
+    assert {case: runs.xcom(run, _task(case), "received") for case in CASES} == {
+        case: _expected(case) for case in CASES
+    }
+
+
+def test_the_operator_reads_what_templates_render_as_text(runs: Runs, project: Path) -> None:
+    templates = {
+        "text": "{{ params.text }}",
+        "dataset": "{{ dag.dag_id }}.csv",
+        "count": "{{ params.count }}",
+        "ratio": "{{ params.ratio }}",
+        "flag": "{{ params.flag }}",
+        "choice": "{{ 't' }}wo",
+        "names": "{{ params.names | tojson }}",
+        "table": [["{{ 1 }}"], "[2, {{ 3 }}]"],
+        "settings": {"day": "{{ ds }}"},
+        "limits": {"auc": "{{ params.ratio }}"},
+        "maybe_count": "{{ none }}",
+        "maybe_names": ["{{ params.text }}"],
+        "anything": "{{ params.count }}",
+    }
+    with DAG(
+        "doors_templates",
+        schedule=None,
+        params={"text": "ä", "count": 2**40, "ratio": 0.125, "flag": True, "names": ["a", "ä"]},
+    ) as dag:
+        DoorOperator(task_id="door", project=str(project), **templates)
+    run = runs.run(dag)
+
+    assert json.loads(runs.xcom(run, "door", "received")) == {
+        **DEFAULTS,
+        "text": "ä",
+        "dataset": "doors_templates.csv",
+        "count": 2**40,
+        "ratio": 0.125,
+        "flag": True,
+        "choice": "two",
+        "names": ["a", "ä"],
+        "table": [[1], [2, 3]],
+        "limits": {"auc": 0.125},
+        "settings": {"day": run.logical_date.date().isoformat()},
+        "maybe_names": ["ä"],
+        "anything": str(2**40),
+    }
+
+
+def test_native_rendering_keeps_types_and_leaves_plain_text_alone(runs: Runs, project: Path) -> None:
+    with DAG(
+        "doors_native", schedule=None, render_template_as_native_obj=True, params={"depth": 7, "names": ["1", "b"]}
+    ) as dag:
+        DoorOperator(
+            task_id="door",
+            project=str(project),
+            text="2024",
+            names="{{ params.names }}",
+            settings={"depth": "{{ params.depth }}"},
+            anything="{{ params.names }}",
+        )
+    received = json.loads(runs.xcom(runs.run(dag), "door", "received"))
+
+    assert received == {
+        **DEFAULTS,
+        "text": "2024",
+        "names": ["1", "b"],
+        "settings": {"depth": 7},
+        "anything": ["1", "b"],
+    }
+
+
+def test_the_command_line_hands_over_what_its_flags_say(project: Path, tmp_path: Path) -> None:
+    received = {}
+    for case, parameters in CASES.items():
+        result = tmp_path / "result.json"
+        subprocess.run(
+            [PYTHON, "-m", "modelyard.cli", "door", "--project", project, "--result-file", result, *_flags(parameters)],
+            check=True,
+            capture_output=True,
+        )
+        received[case] = json.loads(result.read_text())["result"]["received"]
+
+    assert received == {case: _expected(case) for case in CASES}
+
+
+def _flags(parameters: dict[str, Any]) -> list[str]:
+    """Return the flags for parameters: JSON for what has structure, no flag for nothing."""
+    flags = []
+    for name, value in parameters.items():
+        if value is None:
+            continue
+        text = value if isinstance(value, str) and name != "anything" else json.dumps(value)
+        flags += [f"--{name.replace('_', '-')}", text]
+    return flags
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "rule"),
+    [
+        ("count", "seven", 'count: must be a whole number, got "seven".'),
+        ("count", 1.5, "count: must be a whole number, got 1.5."),
+        ("flag", "maybe", 'flag: must be true or false, got "maybe".'),
+        ("choice", "three", 'choice: must be one of one, two, got "three".'),
+        ("names", "not json", 'names: must be a list of text, got "not json".'),
+        ("limits", {"auc": "high"}, 'limits.auc: must be a number, got "high".'),
+        ("count", None, "count: must be a whole number, got null."),
+    ],
+)
+def test_the_operator_refuses_what_does_not_fit_before_anything_starts(
+    runs: Runs, project: Path, parameter: str, value: Any, rule: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with DAG("doors_refused", schedule=None) as dag:
+        DoorOperator(task_id="door", project=str(project), retries=3, **{"text": "", parameter: value})
+    run = runs.run(dag)
+
+    assert runs.states(run) == {"door": "failed"}
+    assert runs.tries(run) == {"door": 1}
+    assert not (project / ".modelyard").exists()
