@@ -40,13 +40,14 @@ def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]
         show_text(empty)
     elif _pretty():
         from rich.table import Table
+        from rich.text import Text
 
-        table = Table(title=title or None, title_justify="left", header_style="bold")
+        table = Table(header_style="bold")
         for column in columns:
             table.add_column(column, overflow="fold")
         for row in cells:
             table.add_row(*row)
-        _print(table)
+        _print(Text(title, style="bold"), table)
     else:
         _write_aligned([[column.upper() for column in columns], *cells])
 
@@ -88,10 +89,10 @@ def _pretty() -> bool:
     return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def _print(drawn: Any) -> None:
+def _print(*drawn: Any) -> None:
     from rich.console import Console
 
-    Console(highlight=False, markup=False, emoji=False).print(drawn)
+    Console(highlight=False, markup=False, emoji=False).print(*drawn, sep="\n")
 
 
 def _write_aligned(rows: list[list[str]]) -> None:

@@ -55,7 +55,7 @@ def show_endpoint(name: str, project: str, environment: str, json: bool) -> None
         show_table("Workers", list(workers[0]), [list(worker.values()) for worker in workers])
     if history:
         show_text("")
-        show_table("Revisions", list(history[0]), [list(past.values()) for past in history])
+        show_table("Revisions", ["revision", "since"], [[past["revision"], when(past["since"])] for past in history])
 
 
 @endpoints.command("logs")

@@ -1,0 +1,87 @@
+import json
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_lines import Command
+
+
+@pytest.fixture
+def deployed(command: Command, shop: Path) -> Iterator[dict[str, Any]]:
+    """The shop's graph behind HTTP."""
+    ended = command("deploy", "triple", "--json")
+    assert ended.code == 0, ended.err
+    yield json.loads(ended.out)
+    assert command("undeploy", "triple").code == 0
+
+
+def test_nothing_is_deployed(command: Command, shop: Path) -> None:
+    assert command("endpoints", "list").out == "Nothing is deployed: modelyard deploy --help.\n"
+    assert command("endpoints", "list", "--json").out == "[]\n"
+    assert (command("endpoints", "show", "x").code, command("endpoints", "logs", "x").code) == (3, 3)
+
+
+def test_what_is_deployed_is_shown(command: Command, deployed: dict[str, Any]) -> None:
+    (listed,) = json.loads(command("endpoints", "list", "--json").out)
+    assert (listed["name"], listed["state"], listed["url"]) == ("triple", "running", deployed["url"])
+    assert deployed["url"] in command("endpoints", "list").out
+    shown = json.loads(command("endpoints", "show", "triple", "--json").out)
+    assert shown["revision"] == deployed["revision"]
+    lines = command("endpoints", "show", "triple").out.splitlines()
+    assert f"url         {deployed['url']}" in lines
+    assert any(line.startswith(f"{shown['workers'][0]['pid']} ") for line in lines)
+    ended = command("endpoints", "show", "tripel")
+    assert (ended.code, ended.err) == (3, "error: there is no endpoint 'tripel'. Did you mean triple?\n")
+
+
+def test_the_log_is_shown_and_followed(
+    command: Command, deployed: dict[str, Any], process_environment: dict[str, str]
+) -> None:
+    lines = json.loads(command("endpoints", "logs", "triple", "--json").out)["lines"]
+    assert lines[-1].endswith(f"revision {deployed['revision']} answers")
+    assert command("endpoints", "logs", "triple", "--lines", "1").out.splitlines() == lines[-1:]
+    following = subprocess.Popen(
+        [sys.executable, "-m", "modelyard.cli", "endpoints", "logs", "triple", "--follow", "--lines", "1"],
+        env=process_environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert following.stdout is not None
+    assert following.stdout.readline() == f"{lines[-1]}\n"
+    log = Path(json.loads(command("endpoints", "show", "triple", "--json").out)["log"])
+    with log.open("a") as file:
+        file.write("one more line\n")
+    assert following.stdout.readline() == "one more line\n"
+    following.send_signal(signal.SIGINT)
+    _, err = following.communicate(timeout=20)
+    assert (following.returncode, err.splitlines()[-1]) == (130, "error: stopped by SIGINT.")
+
+
+def test_serve_answers_until_ctrl_c(shop: Path, process_environment: dict[str, str]) -> None:
+    serving = subprocess.Popen(
+        [sys.executable, "-m", "modelyard.cli", "serve", "triple"],
+        env=process_environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert serving.stdout is not None
+    said = serving.stdout.readline()
+    url = said.split()[3]
+    request = urllib.request.Request(url, b'{"x": 5}', {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=10) as reply:
+        assert json.load(reply) == {"y": 15}
+    serving.send_signal(signal.SIGINT)
+    out, err = serving.communicate(timeout=20)
+    assert (serving.returncode, out, err) == (0, "triple ended\n", "")
+
+
+def test_serve_names_an_unknown_graph(command: Command, shop: Path) -> None:
+    ended = command("serve", "tripel")
+    assert (ended.code, "Did you mean triple?" in ended.err) == (3, True)
