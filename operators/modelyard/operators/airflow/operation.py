@@ -1,7 +1,6 @@
 """What all operators do: carry parameters to an operation, follow the work, publish its result."""
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Unpack, cast, get_args
 
@@ -18,9 +17,6 @@ __all__ = ["DEFAULT_KEY", "OperationOperator", "Templated"]
 
 DEFAULT_KEY = "{{ ti.dag_id }}/{{ ti.run_id }}/{{ ti.task_id }}"
 """Names a task's work; without the try number, so that a retry attaches. The map index is added to any key."""
-
-PYTHON_VARIABLE = "MODELYARD_PYTHON"
-"""The environment variable with the interpreter of the work, where neither operator nor project names one."""
 
 
 class OperationOperator(BaseOperator):
@@ -48,14 +44,14 @@ class OperationOperator(BaseOperator):
     launcher
         ``process``, or ``inline`` for work in the task's own process (which then needs its libraries).
     python
-        The interpreter of the process; by default the worker's MODELYARD_PYTHON, else the environment's ``python`` of
-        ``modelyard.yaml``, else Airflow's own.
+        The interpreter of the process; by default that of the function, where ``modelyard.yaml`` gives it requirements
+        or an interpreter, else the worker's MODELYARD_PYTHON, else the environment's ``python``, else Airflow's own.
     **kwargs
         Whatever Airflow's BaseOperator takes.
     """
 
     operation_name: ClassVar[str] = ""
-    template_fields: Sequence[str] = ("project", "environment", "key", "python")
+    template_fields: Collection[str] = ("project", "environment", "key", "python")
     ui_color: str = "#e8f1f2"
 
     def __init__(
@@ -104,7 +100,8 @@ class OperationOperator(BaseOperator):
         from modelyard.projects.dispatch import acknowledge, dispatch
 
         work = self._work = Work(inline=self.launcher == "inline")
-        circumstances = self._circumstances(cast("Mapping[str, Any]", context))
+        facts = cast("Mapping[str, Any]", context)
+        circumstances = self._circumstances(facts)
         place = {name: circumstances[name] for name in ("project", "environment")}
         try:
             spec = load_catalogue().spec(self.operation_name)
@@ -113,7 +110,7 @@ class OperationOperator(BaseOperator):
                 done = dispatch(
                     self.operation_name, parameters, **circumstances, on_start=work.started, on_log=self._tell
                 )
-            self._publish(context["ti"], done.result)
+            self._publish(facts["ti"], done.result)
             acknowledge(done.key, generation=done.generation, **place)
         except ModelyardError as error:
             raise _failure(error, killed=work.killed) from error
@@ -122,7 +119,6 @@ class OperationOperator(BaseOperator):
     def _circumstances(self, context: Mapping[str, Any]) -> dict[str, Any]:
         ti = context["ti"]
         index = f"[{ti.map_index}]" if ti.map_index is not None and ti.map_index >= 0 else ""
-        python = plain(self.python) or os.environ.get(PYTHON_VARIABLE, "")
         return {
             "project": located(plain(self.project), Path(context["dag"].fileloc).parent),
             "environment": plain(self.environment),
@@ -130,7 +126,7 @@ class OperationOperator(BaseOperator):
             "workflow_run": f"{ti.dag_id}/{ti.run_id}",
             "step": f"{ti.task_id}{index}",
             "launcher": self.launcher,
-            "python": python if self.launcher == "process" else "",
+            "python": plain(self.python),
         }
 
     def _tell(self, line: str) -> None:

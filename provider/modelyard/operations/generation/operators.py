@@ -24,7 +24,7 @@ COMMON_FIELDS = ("project", "environment", "key", "python")
 
 _PACKAGE = "modelyard.operators.airflow"
 _ALWAYS = ("ClassVar", "Unpack")
-_FIELDS = "    template_fields: Sequence[str] = "
+_FIELDS = "    template_fields: Collection[str] = "
 
 
 def operator_source(spec: OperationSpec) -> str:
@@ -63,7 +63,7 @@ def _base_names(parameters: Sequence[Parameter]) -> list[str]:
 
 def _imports(parameters: Sequence[Parameter]) -> list[str]:
     hints = " ".join(_hint(each.type) for each in parameters)
-    collections = ["Mapping", "Sequence"] if "Mapping[" in hints else ["Sequence"]
+    collections = ["Collection", *(name for name in ("Mapping", "Sequence") if f"{name}[" in hints)]
     typing = [name for name in ("Any", "ClassVar", "Literal", "Unpack") if name in hints or name in _ALWAYS]
     return [f"from collections.abc import {', '.join(collections)}", f"from typing import {', '.join(typing)}"]
 
