@@ -1,5 +1,6 @@
 """Starts an operation for a project: what every front door calls."""
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -20,7 +21,10 @@ from modelyard.projects.interpreters import function_interpreter
 from modelyard.projects.opening import open_project
 from modelyard.projects.project import Project
 
-__all__ = ["Completed", "Handle", "acknowledge", "cancel", "dispatch", "journal_of"]
+__all__ = ["PYTHON_VARIABLE", "Completed", "Handle", "acknowledge", "cancel", "dispatch", "journal_of"]
+
+PYTHON_VARIABLE = "MODELYARD_PYTHON"
+"""Names the interpreter of work in a process, on machines whose own is not made for it, such as Airflow's."""
 
 _EXTRAS = {"modelyard.training": ("ml",), "modelyard.batch": ("ml",)}
 """What operations need of us in an environment that is made for a function."""
@@ -70,8 +74,8 @@ def dispatch(  # noqa: PLR0913 - the whole of what a door can say, all but the f
     launcher
         ``inline``: here and now. ``process``: in a process of its own, from a snapshot of the project.
     python
-        The interpreter of the process. By default that of the function that a parameter names, else the environment's,
-        else the running one.
+        The interpreter of the process. By default that of the function that a parameter names, else the variable
+        MODELYARD_PYTHON, else that of the environment, else the running one.
     on_log
         Takes the lines of the worker's log while it runs.
     on_start
@@ -148,12 +152,13 @@ def _from_snapshot(project: Project, job: Job, request: Invocation) -> Invocatio
 
 
 def _interpreter(spec: OperationSpec, bound: Mapping[str, Any], project: Project, environment: Environment) -> str:
+    python = os.environ.get(PYTHON_VARIABLE) or environment.python
     name = bound.get("function")
     extras = _EXTRAS.get(".".join(spec.implementation.split(".")[:2]), ())
     if isinstance(name, str) and name:
         definition = project.function(name)
-        return function_interpreter(definition, environment.python, project.root, extras=extras)
-    return environment.python or ""
+        return function_interpreter(definition, python, project.root, extras=extras)
+    return python or ""
 
 
 def acknowledge(key: str, *, project: str | Path = ".", environment: str = "", generation: int = 0) -> bool:
