@@ -43,9 +43,9 @@ def answering(status: int) -> Iterator[str]:
             self.send_response(200 if self.path == "/health" else status)
             self.end_headers()
 
-        do_POST = do_GET
+        do_POST = do_GET  # noqa: N815 (the base class calls it so)
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, *args: object) -> None:
             pass
 
     server = HTTPServer(("127.0.0.1", 0), Handler)

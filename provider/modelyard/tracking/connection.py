@@ -114,7 +114,8 @@ def connect(uri: str, state: Path) -> "MlflowClient":
         if uri.startswith(("http://", "https://")):
             _probe(uri)
         elif uri.startswith(_DATABASES) and uri not in _opened:
-            _open_database(uri, state)
+            with _unopened(uri):
+                _open_database(uri, state)
         return _client(uri)
 
 
@@ -124,9 +125,9 @@ def _open_database(uri: str, state: Path) -> None:
     MLflow makes and migrates the schema of a new database without a lock of its own: of several first users all but
     one would die in the migration.
     """
-    with _unopened(uri):
-        with locked(_schema_lock(uri, state), "making the tracking database", timeout=SCHEMA_SECONDS), unwarned():
-            _client(uri).search_registered_models(max_results=1)
+    schema = locked(_schema_lock(uri, state), "making the tracking database", timeout=SCHEMA_SECONDS)
+    with schema, unwarned():
+        _client(uri).search_registered_models(max_results=1)
     _opened.add(uri)
 
 
