@@ -37,8 +37,8 @@ def test_our_log_lines_and_the_warnings_of_others_are_shown(capsys: pytest.Captu
     with reporting(quiet=False, debug=False):
         logging.getLogger("modelyard.training").info("fitting")
         logging.getLogger("modelyard.training").debug("details")
-        logging.getLogger("mlflow").info("chatter")
-        logging.getLogger("mlflow").warning("careful")
+        logging.getLogger("somebody").info("chatter")
+        logging.getLogger("somebody").warning("careful")
     lines = capsys.readouterr().err.splitlines()
     assert [line.partition(" ")[2] for line in lines] == ["fitting", "careful"]
     assert logging.getLogger("modelyard").level == logging.NOTSET

@@ -82,7 +82,12 @@ OPERATION_FLAGS = (
         metavar="inline|process",
         choices=("inline", "process"),
     ),
-    Flag("--python", "The interpreter of the process.  [default: this one]", metavar="PATH"),
+    Flag(
+        "--python",
+        "The interpreter of the process.  [default: that of the function, of MODELYARD_PYTHON, of the environment; "
+        "else this one]",
+        metavar="PATH",
+    ),
     Flag(
         "--parameters-file",
         "Parameters as JSON or YAML, - for the standard input; flags go before it.",
