@@ -282,7 +282,9 @@ def test_a_second_command_with_the_key_attaches(start: Start, project: Path) -> 
     wait_for(project / "began")
     (project / "began").unlink()
     second = start("probe-wait", "--folder", str(project), "--key", "k", "--json")
-    time.sleep(0.5)
+    assert second.stderr is not None
+    # The log of the work that it is attached to.
+    assert second.stderr.readline().endswith(f"waiting for {project}\n")
     (project / "go").touch()
     for process in (first, second):
         out, _ = process.communicate(timeout=20)

@@ -7,6 +7,7 @@ import pytest
 FUNCTIONS = """
 import os
 import signal
+import time
 from pathlib import Path
 
 ROOT = Path("{root}")
@@ -27,6 +28,8 @@ def two(month, big, rows, extra=None):
     if (ROOT / "kill").exists():
         (ROOT / "kill").unlink()
         os.kill(os.getpid(), signal.SIGKILL)
+    while (ROOT / "hang").exists():
+        time.sleep(0.02)
     if (ROOT / "fail").exists():
         raise ValueError("two is told to fail")
     return {"month": month, "big": big, "rows": rows, "extra": extra}

@@ -2,6 +2,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,28 @@ def test_a_killed_run_continues_where_it_was(traced: Any) -> None:
     again = subprocess.run(command, capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout)["steps"] == {"one": "succeeded", "two": "succeeded", "three": "succeeded"}
+    assert traced.ran == ["one", "two", "two", "three"]
+
+
+@pytest.mark.parametrize("launcher", ["inline", "process"])
+def test_a_cancelled_run_continues_where_it_was(traced: Any, launcher: str) -> None:
+    words = ("run", "main", "--key", "k", "--json", "--project", str(traced.root), "--launcher", launcher)
+    traced.told("hang").touch()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "modelyard.cli", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    deadline = time.monotonic() + 20
+    while traced.ran != ["one", "two"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    assert process.returncode == 130
+    journal = journal_of(traced.root)
+    states = {record.key: record.state for record in journal.records()}
+    assert states == {"k": "cancelled", "traced/k/one": "succeeded", "traced/k/two": "cancelled"}
+    traced.told("hang").unlink()
+    assert start(traced)["steps"] == {"one": "succeeded", "two": "succeeded", "three": "succeeded"}
     assert traced.ran == ["one", "two", "two", "three"]
 
 
