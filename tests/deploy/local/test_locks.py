@@ -49,3 +49,9 @@ def test_a_lock_whose_file_was_removed_protects_nothing(tmp_path: Path) -> None:
     assert not second.is_lost()
     first.release()
     second.release()
+
+
+def test_a_lock_need_not_make_its_folder(tmp_path: Path) -> None:
+    lock = FolderLock(tmp_path / "gone/lock", make_folder=False)
+    assert not lock.acquire(60)
+    assert not (tmp_path / "gone").exists()

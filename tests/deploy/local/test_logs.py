@@ -8,6 +8,9 @@ from modelyard.deploy.local import logs
 def test_the_log_rotates_and_the_tail_spans_the_seam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logs, "SIZE", 1000)
     path = tmp_path / "endpoint/logs/endpoint.log"
+    with pytest.raises(FileNotFoundError):
+        logs.open_log(path)
+    path.parents[1].mkdir()
     log = logs.open_log(path)
     for number in range(200):
         log.info("line %d", number)

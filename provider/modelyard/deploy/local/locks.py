@@ -16,18 +16,22 @@ class FolderLock:
     Parameters
     ----------
     path
-        The lock's file; it and its folder are made when needed.
+        The lock's file; it is made when needed.
+    make_folder
+        Whether its folder is made, too; otherwise the lock cannot be had where there is none.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, make_folder: bool = True) -> None:
         self._path = path
+        self._make_folder = make_folder
         self._descriptor = -1
 
     def acquire(self, timeout: float) -> bool:
         """Take the lock within `timeout` seconds, or return False."""
         deadline = time.monotonic() + timeout
         while not self._try():
-            if time.monotonic() >= deadline:
+            gone = not self._make_folder and not self._path.parent.is_dir()
+            if gone or time.monotonic() >= deadline:
                 return False
             time.sleep(_TICK)
         return True
@@ -46,7 +50,8 @@ class FolderLock:
             return True
 
     def _try(self) -> bool:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        if self._make_folder:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except FileNotFoundError:  # the folder was removed in between

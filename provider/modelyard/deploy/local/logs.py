@@ -12,8 +12,14 @@ SIZE, COUNT = 8 * 1024 * 1024, 4
 
 
 def open_log(path: Path) -> logging.Logger:
-    """Return a logger that writes to `path` alone and rotates it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Return a logger that writes to `path` alone and rotates it.
+
+    Raises
+    ------
+    FileNotFoundError
+        The endpoint's folder is gone.
+    """
+    path.parent.mkdir(exist_ok=True)
     handler = RotatingFileHandler(path, maxBytes=SIZE, backupCount=COUNT, encoding="utf-8", delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     log = logging.getLogger(f"modelyard.endpoint.{path.parent.parent.name}")

@@ -248,10 +248,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folder = EndpointFolder.at(parser.parse_args(arguments).folder)
     if os.fork():
         os._exit(0)  # the deployer need not wait for, nor be the parent of, what lives longer than it
-    lock = FolderLock(folder.supervisor_lock)
-    if not folder.root.is_dir() or not lock.acquire(LOCK_TIMEOUT):
-        return 0  # another supervisor keeps the endpoint
-    log = open_log(folder.log)
+    lock = FolderLock(folder.supervisor_lock, make_folder=False)
+    if not lock.acquire(LOCK_TIMEOUT):
+        return 0  # another supervisor keeps the endpoint, or it was removed meanwhile
+    try:
+        log = open_log(folder.log)
+    except FileNotFoundError:
+        return 0  # removed a moment ago
     try:
         asyncio.run(_keep(folder, log, lock))
     except Exception:

@@ -138,12 +138,20 @@ def _sole_deployer(folder: EndpointFolder, timeout: float) -> Iterator[None]:
     if not lock.acquire(timeout):
         raise EndpointBusy(folder.name, timeout)
     try:
-        for partial in folder.revisions.glob(f"{PARTIAL}*"):  # left by a deployer that was killed
-            shutil.rmtree(partial, ignore_errors=True)
+        _clear_partial(folder)
         _sweep(folder)
         yield
     finally:
         lock.release()
+
+
+def _clear_partial(folder: EndpointFolder) -> None:
+    """Remove what deployers and supervisors left that were killed while they wrote."""
+    for partial in folder.revisions.glob(f"{PARTIAL}*"):
+        shutil.rmtree(partial, ignore_errors=True)
+    pattern = f".{folder.request.name}.*" if is_held(folder.supervisor_lock) else ".*.tmp"
+    for partial in folder.root.glob(pattern):
+        partial.unlink(missing_ok=True)
 
 
 def _switch(folder: EndpointFolder, order: Order, revision: str, settings: ServingSettings) -> tuple[bool, Deployed]:
