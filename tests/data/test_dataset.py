@@ -254,3 +254,13 @@ def test_a_forbidden_file_is_denied(tmp_path: Path) -> None:
     with pytest.raises(StorageDenied) as caught:
         _ = open_dataset(str(path)).num_rows
     assert caught.value.error_kind is ErrorKind.DENIED
+
+
+def test_a_parquet_file_may_say_something_about_itself(tmp_path: Path) -> None:
+    table = pa.table({"a": [1]})
+    pq.write_table(table.replace_schema_metadata({"modelyard.notes": '{"excluded": 9430}'}), tmp_path / "a.parquet")
+    pq.write_table(table.replace_schema_metadata({"modelyard.notes": "[broken"}), tmp_path / "b.parquet")
+    (tmp_path / "c.csv").write_text("a\n1\n")
+    assert open_dataset(str(tmp_path / "a.parquet")).notes == {"excluded": 9430}
+    assert open_dataset(str(tmp_path / "b.parquet")).notes == {}
+    assert open_dataset(str(tmp_path / "c.csv")).notes == {}

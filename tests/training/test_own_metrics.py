@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from modelyard.graphs import Predictions
-from modelyard.training.errors import MetricInvalid, MetricNameTaken, UserFunctionFailed
+from modelyard.projects.errors import UserFunctionFailed
+from modelyard.training.errors import MetricInvalid, MetricNameTaken
 from modelyard.training.own_metrics import OwnMetric
 
 HERE = Path(__file__).parent
@@ -23,13 +24,13 @@ cost.greater_is_better = False  # type: ignore[attr-defined]
 def test_a_number_is_called_by_the_name_of_the_function() -> None:
     metric = OwnMetric("flights.metrics:cost", cost, HERE)
     assert metric(TRUTH, SAID) == {"cost": 0.0}
-    assert metric.facts == ("cost", False, "Dollars lost per row")
+    assert metric.facts_of("cost") == ("cost", False, "Dollars lost per row")
 
 
 def test_a_dict_names_its_numbers() -> None:
     metric = OwnMetric("both", lambda *_: {"a": np.float32(1.5), "b.c": 2}, HERE)
     assert metric(TRUTH, SAID) == {"a": 1.5, "b.c": 2.0}
-    assert metric.facts.greater_is_better is None
+    assert metric.facts_of("a").greater_is_better is None
 
 
 @pytest.mark.parametrize("value", ["0.5", None, [1.0], np.array([1.0, 2.0])])

@@ -83,6 +83,11 @@ class CsvSource:
         """How many rows the file has, malformed ones included."""
         return self._scan.rows
 
+    @property
+    def notes(self) -> dict[str, Any]:
+        """What the file says about itself: a CSV file has no place for it."""
+        return {}
+
     def nulls(self, column: str) -> int | None:
         """Return how many rows have no value in `column`."""
         return self._scan.nulls[column]

@@ -208,6 +208,11 @@ class Dataset:
         """Whether the files are text (CSV), where each cell may be of a type of its own."""
         return any(isinstance(file, CsvSource) for file in self._files.values())
 
+    @property
+    def notes(self) -> dict[str, Any]:
+        """What the writer says about the dataset: the JSON object ``modelyard.notes`` in the first file's metadata."""
+        return next((file.notes for file in self._files.values()), {})
+
     def nulls(self, column: str) -> int | None:
         """Return how many rows have no value in `column`, if that is known without reading them."""
         found = 0

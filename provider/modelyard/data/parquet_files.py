@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,6 +16,9 @@ from modelyard.data.pieces import Piece
 from modelyard.data.schemas import Kind
 
 __all__ = ["ParquetSource"]
+
+NOTES = b"modelyard.notes"
+"""The key in a file's metadata under which its writer may say something about it: a JSON object."""
 
 LOCAL_BUFFER = 1 << 20
 REMOTE_BUFFER = 8 << 20
@@ -45,6 +49,15 @@ class ParquetSource:
     def rows(self) -> int:
         """How many rows the file has."""
         return int(self._metadata.num_rows)
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """What the file says about itself, in its metadata; nothing where that is no JSON object."""
+        text = (self._metadata.metadata or {}).get(NOTES)
+        try:
+            return msgspec.json.decode(text, type=dict[str, Any]) if text else {}
+        except msgspec.DecodeError:
+            return {}
 
     def nulls(self, column: str) -> int | None:
         """Return how many rows have no value in `column`, if the file's statistics say so."""

@@ -112,6 +112,10 @@ class DataFile(Protocol):
     def rows(self) -> int:
         """How many rows the file has, refused ones included."""
 
+    @property
+    def notes(self) -> dict[str, Any]:
+        """What the file says about itself."""
+
     def nulls(self, column: str) -> int | None:
         """Return how many rows have no value in `column`; None if only reading them all would tell."""
 

@@ -3,14 +3,13 @@
 ::
 
     ModelyardError
-    ├── UserFunctionFailed, EstimatorInvalid,
+    ├── TrainerInvalid, EstimatorInvalid,
     │   PredictionsNotFinite, MetricInvalid,
-    │   MetricNameTaken                       the project's code raised, or gave the wrong thing
-    ├── LabelConstant, LabelMissing,
-    │   FeaturesInvalid, HoldoutInvalid       the data cannot be trained on
-    ├── LabelsUnlikeModel, BaselineUnlikeModel,
-    │   LabelUnknown, ThresholdInvalid        the model cannot be evaluated so
-    └── ReportNotWritten                      the report cannot be put where it should lie
+    │   MetricNameTaken                        the project's code gave the wrong thing
+    ├── LabelConstant                          the data cannot be trained on
+    ├── LabelUnknown, LabelsUnlikeModel,
+    │   BaselineUnlikeModel, ThresholdInvalid  the model cannot be evaluated so
+    └── ReportNotWritten                       the report cannot be put where it should lie
 """
 
 from collections.abc import Sequence
@@ -20,10 +19,7 @@ from modelyard.errors import ErrorKind, ModelyardError
 __all__ = [
     "BaselineUnlikeModel",
     "EstimatorInvalid",
-    "FeaturesInvalid",
-    "HoldoutInvalid",
     "LabelConstant",
-    "LabelMissing",
     "LabelUnknown",
     "LabelsUnlikeModel",
     "MetricInvalid",
@@ -31,7 +27,7 @@ __all__ = [
     "PredictionsNotFinite",
     "ReportNotWritten",
     "ThresholdInvalid",
-    "UserFunctionFailed",
+    "TrainerInvalid",
 ]
 
 
@@ -39,29 +35,17 @@ def _listed(names: Sequence[str], most: int = 8) -> str:
     return ", ".join(names[:most]) + (", …" if len(names) > most else "")
 
 
-class UserFunctionFailed(ModelyardError):
-    """Raised when a function of the project raises; the traceback is in the log.
-
-    Parameters
-    ----------
-    name
-        What the project calls the function.
-    cause
-        What it raised.
-    place
-        File and line in the project's code, such as ``flights/training.py:31``.
-    """
+class TrainerInvalid(ModelyardError):
+    """Raised when a function cannot be called as a training function."""
 
     kind = ErrorKind.USER_CODE
 
-    def __init__(self, name: str, cause: BaseException, place: str) -> None:
-        said = " ".join(str(cause).split())
-        said = said if len(said) <= 300 else f"{said[:299]}…"
+    def __init__(self, function: str, reason: str) -> None:
         super().__init__(
-            f"{name} raised {type(cause).__name__}{f': {said}' if said else ''}",
-            where=place,
-            mend="The log has the traceback.",
-            facts={"function": name, "cause": type(cause).__name__},
+            f"it cannot be called with a dataset and parameters: {reason}",
+            where=function,
+            mend="Declare it as def fit(dataset, parameters).",
+            facts={"function": function},
         )
 
 
@@ -119,20 +103,6 @@ class LabelConstant(ModelyardError):
         )
 
 
-class LabelMissing(ModelyardError):
-    """Raised when rows to train on have no label."""
-
-    kind = ErrorKind.INVALID
-
-    def __init__(self, column: str, missing: int, rows: int) -> None:
-        super().__init__(
-            f"the label column {column!r} is empty in {missing} of {rows} rows",
-            where="label_column",
-            mend="Leave these rows out when preparing the dataset.",
-            facts={"column": column, "missing": missing, "rows": rows},
-        )
-
-
 class LabelUnknown(ModelyardError):
     """Raised when neither the caller nor the model says which column holds the truth."""
 
@@ -144,24 +114,6 @@ class LabelUnknown(ModelyardError):
             where="label_column",
             mend=f"Name it; the dataset has {_listed(columns)}.",
         )
-
-
-class FeaturesInvalid(ModelyardError):
-    """Raised when the list of feature columns cannot be right."""
-
-    kind = ErrorKind.INVALID
-
-    def __init__(self, rule: str, mend: str) -> None:
-        super().__init__(rule, where="feature_columns", mend=mend)
-
-
-class HoldoutInvalid(ModelyardError):
-    """Raised when the held-out share is no share, or leaves too few rows on one side."""
-
-    kind = ErrorKind.INVALID
-
-    def __init__(self, holdout: float, rule: str) -> None:
-        super().__init__(rule, where="holdout", mend="Choose a share such as 0.2.", facts={"holdout": holdout})
 
 
 class ThresholdInvalid(ModelyardError):

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
+from modelyard.projects.user_code import calling
 from modelyard.training.errors import MetricInvalid, MetricNameTaken
 from modelyard.training.metrics import METRICS, MetricFacts
-from modelyard.training.user_code import calling
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,12 +43,12 @@ class OwnMetric:
         self._function = function
         self._source = source
 
-    @property
-    def facts(self) -> MetricFacts:
-        """Title and good direction, as far as the function says them."""
+    def facts_of(self, name: str) -> MetricFacts:
+        """Return title and good direction of one of its metrics, as far as the function says them."""
         meaning = (self._function.__doc__ or "").strip().partition("\n")[0].rstrip(".") or "a metric of the project"
         greater = getattr(self._function, "greater_is_better", None)
-        return MetricFacts(str(getattr(self._function, "title", self.short)), greater, meaning)
+        title = str(getattr(self._function, "title", name)) if name == self.short else name
+        return MetricFacts(title, greater, meaning)
 
     def __call__(self, truth: "NDArray[Any]", predictions: "Predictions") -> dict[str, float]:
         """Return the function's metrics by name.

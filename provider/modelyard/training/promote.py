@@ -186,16 +186,15 @@ class _Promotion:
 
     def _check_champion(self, judged: Evaluation | None, before: dict[str, int], now: dict[str, int]) -> None:
         """Refuse to decide against a champion that is no longer the champion."""
-        champion = self._uri(now.get(CHAMPION))
-        if judged is not None and self._binds(judged) and judged.baseline != champion:
-            raise ChampionMoved(self.candidate.uri, CHAMPION, judged.baseline, champion)
+        if judged is not None:
+            followed = _alias_in(judged.asked, self.candidate.name)
+            champion = followed or (CHAMPION if CHAMPION in (*now, self.alias) else self.alias)
+            replaces = self.alias == champion and (bool(followed) or not judged.asked)
+            if (self.compares or replaces) and judged.baseline != self._uri(now.get(champion)):
+                raise ChampionMoved(self.candidate.uri, champion, judged.baseline, self._uri(now.get(champion)))
         if before.get(self.alias) != now.get(self.alias):
             expected, found = self._uri(before.get(self.alias)), self._uri(now.get(self.alias))
             raise ChampionMoved(self.candidate.uri, self.alias, expected, found)
-
-    def _binds(self, judged: Evaluation) -> bool:
-        """Return whether the decision rests on the champion: by a gate, or because it is about to be replaced."""
-        return self.compares or (self.alias == CHAMPION and judged.asked in ("", CHAMPION))
 
     def _judge(self, judged: Evaluation | None) -> dict[str, str]:
         if judged is None:
@@ -260,3 +259,12 @@ class _Promotion:
 
     def _uri(self, version: int | None) -> str:
         return f"models:/{self.candidate.name}/{version}" if version else ""
+
+
+def _alias_in(asked: str, name: str) -> str:
+    """Return the alias that an evaluation's baseline followed; empty if it was none, or one exact version."""
+    if asked == "none":
+        return ""
+    if asked.startswith(f"models:/{name}@"):
+        return asked.partition("@")[2]
+    return "" if ":" in asked else asked
