@@ -7,6 +7,7 @@ from typing import NamedTuple
 __all__ = ["Docstring", "read_docstring"]
 
 _SECTION = re.compile(r"^(?P<title>[A-Z][A-Za-z ]+)\n-{3,}$", re.MULTILINE)
+_CONTINUED = re.compile(r"\s*\\\n\s*")
 
 
 class Docstring(NamedTuple):
@@ -35,7 +36,7 @@ def read_docstring(subject: object) -> Docstring:
         results=_entries(sections.get("Attributes", "") or sections.get("Parameters", "")),
         examples=tuple(
             line.strip().removeprefix("$").strip()
-            for line in sections.get("Examples", "").replace("\\\n", " ").splitlines()
+            for line in _CONTINUED.sub(" ", sections.get("Examples", "")).splitlines()
             if line.strip().startswith("$")
         ),
     )
