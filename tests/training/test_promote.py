@@ -286,6 +286,32 @@ def test_another_alias_may_be_gated_against_the_champion(
     assert record(tracking, 2, "challenger")["gates"] == result.gates
 
 
+@pytest.mark.parametrize("asked", ["production", "models:/delays@production"])
+def test_the_champion_may_have_another_name(
+    context: OperationContext, tracking: Tracking, evaluate: Evaluate, asked: str
+) -> None:
+    first = evaluate(1, 0.7, asked=asked)
+    assert promote(context, model="models:/delays/1", evaluation=first, gates=GATES, alias="production").first
+    late = evaluate(3, 0.8, 1, 0.7, asked=asked)
+    evaluate(2, 0.8, 1, 0.7, asked=asked)
+    promote(with_key(context, "second"), model="models:/delays/2", gates=GATES, alias="production")
+    with pytest.raises(ChampionMoved, match="the production is models:/delays/2 now"):
+        promote(with_key(context, "third"), model="models:/delays/3", evaluation=late, gates=GATES, alias="production")
+    assert tracking.registry.aliases("delays") == {"production": 2}
+
+
+def test_an_exact_baseline_must_be_the_champion_if_gates_name_it(
+    context: OperationContext, tracking: Tracking, evaluate: Evaluate
+) -> None:
+    promote(context, model="models:/delays/1")
+    other = evaluate(2, 0.8, 3, 0.7, asked="models:/delays/3")
+    same = evaluate(2, 0.8, 1, 0.7, asked="models:/delays/1")
+    with pytest.raises(ChampionMoved):
+        promote(with_key(context, "second"), model="models:/delays/2", evaluation=other, gates=GATES)
+    promote(with_key(context, "second"), model="models:/delays/2", evaluation=same, gates=GATES)
+    assert champion(tracking) == 2
+
+
 @pytest.mark.parametrize("gates", [GATES, []])
 def test_of_two_promotions_at_once_one_wins(
     context: OperationContext, tracking: Tracking, evaluate: Evaluate, gates: list[str], monkeypatch: pytest.MonkeyPatch
