@@ -74,7 +74,7 @@ def _as_mapping(name: str, returned: object) -> dict[str, Any]:
     try:
         plain = msgspec.to_builtins(returned, str_keys=True, enc_hook=_plain_number)
     except (TypeError, NotImplementedError) as error:
-        raise CallResultInvalid(name, f"must be of JSON values: {error}") from error
+        raise CallResultInvalid(name, f"must be of JSON values, {error}") from error
     if not isinstance(plain, dict):
         raise CallResultInvalid(name, f"must be a mapping of names to JSON values, got {type(returned).__name__}")
     return plain
@@ -85,4 +85,4 @@ def _plain_number(value: object) -> Any:
     item = getattr(value, "item", None)
     if callable(item) and getattr(value, "shape", None) == ():
         return item()
-    raise TypeError(f"a {type(value).__name__} is none")
+    raise TypeError(f"and holds the type {type(value).__name__}")
