@@ -33,7 +33,7 @@ from modelyard.deploy.requirements import locked_requirements, serving_python
 from modelyard.deploy.revision import PARTIAL
 from modelyard.deploy.targets import Deployment, Order
 
-__all__ = ["LocalTarget"]
+__all__ = ["KNOWN_SETTINGS", "LocalTarget", "serving_settings"]
 
 KEPT_REVISIONS = 5
 REMOVED = ".removed-"
@@ -42,7 +42,8 @@ STARTS = 3
 SLACK = 20.0
 """Seconds beyond the order's own timeout: the supervisor's start, and stopping the workers before."""
 _TICK = 0.02
-_KNOWN = ("target", "python", "workers", "host", "body_limit")
+KNOWN_SETTINGS = ("target", "python", "workers", "host", "body_limit")
+"""What an environment can say about deploying to this target."""
 
 
 class LocalTarget:
@@ -114,8 +115,8 @@ def serving_settings(given: Mapping[str, Any], root: Path) -> ServingSettings:
         There is no such interpreter.
     """
     for name in given:
-        if name not in _KNOWN:
-            raise SettingInvalid(name, f"the target local has no setting {name!r}", _KNOWN)
+        if name not in KNOWN_SETTINGS:
+            raise SettingInvalid(name, f"the target local has no setting {name!r}", KNOWN_SETTINGS)
     values: dict[str, Any] = {name: value for name, value in given.items() if name not in ("target", "python")}
     try:
         # values that came from variables are text
