@@ -173,6 +173,8 @@ class ShardWriter:
         remove(self._folder, sorted(names, key=lambda name: name.startswith("_progress-")))
         self._records = []
         if self._folder.local is not None and self._existing is not None:
+            for folder in (progress_folder(self._run), quarantine_folder(self._run)):
+                remove_empty_folders(self._folder.local / folder, self._folder.local)
             remove_empty_folders(self._folder.local, self._existing)
 
     def _checked(self) -> Manifest | None:
