@@ -121,6 +121,10 @@ def unknown_parameter_with_a_reference() -> None:
     steps.fit_model(dataset="x", colums=steps.prepare().value["columns"])
 
 
+def unknown_parameter_near_one_that_waits() -> None:
+    steps.fit_model(dataset=steps.prepare().dataset, datset="x")
+
+
 def missing_parameter() -> None:
     steps.fit_model()
 
@@ -198,6 +202,7 @@ def _ill__named() -> None:
         (unknown_operation, OperationNotFound, "there is no operation 'prepar'. Did you mean prepare?"),
         (unknown_parameter, WorkflowInvalid, "has no parameter 'datset'. Did you mean dataset?"),
         (unknown_parameter_with_a_reference, WorkflowInvalid, "has no parameter 'colums'. Did you mean columns?"),
+        (unknown_parameter_near_one_that_waits, WorkflowInvalid, "has no parameter 'datset'. Did you mean dataset?"),
         (missing_parameter, WorkflowInvalid, "parameter dataset: fit_model needs dataset: The dataset."),
         (wrong_literal, WorkflowInvalid, 'parameter share: must be a number, got "lots"'),
         (not_json, WorkflowInvalid, "parameter parameters.x: set is not JSON"),

@@ -9,7 +9,7 @@ import msgspec
 from modelyard.cli.errors import FlagInvalid
 from modelyard.operations import Parameter, ParameterType
 
-__all__ = ["flag_name", "option_of", "value_of"]
+__all__ = ["flag_name", "option_of", "plain", "value_of"]
 
 _METAVARS = {
     "string": "TEXT",
@@ -61,8 +61,20 @@ def _help(parameter: Parameter) -> str:
         notes.append("required")
     elif parameter.default not in (None, "", [], {}):
         notes.append(f"default: {_shown(parameter.default)}")
-    text = parameter.doc if parameter.doc.endswith((".", "!", "?")) else f"{parameter.doc}."
+    text = plain(parameter.doc)
+    text = text if text.endswith((".", "!", "?")) else f"{text}."
     return f"{text}  [{'; '.join(notes)}]" if notes else text
+
+
+def plain(text: str) -> str:
+    """Return documentation without the marks that stand for a literal.
+
+    Examples
+    --------
+    >>> plain("such as ``models:/delays/3``")
+    'such as models:/delays/3'
+    """
+    return text.replace("``", "")
 
 
 def _shown(value: Any) -> str:

@@ -21,8 +21,8 @@ def duration(seconds: float) -> str:
 
     Examples
     --------
-    >>> duration(0.214), duration(42.31), duration(3723)
-    ('0.21 s', '42.3 s', '1 h 2 min')
+    >>> duration(0.214), duration(42.31), duration(75), duration(3723)
+    ('0.21 s', '42.3 s', '1 min 15 s', '1 h 2 min')
     """
     if seconds < 60:
         return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from modelyard.cli.flags import flag_name, option_of, value_of
+from modelyard.cli.flags import flag_name, option_of, plain, value_of
 from modelyard.cli.options import OPERATION_FLAGS, Settings
 from modelyard.cli.shorthand import SHORTHANDS, Shorthand
 from modelyard.operations import OperationSpec, Parameter
@@ -28,7 +28,7 @@ class OperationCommand(click.Command):
             name=spec.name,
             params=[*flags, *(flag.option() for flag in OPERATION_FLAGS)],
             callback=self._start,
-            help=f"{spec.summary}\n\n{spec.description}".strip(),
+            help=plain(f"{spec.summary}\n\n{spec.description}").strip(),
         )
 
     def _positional(self) -> str:
@@ -50,7 +50,9 @@ class OperationCommand(click.Command):
             row = option.get_help_record(ctx)
             if row:
                 sections["Parameters" if option.name in own else "Every operation"].append(row)
-        sections["Result"] = [(each.name, f"{each.doc}  [{each.type.described()}]") for each in self.spec.results]
+        sections["Result"] = [
+            (each.name, f"{plain(each.doc)}  [{each.type.described()}]") for each in self.spec.results
+        ]
         for title, rows in sections.items():
             if rows:
                 with formatter.section(title):

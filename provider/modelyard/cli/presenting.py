@@ -38,9 +38,15 @@ def _workflow(result: dict[str, Any]) -> None:
 
 
 def _main_values(result: dict[str, Any]) -> dict[str, str]:
-    """Return what fits into a row: the first few values that are there."""
-    shown = {name: cell(value) for name, value in result.items() if value not in (None, "", [], {})}
-    return dict(list(shown.items())[:4])
+    """Return what fits into a row: the first few values that are there, and the first few of what they have inside."""
+    telling = {name: value for name, value in result.items() if value not in (None, "", [], {}) and name != "digest"}
+    return {name: _short(telling[name]) for name in list(telling)[:4]}
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, dict) and len(value) > 3:
+        return f"{cell(dict(list(value.items())[:3]))}, …"
+    return cell(value)
 
 
 def _gates(result: dict[str, Any]) -> None:
@@ -59,9 +65,9 @@ def _comparison(result: dict[str, Any]) -> None:
     show_text("")
     if baseline:
         rows = [[name, value, baseline.get(name)] for name, value in metrics.items()]
-        show_table("Metrics", ["metric", result["model"], result["baseline"]], rows)
+        show_table("Metrics", ["metric", "model", "baseline"], rows)
     else:
-        show_table("Metrics", ["metric", result["model"]], [[name, value] for name, value in metrics.items()])
+        show_table("Metrics", ["metric", "model"], [[name, value] for name, value in metrics.items()])
 
 
 _PRESENTERS: dict[str, Callable[[dict[str, Any]], None]] = {

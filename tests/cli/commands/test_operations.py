@@ -15,7 +15,7 @@ def test_list_has_ours_and_others(command: Command) -> None:
 def test_show_says_what_it_takes_and_returns(command: Command) -> None:
     lines = command("operations", "show", "probe-fail").out.splitlines()
     assert lines[:3] == ["does            Fail.", "implementation  probe_commands:fail", "side effects    none"]
-    assert lines[5] == "--kind     str   required  The kind of the error; ``defect`` for one that is not ours."
+    assert lines[5] == "--kind     str   required  The kind of the error; defect for one that is not ours."
     assert lines[8] == "done   bool  Whether it is done."
 
 

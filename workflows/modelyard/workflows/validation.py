@@ -117,11 +117,12 @@ def check_step(
 
 def _check_literals(spec: OperationSpec, given: dict[str, Any], waiting: dict[str, Any], where: str) -> None:
     """Let the operation itself refuse what is unknown, missing or of another type; what waits is checked elsewhere."""
+    known = [each.name for each in spec.parameters]
     filled = tuple(each for each in spec.parameters if each.name not in waiting)
     try:
-        for name in waiting:
-            if name not in {each.name for each in spec.parameters}:
-                raise ParameterUnknown(spec.name, name, [each.name for each in spec.parameters])
+        for name in given:
+            if name not in known:
+                raise ParameterUnknown(spec.name, name, known)
         literal = {name: value for name, value in given.items() if name not in waiting}
         msgspec.structs.replace(spec, parameters=filled).bind(literal)
     except ModelyardError as error:

@@ -4,7 +4,7 @@ import click
 import msgspec
 
 from modelyard.cli.documents import write_json
-from modelyard.cli.flags import flag_name
+from modelyard.cli.flags import flag_name, plain
 from modelyard.cli.options import json_option
 from modelyard.cli.output import show_mapping, show_table, show_text
 from modelyard.cli.tree import CommandGroup, summary_of
@@ -49,11 +49,11 @@ def _show(spec: OperationSpec) -> None:
         {"does": spec.summary, "implementation": spec.implementation, "side effects": spec.side_effects},
     )
     parameters = [
-        [flag_name(each.name), each.type.annotation(), "required" if each.required else each.default, each.doc]
+        [flag_name(each.name), each.type.annotation(), "required" if each.required else each.default, plain(each.doc)]
         for each in spec.parameters
     ]
     show_text("")
     show_table("Parameters", ["parameter", "type", "default", "meaning"], parameters, empty="It takes no parameters.")
-    results = [[each.name, each.type.annotation(), each.doc] for each in spec.results]
+    results = [[each.name, each.type.annotation(), plain(each.doc)] for each in spec.results]
     show_text("")
     show_table("Result", ["field", "type", "meaning"], results)

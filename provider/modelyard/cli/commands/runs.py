@@ -138,7 +138,10 @@ def _moment(moment: datetime | None) -> str:
 def _took(attempt: Attempt) -> str:
     if attempt.started is None or attempt.finished is None:
         return ""
-    return duration((attempt.finished - attempt.started).total_seconds())
+    seconds = round((attempt.finished - attempt.started).total_seconds())
+    if seconds == 0:
+        return "under 1 s"
+    return f"{seconds} s" if seconds < 60 else duration(seconds)
 
 
 def _tries(record: Record) -> str:
