@@ -267,16 +267,19 @@ def test_another_environment_vouches_for_nothing_here(
     assert other.load_model(foreign, trust=True).digest == stored.digest
 
 
-def test_a_version_that_mlflow_registered_itself_is_not_trusted(
+def test_a_version_that_mlflow_registered_itself_is_trusted_once_it_is_registered_again(
     tracking: Tracking, plain: MlflowClient, stored: LoggedModelInfo
 ) -> None:
     plain.create_registered_model("theirs")
     source = plain.get_logged_model(stored.model_id).artifact_location
     plain.create_model_version("theirs", source, stored.run_id)
     found = tracking.resolve("models:/theirs/1")
-    assert (found.digest, found.trusted) == ("", False)
+    assert (found.digest, found.trusted, found.model_id) == ("", False, stored.model_id)
     with pytest.raises(ModelNotTrusted):
         tracking.load_model(found)
+    vouched, created = tracking.register_once("models:/theirs/1", "theirs")
+    assert (vouched.uri, created, vouched.digest) == ("models:/theirs/2", True, stored.digest)
+    assert tracking.load_model(vouched).digest == stored.digest
 
 
 def test_files_that_are_gone_are_said_to_be(

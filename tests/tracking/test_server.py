@@ -106,6 +106,12 @@ def test_a_server_keeps_every_promise(
     with pytest.raises(ModelNotFound, match=r"Did you mean delays\?"):
         tracking.resolve("models:/delay/1")
 
+    plain.create_registered_model("theirs")
+    plain.create_model_version("theirs", info.uri, run.run_id, model_id=info.model_id)
+    assert not tracking.resolve("models:/theirs/1").trusted
+    assert tracking.register("models:/theirs/1", "theirs").uri == "models:/theirs/2"
+    assert tracking.resolve("models:/theirs/2").trusted
+
     file = next(artifacts.rglob("model.pkl"))
     content = bytearray(file.read_bytes())
     content[-10] ^= 1

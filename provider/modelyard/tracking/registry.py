@@ -1,6 +1,7 @@
 """The model registry: names, versions, aliases, and from a reference to one exact model."""
 
 import json
+import re
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from hashlib import sha256
@@ -89,7 +90,7 @@ class Registry:
             version=number,
             alias=parsed.alias,
             run_id=found.run_id or "",
-            model_id=found.model_id or found.tags.get(MODEL_ID, ""),
+            model_id=_model_id_of(found),
             digest=digest,
             trusted=bool(digest),
             created=found.creation_timestamp,
@@ -324,3 +325,9 @@ class Registry:
             There is no such model.
         """
         return described_versions(self.client, name, self.aliases(name))
+
+
+def _model_id_of(version: Any) -> str:
+    """Return the logged model of a version; MLflow's SQL registry does not keep it, but its source may name it."""
+    named = re.search(r"(?:^models:/|/models/)(m-[0-9a-f]{32})(?:/|$)", version.source or "")
+    return str(version.model_id or version.tags.get(MODEL_ID) or (named[1] if named else ""))
