@@ -1,4 +1,4 @@
-import math
+import re
 from typing import Annotated, Any, Literal, Optional
 
 import jsonschema
@@ -84,7 +84,7 @@ def test_a_hint_without_an_image_in_every_door_is_refused(hint: Any) -> None:
         (dict[str, Any], {"a": [None, {"b": ""}]}, {"a": [None, {"b": ""}]}),
         (Any, None, None),
         (Any, "7", "7"),
-        (Any, [1], [1]),
+        (Any, [1, 10**400], [1, 10**400]),
         (DatasetRef, "s3://b/d.parquet", "s3://b/d.parquet"),
     ],
 )
@@ -108,6 +108,14 @@ def test_values_arrive_as_they_are_or_as_text(hint: Any, given: Any, got: Any) -
         (float, "many", 'a number, got "many"'),
         (bool, 1, "true or false, got 1"),
         (bool, "maybe", 'true or false, got "maybe"'),
+        (float, float("nan"), "a number, got NaN"),
+        (float, "NaN", "a number, got NaN"),
+        (float, "-Infinity", "a number, got -Infinity"),
+        (float, "1e999", "a number, got Infinity"),
+        (float, 10**400, "a number, got 1000000"),
+        (Any, {"a": [float("inf")]}, 'any JSON value, got {"a": [Infinity]}'),
+        (Any, {"a": {1: 2}}, "any JSON value, got {"),
+        (dict[str, Any], {"a": b"bytes"}, "any JSON value, got "),
         (str, 7, "text, got 7"),
         (Literal["a", "b"], "c", 'one of a, b, got "c"'),
         (list[int], {"a": 1}, 'a list of a whole number, got {"a": 1}'),
@@ -120,7 +128,7 @@ def test_values_arrive_as_they_are_or_as_text(hint: Any, given: Any, got: Any) -
 def test_what_does_not_fit_names_rule_and_value(hint: Any, given: Any, rule: str) -> None:
     with pytest.raises(ParameterInvalid) as raised:
         type_of(hint).coerce(given, "rows")
-    assert str(raised.value).startswith(f"rows: must be {rule}")
+    assert re.match(rf"rows(\.a)?: must be {re.escape(rule)}", str(raised.value))
 
 
 def test_the_place_inside_a_value_is_named() -> None:
@@ -132,11 +140,6 @@ def test_a_long_value_is_shortened() -> None:
     with pytest.raises(ParameterInvalid) as raised:
         type_of(int).coerce("x" * 500, "rows")
     assert len(str(raised.value)) < 150
-
-
-def test_a_number_in_text_may_be_none(  # NaN has no JSON, but some text
-) -> None:
-    assert math.isnan(type_of(float).coerce("NaN", "x"))
 
 
 @pytest.mark.parametrize(

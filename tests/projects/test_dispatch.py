@@ -124,6 +124,8 @@ def test_the_two_launchers_share_the_journal(project: Path, ledger: Path) -> Non
 
     assert second == first
     assert ledger.read_text() == "noted\n"
+    assert acknowledge(second)
+    assert dispatch("call", parameters, project=project, key="k").generation == 2
 
 
 def test_an_error_is_the_original_inline_and_foreign_from_a_process(project: Path) -> None:

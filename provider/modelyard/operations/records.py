@@ -95,4 +95,5 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def _now() -> datetime:
-    return datetime.now(UTC).replace(microsecond=0)
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)

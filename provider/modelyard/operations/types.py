@@ -1,6 +1,7 @@
 """Parameter types: what an operation may take, and each type's image in JSON, text and Python source."""
 
 import json
+import math
 import types
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -165,7 +166,19 @@ _WORDS = {
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    # JSON has neither NaN nor infinity: on the way they would turn into null.
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def _is_json(value: object) -> bool:
+    if isinstance(value, list | tuple):
+        return all(map(_is_json, value))
+    if isinstance(value, dict):
+        return all(isinstance(key, str) for key in value) and all(map(_is_json, value.values()))
+    return value is None or isinstance(value, str | int) or _is_number(value)
 
 
 _CHECKS: dict[str, Any] = {
@@ -178,7 +191,7 @@ _CHECKS: dict[str, Any] = {
     "boolean": lambda value: isinstance(value, bool),
     "list": lambda value: isinstance(value, list | tuple),
     "mapping": lambda value: isinstance(value, dict) and all(isinstance(key, str) for key in value),
-    "any": lambda _: True,
+    "any": _is_json,
 }
 
 _SCALARS: dict[Any, str] = {str: "string", int: "integer", float: "number", bool: "boolean", Any: "any", object: "any"}

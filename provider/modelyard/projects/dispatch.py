@@ -161,13 +161,15 @@ def _interpreter(spec: OperationSpec, bound: Mapping[str, Any], project: Project
     return python or ""
 
 
-def acknowledge(key: str, *, project: str | Path = ".", environment: str = "", generation: int = 0) -> bool:
+def acknowledge(
+    done: Completed | str, *, project: str | Path = ".", environment: str = "", generation: int = 0
+) -> bool:
     """Say that the result of a key is published, so that its next start runs anew.
 
     Parameters
     ----------
-    key
-        The key, as `Completed.key` says it.
+    done
+        What `dispatch` returned; then nothing else is needed. Or the key.
     project, environment
         As for `dispatch`.
     generation
@@ -178,7 +180,9 @@ def acknowledge(key: str, *, project: str | Path = ".", environment: str = "", g
     bool
         Whether that generation has succeeded and is acknowledged now.
     """
-    return journal_of(project, environment).acknowledge(key, generation)
+    if isinstance(done, Completed):
+        return Journal.of(Job(Path(done.handle.folder))).acknowledge(done.key, done.generation)
+    return journal_of(project, environment).acknowledge(done, generation)
 
 
 def cancel(handle: Handle) -> RunState:
