@@ -26,6 +26,7 @@ class RevisionSource(Protocol):
         requirements
             What is installed where it will be served.
         """
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,9 +82,11 @@ class Target(Protocol):
 
     def deploy(self, order: Order) -> Deployment:
         """Make the revision answer at the endpoint, and return when it does."""
+        ...
 
     def undeploy(self, endpoint: str, state: Path, timeout: float) -> bool:
         """End the endpoint and remove all of it; return whether there was one."""
+        ...
 
 
 TARGETS: dict[str, str] = {"local": "modelyard.deploy.local.target:LocalTarget"}

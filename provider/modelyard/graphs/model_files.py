@@ -251,8 +251,8 @@ def _completed(card: ModelCard, estimator: Any) -> ModelCard:
     return ModelCard(**{**kept, "features": tuple(_plain(named))})
 
 
-def _plain(values: Sequence[Any]) -> list[Any]:
-    return list(values.tolist()) if hasattr(values, "tolist") else list(values)
+def _plain(values: Any) -> list[Any]:
+    return list(values.tolist() if hasattr(values, "tolist") else values)
 
 
 def _restore(folder: Path, card: ModelCard, *, vouched: bool) -> Any:

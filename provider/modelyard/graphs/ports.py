@@ -15,6 +15,7 @@ class ModelLoader(Protocol):
 
     def load(self, reference: str) -> LoadedModel:
         """Return the model that `reference` names now; its ``name`` is the exact version."""
+        ...
 
 
 class FeatureReader(Protocol):
@@ -22,6 +23,7 @@ class FeatureReader(Protocol):
 
     def read(self, features: Sequence[str], keys: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Return one row of `features` per key, in order; None where a feature has no value."""
+        ...
 
 
 class Recorder(Protocol):
@@ -29,6 +31,7 @@ class Recorder(Protocol):
 
     def record(self, event: Event, step: str, rows: Sequence[Any], answers: Sequence[Any]) -> None:
         """Take down the rows and answers of one model step of one event."""
+        ...
 
 
 class Channel(Protocol):
@@ -36,6 +39,7 @@ class Channel(Protocol):
 
     def put(self, event: Event) -> None:
         """Hand one event over; returns when the channel answers for it."""
+        ...
 
 
 class SecretSource(Protocol):
@@ -43,6 +47,7 @@ class SecretSource(Protocol):
 
     def secret(self, name: str) -> str:
         """Return the secret's value; raises if nobody set it."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
