@@ -27,10 +27,12 @@ class Answers(Protocol):
     @property
     def labels(self) -> "NDArray[Any]":
         """One per row."""
+        ...
 
     @property
     def probabilities(self) -> "NDArray[np.float64] | None":
         """Rows by classes; None if the model has none."""
+        ...
 
 
 class ScoringModel(Protocol):
@@ -39,17 +41,21 @@ class ScoringModel(Protocol):
     @property
     def features(self) -> Sequence[str]:
         """The names of the columns, in the model's order."""
+        ...
 
     @property
     def task(self) -> str:
         """``classification`` or ``regression``."""
+        ...
 
     @property
     def classes(self) -> Sequence[Any]:
         """The classes, in the order of the probabilities."""
+        ...
 
     def predict(self, matrix: "NDArray[Any]") -> Answers:
         """Return label and probabilities of each row."""
+        ...
 
 
 class Columns(NamedTuple):
@@ -124,11 +130,11 @@ class Columns(NamedTuple):
         if not dataset.textual:
             check_features(dataset.schema, features, dataset.uri, known)
             return cls(features, known, tuple(keys), {}, uncounted)
-        kinds = {
-            feature: kind
-            for feature, kind in zip(features, map(kind_named, known), strict=False)
-            if kind is not None and "text" in (kind, kind_of(dataset.schema.field(feature).type))
-        }
+        kinds: dict[str, Kind] = {}
+        for feature, dtype in zip(features, known, strict=False):
+            kind = kind_named(dtype)
+            if kind is not None and (kind == "text" or kind_of(dataset.schema.field(feature).type) == "text"):
+                kinds[feature] = kind
         return cls(features, known, tuple(keys), kinds, uncounted)
 
 

@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute
 
 from modelyard.data.schemas import Kind
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+pc: Any = pyarrow.compute  # its functions are made at run time: no type checker knows them
 
 __all__ = ["NULLS", "TypeGuess", "parsed", "typed"]
 

@@ -107,17 +107,21 @@ class DataFile(Protocol):
     @property
     def schema(self) -> pa.Schema:
         """The columns and their types."""
+        ...
 
     @property
     def rows(self) -> int:
         """How many rows the file has, refused ones included."""
+        ...
 
     @property
     def notes(self) -> dict[str, Any]:
         """What the file says about itself."""
+        ...
 
     def nulls(self, column: str) -> int | None:
         """Return how many rows have no value in `column`; None if only reading them all would tell."""
+        ...
 
     def pieces(self, columns: Sequence[str], kinds: Sequence[Kind | None], rows: int, skip: int) -> Iterator[Piece]:
         """Yield the rows from number `skip` on, about `rows` at a time, in bounded memory.
@@ -133,6 +137,7 @@ class DataFile(Protocol):
         skip
             How many rows to leave out.
         """
+        ...
 
 
 def aligned(pieces: Iterator[Piece], first: int, rows: int, every: int, offset: int) -> Iterator[Piece]:

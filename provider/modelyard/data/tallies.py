@@ -3,14 +3,17 @@
 import base64
 import math
 from collections.abc import Iterable
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+pc: Any = pyarrow.compute  # its functions are made at run time: no type checker knows them
 
 __all__ = [
     "CategoryTally",
@@ -119,13 +122,12 @@ def _text(value: Any) -> str:
 
 def frequent(columns: Iterable[pa.Array], most: int) -> tuple[str, ...]:
     """Return the most frequent values, the most frequent first; approximate above 12,000 different ones."""
-    from datasketches import frequent_items_error_type, frequent_strings_sketch
-
-    sketch = frequent_strings_sketch(FREQUENT_SIZE)
+    sketches = _sketches()
+    sketch = sketches.frequent_strings_sketch(FREQUENT_SIZE)
     for column in columns:
         for value, count in _counted(column):
             sketch.update(value, count)
-    items = sketch.get_frequent_items(frequent_items_error_type.NO_FALSE_NEGATIVES)
+    items = sketch.get_frequent_items(sketches.frequent_items_error_type.NO_FALSE_NEGATIVES)
     return tuple(item[0] for item in sorted(items, key=lambda item: (-item[1], item[0]))[:most])
 
 
@@ -138,9 +140,7 @@ def quantile_edges(sketch: Any, bins: int) -> "NDArray[np.float64]":
 
 def new_sketch() -> Any:
     """Return an empty KLL sketch."""
-    from datasketches import kll_doubles_sketch
-
-    return kll_doubles_sketch(SKETCH_SIZE)
+    return _sketches().kll_doubles_sketch(SKETCH_SIZE)
 
 
 def sketch_text(sketch: Any) -> str:
@@ -150,6 +150,9 @@ def sketch_text(sketch: Any) -> str:
 
 def sketch_from(text: str) -> Any:
     """Return the sketch that a text holds; an empty text is an empty sketch."""
-    from datasketches import kll_doubles_sketch
+    return _sketches().kll_doubles_sketch.deserialize(base64.b64decode(text)) if text else new_sketch()
 
-    return kll_doubles_sketch.deserialize(base64.b64decode(text)) if text else new_sketch()
+
+def _sketches() -> Any:
+    """Return the library of the sketches, whose names no type checker knows."""
+    return import_module("datasketches")
