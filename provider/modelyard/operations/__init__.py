@@ -3,6 +3,7 @@
 from modelyard.operations.context import OperationContext
 from modelyard.operations.declaration import Operation, OperationSpec, Parameter, ResultField, operation
 from modelyard.operations.errors import (
+    CancelRequested,
     DeclarationInvalid,
     OperationCancelled,
     OperationNotFound,
@@ -14,9 +15,11 @@ from modelyard.operations.errors import (
 )
 from modelyard.operations.progress import NoProgress, Progress, Track
 from modelyard.operations.references import DatasetRef, ModelRef
+from modelyard.operations.states import RunState
 from modelyard.operations.types import ParameterType
 
 __all__ = [
+    "CancelRequested",
     "DatasetRef",
     "DeclarationInvalid",
     "ModelRef",
@@ -34,6 +37,7 @@ __all__ = [
     "Progress",
     "ResultField",
     "ResultInvalid",
+    "RunState",
     "Track",
     "WorkLost",
     "operation",

@@ -89,13 +89,13 @@ class Catalogue(Mapping[str, OperationSpec]):
         return _checked(name, spec.implementation, getattr(import_module(module), attribute, None))
 
     def _load_foreign(self, name: str) -> Operation[Any]:
-        points = self._foreign[name]
-        if len(points) > 1:
-            raise OperationAmbiguous(name, [point.dist.name if point.dist else point.value for point in points])
+        point, *others = self._foreign[name]
+        if others:
+            raise OperationAmbiguous(name, [each.dist.name if each.dist else each.value for each in (point, *others)])
         try:
-            return _checked(name, points[0].value, points[0].load())
+            return _checked(name, point.value, point.load())
         except AttributeError as error:
-            raise DeclarationInvalid(f"entry point {name} = {points[0].value}", str(error)) from error
+            raise DeclarationInvalid(f"entry point {name} = {point.value}", str(error)) from error
 
 
 def _checked(name: str, value: str, found: object) -> Operation[Any]:

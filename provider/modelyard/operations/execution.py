@@ -27,7 +27,7 @@ from modelyard.operations.states import RunState
 __all__ = ["Ended", "StopSwitch", "carry_out", "execute", "record_of"]
 
 _BEAT = 1.0
-_BEATS_BETWEEN_LOOKS = 10
+_BEATS_BETWEEN_LOOKS = 3
 _STOPPED = {128 + signal.SIGTERM, 128 + signal.SIGINT}
 
 
@@ -36,9 +36,11 @@ class StopSwitch(Protocol):
 
     def armed(self) -> AbstractContextManager[None]:
         """Open the stretch in which `press` raises `CancelRequested` in the thread that opened it."""
+        ...
 
     def press(self) -> None:
         """Ask the operation to stop; from any thread, and no use after the stretch."""
+        ...
 
 
 class Ended(NamedTuple):

@@ -12,6 +12,7 @@ class Track(Protocol):
 
     def advance(self, amount: float = 1) -> None:
         """Say that `amount` more units are done."""
+        ...
 
 
 class Progress(Protocol):
@@ -19,6 +20,7 @@ class Progress(Protocol):
 
     def track(self, what: str, total: float | None = None, unit: str = "") -> AbstractContextManager[Track]:
         """Open a piece of work of `total` units (None: unknown); leaving the context ends it."""
+        ...
 
 
 class NoProgress:

@@ -386,3 +386,20 @@ def test_a_request_through_the_journal_stops_a_worker_that_cannot_be_signalled(
 
     assert launcher_of(hidden).cancel(hidden) is RunState.CANCELLED
     assert ledger.read_text() == "begin 1.1\nstopped 1.1\n"
+
+
+def test_a_worker_whose_place_was_taken_ends_itself(
+    launcher: ProcessLauncher, journal: Journal, ask: Ask, ledger: Path, tmp_path: Path, appears: Appears
+) -> None:
+    """As one that was cut off from the shared folder for so long that another host took over."""
+    handle = launcher.submit(ask(until=str(tmp_path / "never")))
+    appears(ledger, "begin")
+    record = journal.records()[0]
+    journal._write(record.ended(RunState.LOST).with_attempt("probe-work"))
+
+    appears(ledger, "stopped")
+    launcher.wait(handle)
+    assert (Path(handle.folder) / "result.json").exists() is False
+    settled = journal.record("k")
+    assert settled is not None
+    assert [each.state for each in settled.attempts] == [RunState.LOST, RunState.LOST], "nobody began the second"

@@ -24,12 +24,15 @@ class Launcher(Protocol):
     @property
     def reach(self) -> Reach:
         """From where its runs can be followed."""
+        ...
 
     def submit(self, invocation: Invocation, prepare: Prepare | None = None) -> Handle:
         """Start the work of a key, or attach to it; the handle is durable before this returns."""
+        ...
 
     def poll(self, handle: Handle) -> RunState:
         """Return the state of a run now. Never blocks."""
+        ...
 
     def wait(
         self,
@@ -40,9 +43,12 @@ class Launcher(Protocol):
         timeout: float | None = None,
     ) -> RunState:
         """Wait until a run has come to an end or the time is over, and return its state."""
+        ...
 
     def cancel(self, handle: Handle) -> RunState:
         """Stop a run: its processes gone, no result visible. One that has ended already stays as it is."""
+        ...
 
     def result(self, handle: Handle) -> dict[str, Any]:
         """Return the result of a run that succeeded, else raise its error."""
+        ...
