@@ -24,7 +24,7 @@ from modelyard.tracking.references import ModelReference, ResolvedModel
 from modelyard.tracking.registry import Registry
 from modelyard.tracking.runs import Terminated, TrackedRun
 from modelyard.tracking.tags import run_tags
-from modelyard.tracking.tracking import TrackedEnvironment, Tracking, open_tracking
+from modelyard.tracking.tracking import Tracking, open_tracking
 
 __all__ = [
     "AliasMoved",
@@ -47,7 +47,6 @@ __all__ = [
     "RunFinished",
     "RunSuperseded",
     "Terminated",
-    "TrackedEnvironment",
     "TrackedRun",
     "Tracking",
     "TrackingDenied",

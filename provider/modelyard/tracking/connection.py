@@ -48,9 +48,7 @@ _opened: set[str] = set()
 class HasUri(Protocol):
     """Something that speaks to one tracking store."""
 
-    @property
-    def uri(self) -> str:
-        """The store's address."""
+    uri: str
 
 
 SpeakerT = TypeVar("SpeakerT", bound=HasUri)

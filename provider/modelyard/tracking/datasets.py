@@ -2,34 +2,16 @@
 
 import json
 import re
-from typing import Any, Protocol
+from typing import Any
+
+from modelyard.data.sources import DatasetSource
 
 __all__ = ["dataset_input"]
 
 _DIGEST_CHARACTERS = 36
 
 
-class Sourced(Protocol):
-    """The part of a dataset's source that lineage needs."""
-
-    @property
-    def uri(self) -> str:
-        """Where the data is."""
-
-    @property
-    def rows(self) -> int:
-        """How many rows it has."""
-
-    @property
-    def schema(self) -> Any:
-        """Column names and Arrow types: an Arrow schema, or a mapping."""
-
-    @property
-    def hash(self) -> str:
-        """The hash of the content."""
-
-
-def dataset_input(source: Sourced, context: str) -> Any:
+def dataset_input(source: DatasetSource, context: str) -> Any:
     """Return the MLflow input that says: this data was used as `context`.
 
     Parameters
@@ -42,7 +24,7 @@ def dataset_input(source: Sourced, context: str) -> Any:
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     kind, place = _source_of(source.uri)
-    columns = [{"name": name, "type": str(type_), "required": False} for name, type_ in _columns(source.schema)]
+    columns = [{"name": name, "type": type_, "required": False} for name, type_ in source.schema.items()]
     dataset = Dataset(
         name=re.split(r"[/\\]", source.uri.rstrip("/"))[-1][:500] or "dataset",
         digest=source.hash.removeprefix("sha256:")[:_DIGEST_CHARACTERS],
@@ -61,9 +43,3 @@ def _source_of(uri: str) -> tuple[str, dict[str, str]]:
     if scheme in ("http", "https"):
         return "http", {"url": uri}
     return scheme, {"uri": uri}
-
-
-def _columns(schema: Any) -> list[tuple[str, Any]]:
-    if hasattr(schema, "names") and hasattr(schema, "types"):
-        return list(zip(schema.names, schema.types, strict=True))
-    return list(dict(schema or {}).items())

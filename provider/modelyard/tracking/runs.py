@@ -11,11 +11,12 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from modelyard.data.sources import DatasetSource
 from modelyard.errors import ErrorKind, ModelyardError
 from modelyard.projects.locks import locked
 from modelyard.tracking.active import ActiveRun
 from modelyard.tracking.connection import border
-from modelyard.tracking.datasets import Sourced, dataset_input
+from modelyard.tracking.datasets import dataset_input
 from modelyard.tracking.errors import RunSuperseded
 from modelyard.tracking.models import LoggedModelInfo, ModelFacts, ModelParts, store_model
 from modelyard.tracking.tags import SUPERSEDED_BY
@@ -157,7 +158,7 @@ class TrackedRun:
         self.client.log_batch(self.run_id, tags=[RunTag(name, value) for name, value in tags.items()])
 
     @border
-    def log_dataset(self, source: Sourced, context: str) -> None:
+    def log_dataset(self, source: DatasetSource, context: str) -> None:
         """Record that the run used this data.
 
         Parameters

@@ -1,7 +1,9 @@
 """The names of the tags that modelyard writes into MLflow, and the tags that every run carries."""
 
 import hashlib
-from typing import Protocol
+
+from modelyard.operations import OperationContext
+from modelyard.projects import Project
 
 __all__ = [
     "ATTEMPT",
@@ -59,59 +61,7 @@ PROMOTION = "modelyard.promotion."
 """On a version, followed by an alias: who pointed the alias to it, when and why, as JSON."""
 
 
-class Stamped(Protocol):
-    """The part of a project's stamp that tags need."""
-
-    @property
-    def commit(self) -> str:
-        """The commit of the working tree; empty outside git."""
-
-    @property
-    def dirty(self) -> bool:
-        """Whether files differ from the commit."""
-
-    @property
-    def content(self) -> str:
-        """The hash of the project's files."""
-
-
-class Described(Protocol):
-    """The part of a project that tags need."""
-
-    @property
-    def name(self) -> str:
-        """The project's name."""
-
-    @property
-    def stamp(self) -> Stamped:
-        """Which state of the code it is."""
-
-
-class Circumstances(Protocol):
-    """The part of an operation's context that tags need."""
-
-    @property
-    def key(self) -> str:
-        """The key of the work."""
-
-    @property
-    def generation(self) -> int:
-        """How often the key was started anew."""
-
-    @property
-    def attempt(self) -> int:
-        """How many processes worked on it."""
-
-    @property
-    def workflow_run(self) -> str:
-        """The run of the workflow that the work is part of."""
-
-    @property
-    def step(self) -> str:
-        """The step of that workflow."""
-
-
-def run_tags(project: Described, context: Circumstances, *, operation: str, function: str = "") -> dict[str, str]:
+def run_tags(project: Project, context: OperationContext, *, operation: str, function: str = "") -> dict[str, str]:
     """Return the tags that say where a run comes from: code, key, workflow, function.
 
     Parameters

@@ -4,8 +4,9 @@ import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
+from modelyard.projects import Environment
 from modelyard.projects.locks import locked
 from modelyard.tracking.author import author
 from modelyard.tracking.connection import border, connect
@@ -23,36 +24,13 @@ if TYPE_CHECKING:
 
     from modelyard.graphs.model_files import LoadedModel
 
-__all__ = ["TrackedEnvironment", "Tracking", "open_tracking"]
+__all__ = ["Tracking", "open_tracking"]
 
 
 _UNSAFE = re.compile(r"[^\w.-]+")
 
 
-class TrackedEnvironment(Protocol):
-    """The part of a project's environment that tracking needs."""
-
-    @property
-    def name(self) -> str:
-        """The environment's name."""
-
-    @property
-    def tracking(self) -> str:
-        """The address of the MLflow store or server."""
-
-    @property
-    def artifacts(self) -> str | None:
-        """Where artifacts go; None leaves it to the server."""
-
-    @property
-    def state(self) -> Path:
-        """Where locks lie."""
-
-    def open_state(self) -> Path:
-        """Return the state folder, made if need be."""
-
-
-def open_tracking(environment: TrackedEnvironment, project_name: str) -> "Tracking":
+def open_tracking(environment: Environment, project_name: str) -> "Tracking":
     """Open the tracking of an environment; a database that does not exist yet is made.
 
     Parameters
@@ -83,7 +61,7 @@ class Tracking:
         The project's name.
     """
 
-    def __init__(self, client: "MlflowClient", environment: TrackedEnvironment, project_name: str) -> None:
+    def __init__(self, client: "MlflowClient", environment: Environment, project_name: str) -> None:
         self.client = client
         self.environment = environment
         self.project_name = project_name
