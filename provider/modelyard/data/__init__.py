@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         ProfileMismatch,
         StorageDenied,
         StorageFull,
+        StorageNotFound,
         StorageUnavailable,
     )
     from modelyard.data.locations import Location, locate
@@ -61,6 +62,7 @@ __all__ = [
     "ShardWriter",
     "StorageDenied",
     "StorageFull",
+    "StorageNotFound",
     "StorageUnavailable",
     "TrainingSet",
     "check_columns",

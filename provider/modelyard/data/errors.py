@@ -21,6 +21,7 @@ __all__ = [
     "ProfileMismatch",
     "StorageDenied",
     "StorageFull",
+    "StorageNotFound",
     "StorageUnavailable",
 ]
 
@@ -212,6 +213,20 @@ class StorageFull(ModelyardError):
             f"the storage is full ({reason})",
             where=uri,
             mend="Free some space, or write to another place; nothing of this output was kept.",
+            facts={"uri": uri},
+        )
+
+
+class StorageNotFound(ModelyardError):
+    """Raised when the bucket or folder to write to does not exist."""
+
+    kind = ErrorKind.NOT_FOUND
+
+    def __init__(self, uri: str, reason: str) -> None:
+        super().__init__(
+            f"the bucket or folder to write to does not exist ({reason})",
+            where=uri,
+            mend="Create it, or write to another place.",
             facts={"uri": uri},
         )
 

@@ -15,6 +15,7 @@ from modelyard.data.errors import (
     LibraryMissing,
     StorageDenied,
     StorageFull,
+    StorageNotFound,
     StorageUnavailable,
 )
 from modelyard.errors import ModelyardError
@@ -140,13 +141,23 @@ def locate(uri: str) -> Location:
 
 
 @contextmanager
-def storage_errors(uri: str) -> Iterator[None]:
-    """Turn what file systems and Arrow raise inside into named errors that show `uri`."""
+def storage_errors(uri: str, *, writing: bool = False) -> Iterator[None]:
+    """Turn what file systems and Arrow raise inside into named errors that show `uri`.
+
+    Parameters
+    ----------
+    uri
+        The address, without credentials.
+    writing
+        Whether what is missing is the place of an output and not a dataset.
+    """
     try:
         yield
     except ModelyardError:
         raise
     except FileNotFoundError as error:
+        if writing:
+            raise StorageNotFound(uri, _sentence(error)) from error
         raise DatasetNotFound(uri) from error
     except OSError as error:
         raise _named(uri, error) from error

@@ -128,7 +128,7 @@ class _ParquetFile:
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Add rows."""
-        with storage_errors(self.place.uri):
+        with storage_errors(self.place.uri, writing=True):
             if self._writer is None:
                 stream = self._open.enter_context(writing(self.place))
                 self._writer = pq.ParquetWriter(stream, batch.schema)
@@ -139,7 +139,7 @@ class _ParquetFile:
         """Make the file appear, if it has rows."""
         if self._writer is None:
             return None
-        with storage_errors(self.place.uri):
+        with storage_errors(self.place.uri, writing=True):
             self._writer.close()
             self._open.close()
         self._writer = None

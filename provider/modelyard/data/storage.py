@@ -32,7 +32,7 @@ def writing(place: Location) -> Iterator[Any]:
     StorageFull, StorageDenied, StorageUnavailable
         The storage does not take it.
     """
-    with storage_errors(place.uri):
+    with storage_errors(place.uri, writing=True):
         if place.local is not None:
             opened = _on_disk(place.local)
         elif _protocol(place) in _RENAMING:
@@ -52,7 +52,7 @@ def put(place: Location, content: bytes) -> None:
         The storage does not take it.
     """
     if place.local is None and _protocol(place) not in _RENAMING:
-        with storage_errors(place.uri):
+        with storage_errors(place.uri, writing=True):
             place.fs.pipe_file(place.path, content)
         return
     with writing(place) as stream:
