@@ -1,12 +1,16 @@
 """Clients and workers die before their n-th file operation; the same key again must give one finished run."""
 
 import os
+import random
+import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from modelyard.operations.errors import WorkLost
+from modelyard.operations.handles import Sight
 from modelyard.operations.invocation import Invocation
 from modelyard.operations.journal import Journal
 from modelyard.operations.launchers import InlineLauncher, ProcessLauncher
@@ -179,3 +183,30 @@ def test_many_clients_start_the_same_key_at_once(journal: Journal, ask: Ask, led
     finish(journal, request)
     check(journal, ledger, 1)
     assert ledger.read_text().count("end ") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(25))
+def test_clients_and_workers_are_killed_at_random(seed: int, journal: Journal, ask: Ask, ledger: Path) -> None:
+    chance = random.Random(seed)
+    request = ask(value=1)
+    clients = []
+    for _ in range(3):
+        child = os.fork()
+        if child == 0:
+            try:
+                finish(journal, request)
+            finally:
+                os._exit(0)
+        clients.append(child)
+    for _ in range(3):
+        time.sleep(chance.uniform(0, 0.25))
+        record = journal.record("k")
+        handle = journal.job(record).handle() if record else None
+        victims = [*clients, *([handle.pid] * 2 if handle and handle.sight() is Sight.ALIVE else [])]
+        os.kill(chance.choice(victims), signal.SIGKILL)
+    for child in clients:
+        os.waitpid(child, 0)
+
+    assert finish(journal, request)[0] == 1
+    check(journal, ledger, 1)

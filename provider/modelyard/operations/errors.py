@@ -16,6 +16,7 @@ __all__ = [
     "JournalUnwritable",
     "KeyInUse",
     "KeyInvalid",
+    "KeyWaitsForItself",
     "LibraryMissing",
     "OperationAmbiguous",
     "OperationCancelled",
@@ -212,6 +213,20 @@ class KeyInUse(ModelyardError):
             where=key,
             mend=f"Wait for that {operation}, cancel it, or use another key.",
             facts={"key": key, "operation": operation, "differences": differences},
+        )
+
+
+class KeyWaitsForItself(ModelyardError):
+    """Raised when the work of a key starts the same key again: it would wait for its own end."""
+
+    kind = ErrorKind.CONFLICT
+
+    def __init__(self, key: str, operation: str) -> None:
+        super().__init__(
+            f"{operation} starts its own key, and would wait for itself",
+            where=key,
+            mend="Give the inner work a key of its own.",
+            facts={"key": key, "operation": operation},
         )
 
 

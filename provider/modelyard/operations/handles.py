@@ -1,5 +1,6 @@
 """Handles: where a run is, durable enough to find it again from another process."""
 
+import os
 from enum import Enum
 from pathlib import Path
 
@@ -57,6 +58,11 @@ class Handle(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def same_kernel(self) -> bool:
         """Whether the process is under the kernel of this one, in whatever container."""
         return self.boot == boot_id()
+
+    @property
+    def is_own_process(self) -> bool:
+        """Whether the process is this one."""
+        return self.pid == os.getpid() and self.sight() is Sight.ALIVE
 
     def sight(self) -> Sight:
         """Return what can be seen of the process from here."""

@@ -16,6 +16,7 @@ from modelyard.operations.errors import (
     JournalUnwritable,
     KeyInUse,
     KeyInvalid,
+    KeyWaitsForItself,
     OperationCancelled,
 )
 from modelyard.operations.handles import Handle
@@ -96,8 +97,8 @@ class Journal:
         ------
         KeyInvalid
             The key is empty or too long.
-        KeyInUse
-            The key is at work on something else.
+        KeyInUse, KeyWaitsForItself
+            The key is at work on something else, or on the very work that starts it.
         JournalBusy, JournalFull, JournalUnwritable
             The journal cannot be written; nothing was started.
         """
@@ -233,7 +234,11 @@ class Journal:
             if record.state is RunState.SUCCEEDED:
                 return None
             raise KeyInUse(record.key, record.operation, record.state, request.differences(invocation))
-        return job.handle()
+        handle = job.handle()
+        own_process = handle and handle.launcher == "process" and handle.is_own_process
+        if own_process or job.alive.mine:
+            raise KeyWaitsForItself(record.key, record.operation)
+        return handle
 
     def _launched(
         self,

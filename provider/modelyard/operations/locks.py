@@ -66,6 +66,11 @@ class FileLock:
     ) -> None:
         self.free()
 
+    @property
+    def mine(self) -> bool:
+        """Whether this thread holds it, by whatever object."""
+        return self.path in _held_here.__dict__.get("depths", {})
+
     def take(self) -> None:
         """Wait for the lock, and hold it.
 

@@ -11,10 +11,11 @@ import msgspec
 import pytest
 
 from modelyard.errors import ErrorKind, ForeignError, ModelyardError
-from modelyard.operations.errors import OperationCancelled, ResultInvalid, WorkLost
+from modelyard.operations.errors import KeyWaitsForItself, OperationCancelled, ResultInvalid, WorkLost
 from modelyard.operations.invocation import Invocation
 from modelyard.operations.journal import Journal
 from modelyard.operations.launchers import InlineLauncher, launcher_of
+from modelyard.operations.launchers.following import job_of
 from modelyard.operations.locks import is_locked
 from modelyard.operations.states import RunState
 
@@ -154,7 +155,7 @@ def test_a_run_of_another_thread_can_be_stopped(
     assert record is not None
     handle = journal.job(record).handle()
     assert handle is not None
-    launcher_of(handle).cancel(handle)
+    assert launcher_of(handle).cancel(handle) is RunState.CANCELLED
     thread.join(20)
 
     assert [str(error) for error in raised] == ["k: probe-work was cancelled."]
@@ -193,3 +194,15 @@ def test_a_run_dies_with_its_process_and_the_next_start_takes_over(
     again = launcher.submit(request)
     assert (again.attempt, launcher.result(again)) == (2, {"value": 1})
     assert ledger.read_text() == "begin 1.1\nbegin 1.2\nend 1.2\n"
+
+
+def test_work_that_starts_its_own_key_does_not_wait_for_itself(journal: Journal, ask: Ask) -> None:
+    launcher = InlineLauncher(journal)
+    handle = launcher.submit(ask(key="outer"))
+    job = job_of(handle)
+    (job.folder / "result.json").unlink()
+    record = journal.record("outer")
+    assert record is not None
+    journal._write(record.seen(RunState.RUNNING))
+    with job.alive, pytest.raises(KeyWaitsForItself, match=r"^outer: probe-work starts its own key"):
+        launcher.submit(ask(key="outer"))

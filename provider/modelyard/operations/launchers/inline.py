@@ -22,6 +22,7 @@ from modelyard.operations.switches import ThreadSwitch
 
 __all__ = ["InlineLauncher"]
 
+_STOPPING_SECONDS = 10.0
 _LOG = logging.getLogger("modelyard")
 
 
@@ -117,10 +118,15 @@ class InlineLauncher:
         return record.state if record and record.newest.number == job.attempt else state
 
     def cancel(self, handle: Handle) -> RunState:
-        """Ask the thread that does the work to stop, and return the state; it stops at its next step of Python."""
+        """Ask the thread that does the work to stop, give it some time, and return the state.
+
+        It stops at its next step of Python. Asked from that very thread, as by a signal handler, it stops later.
+        """
         job = job_of(handle)
         if not self.journal.state(job).finished:
             job.request_cancel()
+            if not job.alive.mine:
+                return self.wait(handle, timeout=_STOPPING_SECONDS)
         return self.journal.state(job)
 
     def result(self, handle: Handle) -> dict[str, Any]:
