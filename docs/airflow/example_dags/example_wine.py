@@ -16,7 +16,7 @@ from modelyard.operators.airflow import (
 with DAG(
     "example_wine",
     schedule=None,
-    params={"folder": Param("/tmp/wine", type="string"), "trees": Param(50, type="integer")},
+    params={"folder": Param("/data/wine", type="string"), "trees": Param(50, type="integer")},
     default_args={"retries": 1},
     tags=["modelyard", "example"],
 ):

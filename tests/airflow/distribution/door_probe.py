@@ -173,7 +173,9 @@ def _wait(traces: Path) -> None:
     (traces / "grandchild").write_text(str(child.pid))
     (traces / "worker").write_text(str(os.getpid()))
     deadline = time.monotonic() + 60
-    while not (traces / "go").exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    child.kill()
-    child.wait()
+    try:
+        while not (traces / "go").exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+    finally:
+        child.kill()
+        child.wait()

@@ -105,23 +105,18 @@ def test_the_operator_reads_what_templates_render_as_text(runs: Runs, project: P
     templates = {
         "text": "{{ params.text }}",
         "dataset": "{{ dag.dag_id }}.csv",
-        "count": "{{ params.count }}",
-        "ratio": "{{ params.ratio }}",
-        "flag": "{{ params.flag }}",
-        "choice": "{{ 't' }}wo",
+        "count": " {{ params.count }}",
+        "ratio": "{{ params.ratio }}0",
+        "flag": "{{ params.flag | string | lower }}",
+        "choice": "t{{ 'w' }}o",
         "names": "{{ params.names | tojson }}",
         "table": [["{{ 1 }}"], "[2, {{ 3 }}]"],
-        "settings": {"day": "{{ ds }}"},
-        "limits": {"auc": "{{ params.ratio }}"},
-        "maybe_count": "{{ none }}",
+        "settings": {"day": "{{ ds }}", "both": "{{ 1 }}{{ 2 }}"},
+        "limits": {"auc": "{{ params.ratio }} "},
+        "maybe_count": "{% if false %}1{% endif %}",
         "maybe_names": ["{{ params.text }}"],
-        "anything": "{{ params.count }}",
     }
-    with DAG(
-        "doors_templates",
-        schedule=None,
-        params={"text": "ä", "count": 2**40, "ratio": 0.125, "flag": True, "names": ["a", "ä"]},
-    ) as dag:
+    with DAG("doors_templates", schedule=None, params=PARAMS) as dag:
         DoorOperator(task_id="door", project=str(project), **templates)
     run = runs.run(dag)
 
@@ -136,9 +131,57 @@ def test_the_operator_reads_what_templates_render_as_text(runs: Runs, project: P
         "names": ["a", "ä"],
         "table": [[1], [2, 3]],
         "limits": {"auc": 0.125},
-        "settings": {"day": run.logical_date.date().isoformat()},
+        "settings": {"day": run.logical_date.date().isoformat(), "both": "12"},
         "maybe_names": ["ä"],
-        "anything": str(2**40),
+    }
+
+
+PARAMS = {"text": "ä", "count": 2**40, "ratio": 0.125, "flag": True, "names": ["a", "ä"], "digits": "007", "none": None}
+
+
+def test_an_expression_alone_keeps_its_type_where_no_text_is_taken(runs: Runs, project: Path) -> None:
+    templates = {
+        "text": "{{ params.count }}",
+        "dataset": "{{ params.digits }}",
+        "count": "{{- params.count -}}",
+        "flag": "{{ params.flag }}",
+        "names": "{{ params.names }}",
+        "table": ["{{ [1, 2] }}"],
+        "settings": {
+            "count": "{{ params.count }}",
+            "digits": "{{ params.digits }}",
+            "flag": "{{ params.flag }}",
+            "names": "{{ params.names }}",
+            "none": "{{ params.none }}",
+            "deep": [{"ratio": "{{ params.ratio }}"}],
+            "day": "{{ logical_date }}",
+        },
+        "maybe_text": "{{ params.none }}",
+        "maybe_count": "{{ params.none }}",
+        "anything": "{{ params.names[0] }}",
+    }
+    with DAG("doors_expressions", schedule=None, params=PARAMS) as dag:
+        DoorOperator(task_id="door", project=str(project), **templates)
+    run = runs.run(dag)
+
+    assert json.loads(runs.xcom(run, "door", "received")) == {
+        **DEFAULTS,
+        "text": str(2**40),
+        "dataset": "007",
+        "count": 2**40,
+        "flag": True,
+        "names": ["a", "ä"],
+        "table": [[1, 2]],
+        "settings": {
+            "count": 2**40,
+            "digits": "007",
+            "flag": True,
+            "names": ["a", "ä"],
+            "none": None,
+            "deep": [{"ratio": 0.125}],
+            "day": str(run.logical_date),
+        },
+        "anything": "a",
     }
 
 

@@ -8,9 +8,10 @@ from airflow.sdk import BaseOperator, BaseXCom, Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from modelyard.errors import ModelyardError
-from modelyard.operations import ParameterInvalid
+from modelyard.operations import ParameterInvalid, ParameterType
 from modelyard.operators.airflow.arguments import LauncherName, TaskArguments, Templated
-from modelyard.operators.airflow.values import is_template, plain
+from modelyard.operators.airflow.masking import Mask, mask_of
+from modelyard.operators.airflow.values import is_template, keep_type, plain
 from modelyard.operators.airflow.work import Work
 
 __all__ = ["DEFAULT_KEY", "OperationOperator", "Templated"]
@@ -77,13 +78,18 @@ class OperationOperator(BaseOperator):
         self._work: Work | None = None
 
     def render_template(self, content: Any, context: Any, jinja_env: Any = None, seen_oids: Any = None) -> Any:
-        """Render as Airflow does, but leave a text without any mark of Jinja exactly as it is.
+        """Render as Airflow does, with two differences.
 
-        Jinja would take away its last newline, and with ``render_template_as_native_obj`` make a number of "2024".
+        A text without any mark of Jinja stays exactly as it is: Jinja would take away its last newline, and with
+        ``render_template_as_native_obj`` make a number of "2024". A text that is one expression and nothing else keeps
+        the type of its value where the operation does not take text: ``{"depth": "{{ params.depth }}"}`` is a number.
         """
-        if isinstance(content, str) and jinja_env is not None and not is_template(content, jinja_env):
+        if not isinstance(content, str) or jinja_env is None:
+            return super().render_template(content, context, jinja_env, seen_oids)
+        if not is_template(content, jinja_env):
             return content
-        return super().render_template(content, context, jinja_env, seen_oids)
+        render = super().render_template
+        return keep_type(content, lambda text, env: render(text, context, env, seen_oids), jinja_env)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Start the work or attach to it, follow it to its end, publish its result, acknowledge its key.
@@ -95,47 +101,52 @@ class OperationOperator(BaseOperator):
         AirflowException
             The operation failed for a reason that may pass.
         """
-        # Imported here: a DAG file is read many times a minute and needs none of it.
+        facts = cast("Mapping[str, Any]", context)
+        mask, work = Mask(), Work(inline=self.launcher == "inline")
+        self._work = work
+        try:
+            # Imported here: a DAG file is read many times a minute and needs none of it.
+            from modelyard.projects import open_project
+
+            project = open_project(located(_text(self.project), Path(facts["dag"].fileloc).parent))
+            mask = mask_of(project.environment(_text(self.environment)).secrets)
+            return self._done(facts["ti"], project.reference, work, mask)
+        except ModelyardError as error:
+            raise _failure(error, mask, killed=work.killed) from error.__cause__
+
+    def _done(self, ti: Any, project: str, work: Work, mask: Mask) -> dict[str, Any]:
         from modelyard.operations.catalogue import load_catalogue
         from modelyard.projects.dispatch import acknowledge, dispatch
 
-        work = self._work = Work(inline=self.launcher == "inline")
-        facts = cast("Mapping[str, Any]", context)
-        circumstances = self._circumstances(facts)
-        place = {name: circumstances[name] for name in ("project", "environment")}
-        try:
-            spec = load_catalogue().spec(self.operation_name)
-            parameters = spec.bind({each.name: plain(getattr(self, each.name)) for each in spec.parameters})
-            with work.following():
-                done = dispatch(
-                    self.operation_name, parameters, **circumstances, on_start=work.started, on_log=self._tell
-                )
-            self._publish(facts["ti"], done.result)
-            acknowledge(done.key, generation=done.generation, **place)
-        except ModelyardError as error:
-            raise _failure(error, killed=work.killed) from error
-        return done.result
-
-    def _circumstances(self, context: Mapping[str, Any]) -> dict[str, Any]:
-        ti = context["ti"]
+        spec = load_catalogue().spec(self.operation_name)
+        parameters = {each.name: plain(getattr(self, each.name), each.type) for each in spec.parameters}
         index = f"[{ti.map_index}]" if ti.map_index is not None and ti.map_index >= 0 else ""
-        return {
-            "project": located(plain(self.project), Path(context["dag"].fileloc).parent),
-            "environment": plain(self.environment),
-            "key": f"{self.key}{index}",
-            "workflow_run": f"{ti.dag_id}/{ti.run_id}",
-            "step": f"{ti.task_id}{index}",
-            "launcher": self.launcher,
-            "python": plain(self.python),
-        }
+        environment = _text(self.environment)
+        with work.following():
+            done = dispatch(
+                self.operation_name,
+                parameters,
+                project=project,
+                environment=environment,
+                key=f"{_text(self.key)}{index}",
+                workflow_run=f"{ti.dag_id}/{ti.run_id}",
+                step=f"{ti.task_id}{index}",
+                launcher=self.launcher,
+                python=_text(self.python),
+                on_start=work.started,
+                on_log=lambda line: self._tell(mask.hide(line)),
+            )
+        result: dict[str, Any] = mask.hide(done.result)
+        if self.do_xcom_push:
+            self._publish(ti, result)
+        acknowledge(done.key, project=project, environment=environment, generation=done.generation)
+        return result
 
     def _tell(self, line: str) -> None:
         self.log.info(line)
 
     def _publish(self, ti: Any, result: Mapping[str, Any]) -> None:
-        """Push the result before its key is acknowledged: a worker that dies in between finds it again."""
-        if not self.do_xcom_push:
-            return
+        """Push the result before its key is acknowledged: where that fails, the next try finds the result again."""
         for name, value in result.items():
             ti.xcom_push(name, value)
         ti.xcom_push(BaseXCom.XCOM_RETURN_KEY, result)
@@ -146,14 +157,19 @@ class OperationOperator(BaseOperator):
             self._work.end()
 
 
-def _failure(error: ModelyardError, *, killed: bool) -> AirflowException:
+def _text(field: Any) -> str:
+    value = plain(field, ParameterType("string"))
+    return "" if value is None else str(value)
+
+
+def _failure(error: ModelyardError, mask: Mask, *, killed: bool) -> AirflowException:
     """Return what tells Airflow whether to try again."""
     # A task that was ended from outside, because its pod is moved or its worker stops, may have another try.
     final = not error.outcome.retry and not killed
-    return AirflowFailException(str(error)) if final else AirflowException(str(error))
+    return (AirflowFailException if final else AirflowException)(mask.hide(str(error)))
 
 
-def located(project: str | None, folder: Path) -> str:
+def located(project: str, folder: Path) -> str:
     """Return a project reference, a relative path taken from the folder of the DAG file.
 
     Examples
@@ -161,6 +177,6 @@ def located(project: str | None, folder: Path) -> str:
     >>> located("../flights", Path("/dags")), located("git+https://host/flights@main", Path("/dags"))
     ('/dags/../flights', 'git+https://host/flights@main')
     """
-    if project and (project.startswith("git+") or "://" in project):
+    if project.startswith("git+") or "://" in project:
         return project
-    return str(folder / (project or ""))
+    return str(folder / project)

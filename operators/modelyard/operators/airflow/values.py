@@ -1,13 +1,38 @@
 """What rendering leaves in an operator's fields, and the plain JSON values that operations take."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import ObjectStoragePath
 
-__all__ = ["is_template", "plain"]
+if TYPE_CHECKING:
+    from modelyard.operations import ParameterType
+
+__all__ = ["Rendered", "is_template", "keep_type", "plain"]
+
+_TEXT = ("string", "dataset", "model", "choice")
+
+
+class Rendered(str):
+    """The text of a rendered expression, which knows the value that the expression had.
+
+    Parameters
+    ----------
+    text
+        What Jinja made of it.
+    value
+        What it was.
+    """
+
+    value: Any
+
+    def __new__(cls, text: str, value: Any = None) -> "Rendered":
+        """Make the text with its value."""
+        made = super().__new__(cls, text)
+        made.value = value
+        return made
 
 
 def is_template(text: str, jinja_env: Any) -> bool:
@@ -18,25 +43,80 @@ def is_template(text: str, jinja_env: Any) -> bool:
     return any(mark in text for mark in marks)
 
 
-def plain(value: Any) -> Any:
+def keep_type(text: str, render: Callable[[str, Any], Any], jinja_env: Any) -> Any:
+    """Render a text; where it is one expression and nothing else, remember the expression's value.
+
+    Parameters
+    ----------
+    text
+        A template.
+    render
+        Renders a text in a Jinja environment.
+    jinja_env
+        The Jinja environment.
+    """
+    if not _is_expression(text, jinja_env):
+        return render(text, jinja_env)
+    values: list[Any] = []
+    before = jinja_env.finalize
+
+    def finalize(value: Any) -> Any:
+        values.append(value)
+        return before(value) if before else value
+
+    result = render(text, jinja_env.overlay(finalize=finalize))
+    if isinstance(result, str) and values and _is_json(values[-1]):
+        return Rendered(result, values[-1])
+    return result
+
+
+def _is_expression(text: str, jinja_env: Any) -> bool:
+    from jinja2 import TemplateSyntaxError
+    from jinja2.nodes import Output, TemplateData
+
+    try:
+        body = jinja_env.parse(text).body
+    except TemplateSyntaxError:
+        return False
+    nodes = body[0].nodes if len(body) == 1 and isinstance(body[0], Output) else ()
+    return len(nodes) == 1 and not isinstance(nodes[0], TemplateData)
+
+
+def _is_json(value: Any) -> bool:
+    structured = isinstance(value, Mapping | Sequence) and not isinstance(value, str | bytes | bytearray)
+    return value is None or isinstance(value, int | float) or structured
+
+
+def plain(value: Any, type_: "ParameterType | None" = None) -> Any:
     """Return a rendered value as plain JSON; what has no image in JSON stays as it is, for the operation to refuse.
 
     Airflow hands over the outputs of mapped tasks as lazy sequences, dates as `datetime`, files as `ObjectStoragePath`.
 
+    Parameters
+    ----------
+    value
+        What stands in the field.
+    type_
+        What the operation takes: a rendered expression is text where text is taken, and its value elsewhere.
+
     Examples
     --------
     >>> from pathlib import Path
-    >>> plain({"dates": (date(2026, 1, 2),), "file": Path("a/b")})
-    {'dates': ['2026-01-02'], 'file': 'a/b'}
+    >>> plain({"dates": (date(2026, 1, 2),), "file": Path("a/b"), "depth": Rendered("7", 7)})
+    {'dates': ['2026-01-02'], 'file': 'a/b', 'depth': 7}
     """
+    if isinstance(value, Rendered):
+        takes_text = type_ is not None and type_.kind in _TEXT and value.value is not None
+        return str(value) if takes_text else plain(value.value, type_)
     if value is None or isinstance(value, str | int | float):
         return value
+    item = type_.item if type_ else None
     if isinstance(value, Mapping):
-        return {key: plain(each) for key, each in value.items()}
+        return {key: plain(each, item) for key, each in value.items()}
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, ObjectStoragePath | PathLike):
         return str(value)
     if isinstance(value, Sequence | set | frozenset) and not isinstance(value, bytes | bytearray):
-        return [plain(each) for each in value]
+        return [plain(each, item) for each in value]
     return value

@@ -6,6 +6,8 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
 
+from modelyard.errors import ForeignError, ModelyardError
+
 if TYPE_CHECKING:
     from modelyard.operations.handles import Handle
 
@@ -32,10 +34,22 @@ class Work:
 
     @contextmanager
     def following(self) -> Iterator[None]:
-        """Open the stretch in which the task waits for its work."""
+        """Open the stretch in which the task waits for its work.
+
+        Raises
+        ------
+        ForeignError
+            What an operation in this process raised, if it is no error of ours: as if it came from another process.
+        """
+        from modelyard.operations.execution import record_of
+
         self._is_followed = True
         try:
             yield
+        except ModelyardError:
+            raise
+        except Exception as error:
+            raise ForeignError(record_of(error)) from error
         finally:
             self._is_followed = False
 

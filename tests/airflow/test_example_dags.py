@@ -1,0 +1,50 @@
+"""Every example DAG is read without errors and runs as a user would run it."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+from airflow_home import Runs, needs_main_environment
+
+EXAMPLES = Path(__file__).parents[2] / "docs/airflow/example_dags"
+
+
+@pytest.fixture
+def examples(tmp_path: Path) -> Path:
+    """Return a copy of the examples, which keep their state beside them."""
+    return Path(
+        shutil.copytree(EXAMPLES, tmp_path / "dags", ignore=shutil.ignore_patterns("__pycache__", ".modelyard"))
+    )
+
+
+def test_all_examples_are_read_without_errors_and_fast(examples: Path) -> None:
+    bag = DagBag(examples)
+
+    assert bag.import_errors == {}
+    assert set(bag.dags) == {"example_wine"}
+    assert max(each.duration.total_seconds() for each in bag.dagbag_stats) < 1
+
+
+@needs_main_environment
+def test_wine_goes_from_data_to_scored_files(runs: Runs, examples: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "wine"
+    folder.mkdir()
+    dag = DagBag(examples / "example_wine.py").get_dag("example_wine")
+    run = runs.run(dag, conf={"folder": str(folder), "trees": 20})
+    results: dict[str, Any] = {task: runs.xcom(run, task) for task in dag.task_dict if task != "predict"}
+
+    assert set(runs.states(run).values()) == {"success"}
+    assert results["data"] == {"value": {"rows": 178}}
+    assert (results["train"]["rows"], results["train"]["held_out_rows"]) == (134, 44)
+    assert results["register"]["model"] == "models:/wine-grower/1"
+    assert results["evaluate"]["model"] == "models:/wine-grower/1"
+    assert results["evaluate"]["metrics"]["accuracy"] > 0.8
+    assert (results["promote"]["first"], results["promote"]["alias"]) == (True, "champion")
+    assert results["deploy"]["models"] == {"grower": "models:/wine-grower/1"}
+    assert results["undeploy"] == {"endpoint": "wines", "removed": True}
+    for index, name in enumerate(("scored-a", "scored-b")):
+        assert runs.xcom(run, "predict", "rows", index) == 178
+        assert json.loads((folder / name / "_manifest.json").read_text())
