@@ -10,6 +10,7 @@ import click
 from modelyard.cli.errors import Interrupted
 from modelyard.cli.failures import report, wishes_in
 from modelyard.cli.tree import CommandTree
+from modelyard.operations.thread_policy import apply_thread_policy
 
 __all__ = ["cli", "main", "run_command_line"]
 
@@ -81,6 +82,7 @@ def run_command_line(arguments: Sequence[str]) -> int:
 
 def main() -> NoReturn:
     """Run the command line of this process and exit."""
+    apply_thread_policy(os.environ)
     if "_MODELYARD_COMPLETE" in os.environ:
         cli.main(prog_name="modelyard")
     sys.exit(run_command_line(sys.argv[1:]))

@@ -20,6 +20,7 @@ from modelyard.operations.processes import end_group
 from modelyard.operations.progress import Progress
 from modelyard.operations.results import WorkResult
 from modelyard.operations.states import RunState
+from modelyard.operations.thread_policy import apply_thread_policy
 
 __all__ = ["ProcessLauncher"]
 
@@ -109,6 +110,7 @@ class ProcessLauncher:
 
     def _environment(self, job: Job, python: str) -> dict[str, str]:
         environment = {**os.environ, **self.variables, JOB_VARIABLE: str(job.folder)}
+        apply_thread_policy(environment)
         if python != sys.executable:
             # These lead one interpreter to its own library; another would not start with them.
             for name in ("PYTHONHOME", "__PYVENV_LAUNCHER__"):
