@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from flights.columns import FEATURES
 from flights.features import LATE_MINUTES, all_features
 from modelyard.operations import OperationContext
 from modelyard.projects import open_project
@@ -51,7 +52,9 @@ def prepare(context: OperationContext, output: str = "data", every: int = 1) -> 
         counts[f"{name}_rows"] = len(kept)
         context.log.info("%s: %d of %d scheduled flights", name, len(kept), scheduled)
     files = {name: f"{output}/{name}.parquet" for name in parts}
-    return {**files, **counts, "flights": len(rows), "excluded": excluded, "late_share": round(_late(rows[known]), 4)}
+    late_share = round(float(rows.loc[known, "late"].astype(float).mean()), 4)
+    facts = {"features": list(FEATURES), "flights": len(rows), "excluded": excluded, "late_share": late_share}
+    return {**files, **counts, **facts}
 
 
 def read(name: str) -> pd.DataFrame:
@@ -77,7 +80,7 @@ def labelled_flights(
     rows = pd.DataFrame(
         {
             "flight_id": departure.dt.strftime("%Y-%m-%dT%H:%MZ ") + flights["origin"] + " " + flight,
-            "departure": departure.dt.as_unit("us"),
+            "departure": departure.dt.tz_convert(None).dt.as_unit("us"),  # UTC
             "month": flights["month"],
         }
     )
@@ -85,10 +88,6 @@ def labelled_flights(
     late = (flights["arr_delay"] > LATE_MINUTES).astype("boolean")
     rows["late"] = late.mask(flights["arr_delay"].isna())
     return rows.sort_values(["departure", "flight_id"], kind="stable", ignore_index=True)
-
-
-def _late(rows: pd.DataFrame) -> float:
-    return float(rows["late"].astype(float).mean())
 
 
 def _write(rows: pd.DataFrame, file: Path, scheduled: int, excluded: int) -> None:

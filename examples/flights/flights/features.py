@@ -15,6 +15,7 @@ from flights.columns import BOARD, FEATURES, WEATHER
 NOTICE = pd.Timedelta(hours=1)
 BOARD_WINDOW = pd.Timedelta(hours=2)
 LONGEST_WAIT = pd.Timedelta(hours=4)
+NEVER = pd.Timestamp("2100-01-01", tz="UTC")
 LATE_MINUTES = 15
 
 
@@ -119,7 +120,8 @@ def _board_of(flights: pd.DataFrame) -> np.ndarray:
     since = np.searchsorted(times, asked - BOARD_WINDOW.total_seconds(), side="right")
     count = np.where(until > since, until - since, np.nan)
     due = _seconds(flights["departure"])
-    gone = np.fmin(np.fmax(_seconds(flights["left_at"]), due), due + LONGEST_WAIT.total_seconds())
+    left_at = _seconds(flights["left_at"].fillna(NEVER))
+    gone = np.minimum(np.maximum(left_at, due), due + LONGEST_WAIT.total_seconds())
     waiting = np.searchsorted(np.sort(due), asked, side="right") - np.searchsorted(np.sort(gone), asked, side="right")
     return np.column_stack(
         [
@@ -137,7 +139,7 @@ def _sum_between(values: np.ndarray, since: np.ndarray, until: np.ndarray) -> np
 
 def _seconds(times: pd.Series) -> np.ndarray:
     """Return seconds since 1970, NaN for none."""
-    return ((times - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)).to_numpy(dtype=float)
+    return np.asarray((times - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1), dtype=float)
 
 
 def _aircraft_delay(flights: pd.DataFrame) -> pd.Series:

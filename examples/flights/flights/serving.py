@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from flights.columns import FEATURES
-from modelyard.graphs import Graph
+from modelyard.graphs import EventInvalid, Graph
 
 MODEL = "models:/flights-delay@champion"
 LIKELY = 0.5
+NEEDED = ("carrier", "origin", "destination", "departure_minute")
 
 
 def parse(body: Any) -> Any:
@@ -35,19 +36,26 @@ def answer(answers: Any) -> Any:
 
 def _row(flight: Any) -> dict[str, Any]:
     if not isinstance(flight, Mapping):
-        raise TypeError(f"a flight is an object with carrier, origin, destination and times, not {flight!r:.60}")
-    known = dict(flight)
-    if "departure" in known:
-        departure = datetime.fromisoformat(str(known["departure"]))
-        known.setdefault("weekday", departure.weekday())
-        known.setdefault("departure_minute", departure.hour * 60 + departure.minute)
-    if "arrival" in known:
-        arrival = datetime.fromisoformat(str(known["arrival"]))
-        known.setdefault("arrival_minute", arrival.hour * 60 + arrival.minute)
-    missing = [name for name in ("carrier", "origin", "destination", "departure_minute") if known.get(name) is None]
-    if missing:
-        raise ValueError(f"the flight lacks {', '.join(missing)}")
+        raise EventInvalid(f"a flight is an object, not {flight!r:.60}", mend="Send carrier, origin, destination, …")
+    known = {**_clock(flight, "departure"), **_clock(flight, "arrival"), **flight}
+    for name in NEEDED:
+        if known.get(name) is None:
+            raise EventInvalid("is missing", field=name, mend=f"A flight has {', '.join(NEEDED)}.")
     return {name: known.get(name) for name in FEATURES}
+
+
+def _clock(flight: Mapping[str, Any], name: str) -> dict[str, int]:
+    """Return what a local time such as 2013-08-01T17:30 says to the model."""
+    if name not in flight:
+        return {}
+    try:
+        time = datetime.fromisoformat(str(flight[name]))
+    except ValueError as error:
+        raise EventInvalid(
+            f"must be a local time such as 2013-08-01T17:30, got {flight[name]!r}", field=name
+        ) from error
+    minute = {f"{name}_minute": time.hour * 60 + time.minute}
+    return {**minute, "weekday": time.weekday()} if name == "departure" else minute
 
 
 delays = Graph("delays")
