@@ -1,6 +1,7 @@
 """The operation itself: a real project, a real MLflow store, a real scikit-learn model."""
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,40 @@ def test_a_dataset_is_scored_by_an_exact_version(project: Path, dataset: Path, t
     np.testing.assert_array_equal([row["probability_true"] for row in rows], expected.probability)
     truth = table["late"].to_pylist()
     assert np.mean([row["prediction"] == late for row, late in zip(rows, truth, strict=True)]) > 0.9
+
+
+def test_a_model_may_be_made_of_the_projects_own_classes(
+    project: Path, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "own_classes.py").write_text("""
+class Threshold:
+    classes_ = [False, True]
+
+    def fit(self, matrix, labels):
+        return self
+
+    def predict(self, matrix):
+        return matrix[:, 0].astype(float) > 1500
+""")
+    with monkeypatch.context() as patch:
+        patch.syspath_prepend(str(project))
+        import own_classes
+
+        facts = ModelFacts(("distance",), ("double",), "matrix", "classification", (False, True), "late")
+        tracking = tracking_of(project)
+        with tracking.start_run("train") as started:
+            stored = started.log_model(own_classes.Threshold(), facts=facts, input_example=np.array([[1.0]]))
+        tracking.register(stored.uri, "threshold")
+    del sys.modules["own_classes"]
+    before = list(sys.path)
+
+    result = run(project, tmp_path, destination=str(tmp_path / "scored"), model="models:/threshold/1")
+
+    distance = flights(500, seed=1)["distance"].to_pylist()
+    assert [row["prediction"] for row in scored(result.dataset)] == [value > 1500 for value in distance]
+    assert sys.path == before
+    (project / "own_classes.py").unlink()
+    del sys.modules["own_classes"]
 
 
 def test_the_manifest_says_what_was_done(project: Path, dataset: Path, tmp_path: Path) -> None:

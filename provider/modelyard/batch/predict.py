@@ -2,8 +2,11 @@
 
 import hashlib
 import json
+import sys
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -11,6 +14,7 @@ import msgspec
 from modelyard.batch.errors import OutputOverlaps
 from modelyard.operations import DatasetRef, ModelRef, OperationContext, ParameterInvalid, operation
 from modelyard.projects import open_project
+from modelyard.projects.loading import import_roots
 
 if TYPE_CHECKING:
     from modelyard.batch.job import Settings
@@ -119,7 +123,7 @@ def predict(
         context.log.info("%s shows this work already", writer.uri)
         writer.sweep()
         return _result(target, resolved, writer, writer.committed)
-    with kept_for_a_retry(writer):
+    with kept_for_a_retry(writer), _importable(project):
         loaded = tracking.load_model(resolved, trust=trust)
         if writer.finished:
             context.log.info("going on after %d finished shards", len(writer.finished))
@@ -137,6 +141,18 @@ def predict(
         manifest = writer.commit(facts)
     context.log.info("%d rows scored by %s, %d rejected", manifest.rows, resolved.uri, _rejected(manifest))
     return _result(target, resolved, writer, manifest)
+
+
+@contextmanager
+def _importable(project: "Project") -> Iterator[None]:
+    """Let a model find the classes that its project defines: they are stored by name."""
+    roots = [str(root) for root in import_roots(project.source)]
+    sys.path[:0] = roots
+    try:
+        yield
+    finally:
+        for root in roots:
+            sys.path.remove(root)
 
 
 def _settings(
