@@ -7,9 +7,9 @@ __all__ = ["THREAD_POLICY", "apply_thread_policy"]
 THREAD_POLICY = {"OMP_WAIT_POLICY": "PASSIVE"}
 """Variables that OpenMP reads when it is loaded.
 
-By default its threads spin while they wait for each other. On a machine that somebody else uses too, that costs several
-times the work itself: histogram gradient boosting scored 29,000 rows in 2.0 s spinning and in 0.5 s waiting, on two cores
-with a load of three.
+By default its threads spin while they wait for each other. On a machine that somebody else uses too, that costs
+several times the work itself: histogram gradient boosting scored 29,000 rows in 2.0 s spinning and in 0.5 s waiting, on
+two cores with a load of three.
 """
 
 
