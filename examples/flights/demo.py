@@ -138,7 +138,7 @@ def table(results: Results, latency: float, reply: Any, seconds: float) -> Table
     predicted = result_of(results, "rows_per_second")
     shown = Table(title="What came out", show_header=False, title_justify="left", min_width=78)
     shown.add_column(style="bold", no_wrap=True)
-    shown.add_column()
+    shown.add_column(overflow="fold")
     shown.add_row("flights", f"{prepared['flights']:,}, {prepared['excluded']:,} without an arrival delay excluded")
     shown.add_row("trained on", f"{trained['rows']:,} rows (January to June), {trained['held_out_rows']:,} held out")
     rank = "the first champion" if promoted["first"] else "now champion"
@@ -156,7 +156,8 @@ def table(results: Results, latency: float, reply: Any, seconds: float) -> Table
     shown.add_row("latency", f"{latency:.2f} ms, median of {REQUESTS} requests on one connection")
     shown.add_row("one reply", json.dumps(reply))
     shown.add_row("scored", f"{predicted['rows']:,} rows (August), {predicted['rows_per_second']:,.0f} rows/s")
-    shown.add_row("report", str(evaluated["report"]))
+    report = Path(evaluated["report"])
+    shown.add_row("report", os.path.relpath(report))
     shown.add_row("in all", f"{seconds:.0f} s")
     return shown
 
