@@ -14,9 +14,9 @@ from modelyard.data.matrix import to_matrix
 from modelyard.data.schemas import kind_of, value_type
 from modelyard.data.tallies import (
     CategoryTally,
+    Frequent,
     Moments,
     NumberTally,
-    frequent,
     new_sketch,
     quantile_edges,
     sketch_from,
@@ -244,10 +244,7 @@ def profile_of(
     if like is not None and columns is None:
         columns = [column.name for column in like.columns]
     batches = _Batches(data, columns)
-    if like is None:
-        layouts = {name: _layout(batches, name, type_, bins) for name, type_ in batches.types().items()}
-    else:
-        layouts = {name: like.column(name) for name in batches.types()}
+    layouts = _layouts(batches, bins) if like is None else {name: like.column(name) for name in batches.types()}
     return _counted(batches, layouts)
 
 
@@ -293,17 +290,26 @@ def _category(type_: pa.DataType) -> bool:
     return kind_of(type_) in ("text", "boolean")
 
 
-def _layout(batches: _Batches, name: str, type_: pa.DataType, bins: int) -> ColumnProfile:
-    """Return an empty profile that says in which bins or categories to count."""
-    if _category(type_):
-        known = frequent((_plain(batch.column(name)) for batch in batches), CATEGORIES)
-        return ColumnProfile(name, str(type_), "category", 0, 0, categories=dict.fromkeys(known, 0))
-    sketch = new_sketch()
+def _layouts(batches: _Batches, bins: int) -> dict[str, ColumnProfile]:
+    """Return empty profiles that say in which bins and categories to count, after one pass over the data."""
+    types = batches.types()
+    looking: dict[str, Any] = {name: Frequent() if _category(type_) else new_sketch() for name, type_ in types.items()}
     for batch in batches:
-        values = to_matrix(batch, [name])[:, 0]
-        sketch.update(values[np.isfinite(values)])
-    edges = quantile_edges(sketch, bins)
-    return ColumnProfile(name, str(type_), "number", 0, 0, edges=tuple(edges.tolist()))
+        for name, seen in looking.items():
+            if isinstance(seen, Frequent):
+                seen.look(_plain(batch.column(name)))
+            else:
+                values = to_matrix(batch, [name])[:, 0]
+                seen.update(values[np.isfinite(values)])
+    layouts = {}
+    for name, seen in looking.items():
+        if isinstance(seen, Frequent):
+            known = dict.fromkeys(seen.first(CATEGORIES), 0)
+            layouts[name] = ColumnProfile(name, str(types[name]), "category", 0, 0, categories=known)
+        else:
+            edges = tuple(quantile_edges(seen, bins).tolist())
+            layouts[name] = ColumnProfile(name, str(types[name]), "number", 0, 0, edges=edges)
+    return layouts
 
 
 def _plain(column: pa.Array) -> pa.Array:

@@ -2,7 +2,6 @@
 
 import base64
 import math
-from collections.abc import Iterable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +16,9 @@ pc: Any = pyarrow.compute  # its functions are made at run time: no type checker
 
 __all__ = [
     "CategoryTally",
+    "Frequent",
     "Moments",
     "NumberTally",
-    "frequent",
     "new_sketch",
     "quantile_edges",
     "sketch_from",
@@ -120,15 +119,21 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def frequent(columns: Iterable[pa.Array], most: int) -> tuple[str, ...]:
-    """Return the most frequent values, the most frequent first; approximate above 12,000 different ones."""
-    sketches = _sketches()
-    sketch = sketches.frequent_strings_sketch(FREQUENT_SIZE)
-    for column in columns:
+class Frequent:
+    """The most frequent values of a column; approximate above 12,000 different ones."""
+
+    def __init__(self) -> None:
+        self._sketch = _sketches().frequent_strings_sketch(FREQUENT_SIZE)
+
+    def look(self, column: pa.Array) -> None:
+        """Take more values into account."""
         for value, count in _counted(column):
-            sketch.update(value, count)
-    items = sketch.get_frequent_items(sketches.frequent_items_error_type.NO_FALSE_NEGATIVES)
-    return tuple(item[0] for item in sorted(items, key=lambda item: (-item[1], item[0]))[:most])
+            self._sketch.update(value, count)
+
+    def first(self, most: int) -> tuple[str, ...]:
+        """Return the most frequent values, the most frequent first."""
+        items = self._sketch.get_frequent_items(_sketches().frequent_items_error_type.NO_FALSE_NEGATIVES)
+        return tuple(item[0] for item in sorted(items, key=lambda item: (-item[1], item[0]))[:most])
 
 
 def quantile_edges(sketch: Any, bins: int) -> "NDArray[np.float64]":
