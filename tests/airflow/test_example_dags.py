@@ -44,6 +44,7 @@ def test_wine_goes_from_data_to_scored_files(runs: Runs, examples: Path, tmp_pat
     assert results["evaluate"]["metrics"]["accuracy"] > 0.8
     assert (results["promote"]["first"], results["promote"]["alias"]) == (True, "champion")
     assert results["deploy"]["models"] == {"grower": "models:/wine-grower/1"}
+    assert runs.xcom(run, "deploy", "_link_EndpointLink") == results["deploy"]["url"]
     assert results["undeploy"] == {"endpoint": "wines", "removed": True}
     for index, name in enumerate(("scored-a", "scored-b")):
         assert runs.xcom(run, "predict", "rows", index) == 178

@@ -26,4 +26,5 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": ["modelyard.operators.airflow.operation", *OPERATOR_MODULES],
             }
         ],
+        "extra-links": ["modelyard.airflow.links.EndpointLink"],
     }

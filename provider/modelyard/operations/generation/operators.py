@@ -23,6 +23,9 @@ COMMON_FIELDS = ("project", "environment", "key", "python")
 """What every operator templates besides its operation's parameters."""
 
 _PACKAGE = "modelyard.operators.airflow"
+_LINKS = {"url": ("modelyard.airflow.links", "EndpointLink")}
+"""Field of a result → the link to what it names."""
+
 _ALWAYS = ("ClassVar", "Unpack")
 _FIELDS = "    template_fields: Collection[str] = "
 
@@ -37,14 +40,16 @@ def operator_source(spec: OperationSpec) -> str:
         f"    operation_name: ClassVar[str] = {literal(spec.name)}",
         f"{_FIELDS}{fields}",
         *_renderers(spec.parameters),
+        *_links(spec),
         "",
         *_constructor(spec.parameters),
     ]
     lines = [
         *docstring([f"The operator of the operation ``{spec.name}``.", "", MARK]),
         "",
-        *_imports(spec.parameters),
+        *_imports(spec),
         "",
+        *(f"from {module} import {name}" for module, name in _link_classes(spec)),
         f"from {_PACKAGE}.arguments import OperationArguments",
         f"from {_PACKAGE}.operation import {', '.join(_base_names(spec.parameters))}",
         "",
@@ -61,11 +66,12 @@ def _base_names(parameters: Sequence[Parameter]) -> list[str]:
     return ["OperationOperator", "Templated"] if parameters else ["OperationOperator"]
 
 
-def _imports(parameters: Sequence[Parameter]) -> list[str]:
-    hints = " ".join(_hint(each.type) for each in parameters)
+def _imports(spec: OperationSpec) -> list[str]:
+    hints = " ".join(_hint(each.type) for each in spec.parameters)
     collections = ["Collection", *(name for name in ("Mapping", "Sequence") if f"{name}[" in hints)]
     typing = [name for name in ("Any", "ClassVar", "Literal", "Unpack") if name in hints or name in _ALWAYS]
-    return [f"from collections.abc import {', '.join(collections)}", f"from typing import {', '.join(typing)}"]
+    lines = [f"from collections.abc import {', '.join(collections)}", f"from typing import {', '.join(typing)}"]
+    return [*lines, "", "from airflow.sdk import BaseOperatorLink"] if _link_classes(spec) else lines
 
 
 def _renderers(parameters: Sequence[Parameter]) -> list[str]:
@@ -75,6 +81,16 @@ def _renderers(parameters: Sequence[Parameter]) -> list[str]:
     if len(line) <= LINE:
         return [line]
     return [f"{start}{{", *(f'        "{name}": "{value}",' for name, value in shown.items()), "    }"]
+
+
+def _link_classes(spec: OperationSpec) -> list[tuple[str, str]]:
+    """Return module and name of the links that an operation's result gives rise to."""
+    return [_LINKS[each.name] for each in spec.results if each.name in _LINKS]
+
+
+def _links(spec: OperationSpec) -> list[str]:
+    made = "".join(f"{name}()," for _, name in _link_classes(spec))
+    return [f"    operator_extra_links: Collection[BaseOperatorLink] = ({made})"] if made else []
 
 
 def _class_docstring(spec: OperationSpec) -> list[str]:
