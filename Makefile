@@ -20,7 +20,6 @@ CORE_TYPES := provider workflows
 AIRFLOW_TYPES := provider/modelyard/airflow operators/modelyard/operators/airflow
 FAST := -m "not slow and not soak"
 AIRFLOW_TESTS := tests/airflow tests/operators/airflow
-export PYTHONWARNINGS ?= default
 export MODELYARD_TEST_PYTHON := $(abspath $(MAIN)/python)
 
 .PHONY: help demo test test-core test-airflow test-slow soak check generate lock docs bench environments clean
