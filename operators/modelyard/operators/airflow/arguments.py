@@ -4,15 +4,15 @@ from collections.abc import Callable, Collection, MutableMapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal, Required, TypeAlias, TypedDict, TypeVar
 
-from airflow.sdk import DAG, Context, TaskGroup, XComArg
-from airflow.sdk.definitions.retry_policy import RetryPolicy
+from airflow.sdk import DAG, Context, RetryPolicy, TaskGroup, XComArg
+from airflow.sdk.definitions.param import DagParam
 
 __all__ = ["LauncherName", "OperationArguments", "TaskArguments", "Templated"]
 
 ValueT = TypeVar("ValueT")
 
-Templated: TypeAlias = ValueT | str | XComArg
-"""What a templated field takes while the DAG file is read: a value, a Jinja template of it, or a task's output."""
+Templated: TypeAlias = ValueT | str | XComArg | DagParam
+"""What a templated field takes in a DAG file: a value, a template of it, a task's output, or a parameter of the DAG."""
 
 LauncherName = Literal["process", "inline"]
 """Where the work runs: in a process of its own (in any interpreter), or in the task's."""

@@ -34,6 +34,7 @@ class CallOperator(OperationOperator):
     """
 
     operation_name: ClassVar[str] = "call"
+    result_fields: ClassVar[tuple[str, ...]] = ("value",)
     template_fields: Collection[str] = ("function", "parameters", "project", "environment", "key", "python")
     template_fields_renderers: ClassVar[dict[str, str]] = {"parameters": "json"}
 

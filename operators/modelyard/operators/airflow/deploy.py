@@ -50,6 +50,7 @@ class DeployOperator(OperationOperator):
     """
 
     operation_name: ClassVar[str] = "deploy"
+    result_fields: ClassVar[tuple[str, ...]] = ("endpoint", "url", "revision", "models", "changed", "previous")
     template_fields: Collection[str] = (
         "graph",
         "endpoint",

@@ -54,6 +54,15 @@ class EvaluateOperator(OperationOperator):
     """
 
     operation_name: ClassVar[str] = "evaluate"
+    result_fields: ClassVar[tuple[str, ...]] = (
+        "evaluation",
+        "model",
+        "baseline",
+        "metrics",
+        "baseline_metrics",
+        "rows",
+        "report",
+    )
     template_fields: Collection[str] = (
         "model",
         "dataset",

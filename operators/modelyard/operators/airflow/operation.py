@@ -11,6 +11,7 @@ from modelyard.errors import ModelyardError
 from modelyard.operations import ParameterInvalid, ParameterType
 from modelyard.operators.airflow.arguments import LauncherName, TaskArguments, Templated
 from modelyard.operators.airflow.masking import Mask, mask_of
+from modelyard.operators.airflow.outputs import TaskOutput
 from modelyard.operators.airflow.values import is_template, keep_type, plain
 from modelyard.operators.airflow.work import Work
 
@@ -52,6 +53,7 @@ class OperationOperator(BaseOperator):
     """
 
     operation_name: ClassVar[str] = ""
+    result_fields: ClassVar[tuple[str, ...]] = ()
     template_fields: Collection[str] = ("project", "environment", "key", "python")
     ui_color: str = "#e8f1f2"
 
@@ -76,6 +78,11 @@ class OperationOperator(BaseOperator):
         self.launcher = launcher
         self.python = python
         self._work: Work | None = None
+
+    @property
+    def output(self) -> TaskOutput:
+        """The task's result, for the arguments of later tasks: whole, or a field of it as ``output["model"]``."""
+        return TaskOutput(operator=self)
 
     def render_template(self, content: Any, context: Any, jinja_env: Any = None, seen_oids: Any = None) -> Any:
         """Render as Airflow does, with two differences.

@@ -60,6 +60,15 @@ class PredictOperator(OperationOperator):
     """
 
     operation_name: ClassVar[str] = "predict"
+    result_fields: ClassVar[tuple[str, ...]] = (
+        "dataset",
+        "model",
+        "rows",
+        "rejected",
+        "shards",
+        "quarantine",
+        "rows_per_second",
+    )
     template_fields: Collection[str] = (
         "model",
         "dataset",

@@ -44,6 +44,7 @@ class PromoteOperator(OperationOperator):
     """
 
     operation_name: ClassVar[str] = "promote"
+    result_fields: ClassVar[tuple[str, ...]] = ("model", "name", "alias", "previous", "gates", "first")
     template_fields: Collection[str] = (
         "model",
         "evaluation",

@@ -41,6 +41,7 @@ class RegisterOperator(OperationOperator):
     """
 
     operation_name: ClassVar[str] = "register"
+    result_fields: ClassVar[tuple[str, ...]] = ("model", "name", "version", "digest", "created")
     template_fields: Collection[str] = (
         "model",
         "name",

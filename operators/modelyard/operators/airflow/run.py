@@ -35,6 +35,7 @@ class RunOperator(OperationOperator):
     """
 
     operation_name: ClassVar[str] = "run"
+    result_fields: ClassVar[tuple[str, ...]] = ("workflow_run", "steps", "results")
     template_fields: Collection[str] = ("workflow", "parameters", "project", "environment", "key", "python")
     template_fields_renderers: ClassVar[dict[str, str]] = {"parameters": "json"}
 

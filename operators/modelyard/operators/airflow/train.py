@@ -58,6 +58,15 @@ class TrainOperator(OperationOperator):
     """
 
     operation_name: ClassVar[str] = "train"
+    result_fields: ClassVar[tuple[str, ...]] = (
+        "run_id",
+        "model",
+        "digest",
+        "metrics",
+        "rows",
+        "held_out_rows",
+        "profile",
+    )
     template_fields: Collection[str] = (
         "function",
         "dataset",

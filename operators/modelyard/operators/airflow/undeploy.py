@@ -33,6 +33,7 @@ class UndeployOperator(OperationOperator):
     """
 
     operation_name: ClassVar[str] = "undeploy"
+    result_fields: ClassVar[tuple[str, ...]] = ("endpoint", "removed")
     template_fields: Collection[str] = ("endpoint", "target", "project", "environment", "key", "python")
     template_fields_renderers: ClassVar[dict[str, str]] = {}
 

@@ -27,6 +27,7 @@ _LINKS = {"url": ("modelyard.airflow.links", "EndpointLink")}
 """Field of a result → the link to what it names."""
 
 _ALWAYS = ("ClassVar", "Unpack")
+_RESULTS = "    result_fields: ClassVar[tuple[str, ...]] = "
 _FIELDS = "    template_fields: Collection[str] = "
 
 
@@ -38,6 +39,7 @@ def operator_source(spec: OperationSpec) -> str:
         *_class_docstring(spec),
         "",
         f"    operation_name: ClassVar[str] = {literal(spec.name)}",
+        f"{_RESULTS}{tuple_literal([each.name for each in spec.results], 4, len(_RESULTS))}",
         f"{_FIELDS}{fields}",
         *_renderers(spec.parameters),
         *_links(spec),
