@@ -176,6 +176,21 @@ def test_what_another_run_is_writing_stays_for_an_hour(output: str, monkeypatch:
     assert files(output) == ["_manifest.json", "part-00aa-00000.parquet"]
 
 
+def test_two_attempts_at_the_same_work_do_not_hurt_each_other(output: str) -> None:
+    slow = write(output, RUN, (1, 2), commit=False)
+    fast = ShardWriter(output, run=RUN, writer="test")
+    for made in (slow, fast):
+        with made.shard(1) as shard:
+            shard.write(batch(3))
+    fast.commit()
+
+    slow.abort()
+    assert rows(output) == [1, 2, 3]
+    slow.commit()
+    assert rows(output) == [1, 2, 3]
+    assert len(files(output)) == 3
+
+
 def test_a_shard_that_somebody_removed_is_not_shown(output: str) -> None:
     made = write(output, RUN, (1,), (2,), commit=False)
     fs, path = fsspec.url_to_fs(output)

@@ -122,11 +122,12 @@ class Columns(NamedTuple):
         for key in keys:
             if key in added:
                 raise OutputColumnTaken(dataset.uri, key)
+        nulls = {feature: dataset.nulls(feature) for feature in features}
         for feature in features:
-            if dataset.nulls(feature) == dataset.num_rows or kind_of(dataset.schema.field(feature).type) == "null":
+            if nulls[feature] == dataset.num_rows or kind_of(dataset.schema.field(feature).type) == "null":
                 raise ColumnAllNull(dataset.uri, feature)
         known = tuple(dtypes) if len(dtypes) == len(features) else ()
-        uncounted = tuple(feature for feature in features if dataset.nulls(feature) is None)
+        uncounted = tuple(feature for feature in features if nulls[feature] is None)
         if not dataset.textual:
             check_features(dataset.schema, features, dataset.uri, known)
             return cls(features, known, tuple(keys), {}, uncounted)

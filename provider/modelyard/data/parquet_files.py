@@ -62,19 +62,20 @@ class ParquetSource:
     def nulls(self, column: str) -> int | None:
         """Return how many rows have no value in `column`, if the file's statistics say so."""
         found = 0
+        position = self._positions.get(column)
+        if position is None:
+            return None
         for group in range(self._metadata.num_row_groups):
-            statistics = self._statistics(group, column)
+            statistics = self._metadata.row_group(group).column(position).statistics
             if statistics is None or not statistics.has_null_count:
                 return None
             found += int(statistics.null_count)
         return found
 
-    def _statistics(self, group: int, column: str) -> Any:
-        described = self._metadata.row_group(group)
-        for index in range(described.num_columns):
-            if described.column(index).path_in_schema == column:
-                return described.column(index).statistics
-        return None
+    @cached_property
+    def _positions(self) -> dict[str, int]:
+        """The number of each column that is not nested."""
+        return {self._metadata.schema.column(index).path: index for index in range(self._metadata.num_columns)}
 
     def pieces(self, columns: Sequence[str], kinds: Sequence[Kind | None], rows: int, skip: int) -> Iterator[Piece]:
         """Yield the rows from number `skip` on, about `rows` at a time."""

@@ -103,9 +103,20 @@ def _on_disk(path: Path) -> Iterator[Any]:
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(path)
+        _settle(path.parent)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _settle(folder: Path) -> None:
+    """Force the folder's new name to the disk, too; not every file system can."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 @contextmanager

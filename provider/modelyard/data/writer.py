@@ -164,6 +164,8 @@ class ShardWriter:
         keep_quarantine
             Leave the refused rows for people to look at.
         """
+        # another attempt at the same work may have finished it meanwhile
+        self._previous = read_manifest(self._folder)
         if self.committed is not None:
             return
         names = [name for name in self._folder.files() if run_of(name) == self._run]
