@@ -13,9 +13,11 @@ import pytest
 from modelyard.operations import OperationContext
 from modelyard.projects import open_project
 from modelyard.tracking import Tracking, open_tracking
-from modelyard.tracking.connection import prepare_mlflow
+from modelyard.tracking.connection import prepare_mlflow, unwarned
 
 prepare_mlflow()
+with unwarned():  # MLflow warns about its own type hints
+    import mlflow.pyfunc  # noqa: F401
 
 MakeContext = Callable[..., OperationContext]
 
@@ -37,6 +39,24 @@ def lazy(dataset, parameters):
 
 def minutes(dataset, parameters):
     return LinearRegression().fit(dataset.frame(), dataset.labels())
+
+
+def words(dataset, parameters):
+    from sklearn.compose import make_column_transformer
+    from sklearn.preprocessing import OneHotEncoder
+    columns = make_column_transformer((OneHotEncoder(), ["carrier"]), remainder="passthrough")
+    return make_pipeline(columns, LogisticRegression()).fit(dataset.frame(), dataset.labels())
+
+
+def pyfunc(dataset, parameters):
+    import mlflow.pyfunc
+    import pandas as pd
+
+    class Windy(mlflow.pyfunc.PythonModel):
+        def predict(self, context, model_input: pd.DataFrame, params=None):
+            return model_input["wind"] > 0.3
+
+    return Windy()
 
 
 def several(dataset, parameters):

@@ -11,12 +11,15 @@ import pytest
 from modelyard.data import ColumnAllNull, ColumnMissing, ColumnTypeWrong, DatasetNotFound
 from modelyard.errors import ErrorKind, ModelyardError
 from modelyard.graphs import ModelNotTrusted
-from modelyard.operations import OperationContext
+from modelyard.operations import OperationContext, ParameterInvalid
 from modelyard.projects import FunctionNotFound
 from modelyard.tracking import AliasNotFound, Evaluations, ModelNotFound, Tracking
+from modelyard.tracking.connection import unwarned
 from modelyard.training.errors import (
     BaselineUnlikeModel,
+    FeaturesUnknown,
     LabelsUnlikeModel,
+    LabelUnknown,
     MetricInvalid,
     ReportNotWritten,
     ThresholdInvalid,
@@ -132,6 +135,39 @@ def test_regression_and_many_classes_work(registered: Registered, new_context: M
     assert 0.4 < result.metrics["balanced_accuracy"] < 1
 
 
+def test_a_model_of_mlflows_own_kind_works(registered: Registered, new_context: MakeContext, shop: Path) -> None:
+    result = evaluate(new_context(), model=registered("shop:pyfunc", "windy"), dataset=JULY)
+    table = pq.read_table(shop / JULY)
+    right = (table["wind"].to_numpy() > 0.3) == table["late"].to_numpy()
+    assert result.metrics["accuracy"] == pytest.approx(right.mean())
+    assert "roc_auc" not in result.metrics
+
+
+def test_a_model_that_mlflow_logged_by_itself_works(
+    new_context: MakeContext, tracking: Tracking, shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlflow
+    from sklearn.linear_model import LinearRegression
+
+    table = pq.read_table(shop / "data/train.parquet").to_pandas()
+    named = LinearRegression().fit(table[["wind", "rain"]], table["minutes"])
+    nameless = LinearRegression().fit(table[["wind"]].to_numpy(), table["minutes"])
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking.uri)
+    with unwarned(), mlflow.start_run():  # of pandas 3, about MLflow
+        kept: dict[str, Any] = {"pip_requirements": ["scikit-learn"], "serialization_format": "pickle"}
+        kept["input_example"] = table[["wind", "rain"]].head(3)
+        first = mlflow.sklearn.log_model(named, name="named", **kept)
+        kept["input_example"] = None
+        second = mlflow.sklearn.log_model(nameless, name="nameless", **kept)
+    given: dict[str, Any] = {"dataset": JULY, "label_column": "minutes", "trust": True}
+    result = evaluate(new_context(), model=first.model_uri, **given)
+    assert 0.6 < result.metrics["r2"] < 1
+    with pytest.raises(FeaturesUnknown, match="does not name its features"):
+        evaluate(new_context(), model=second.model_uri, **given)
+    with pytest.raises(LabelUnknown, match="does not say which column is its label"):
+        evaluate(new_context(), model=first.model_uri, dataset=JULY, trust=True)
+
+
 def test_the_threshold_decides_what_is_positive(registered: Registered, new_context: MakeContext) -> None:
     model = registered()
     low, high = (evaluate(new_context(), model=model, dataset=JULY, threshold=each).metrics for each in (0.1, 0.9))
@@ -184,6 +220,7 @@ BAD: list[tuple[str, dict[str, Any], type[ModelyardError], str]] = [
     ("no label", {"dataset": "data/none.parquet"}, ColumnAllNull, "'late' has no value in any row"),
     ("threshold", {"threshold": 1.5}, ThresholdInvalid, "must be between 0 and 1, got 1.5"),
     ("metric gives text", {"metrics": ["shop:broken_metric"]}, MetricInvalid, "must be a number, got str"),
+    ("report elsewhere", {"report": "s3://lake/july.html"}, ParameterInvalid, "report: must be a path, got"),
     ("report on a file", {"report": "shop.py/report.html"}, ReportNotWritten, "the report cannot be written"),
     (
         "baseline of another task",

@@ -131,6 +131,22 @@ def test_text_features_and_several_classes_work(new_context: MakeContext, tracki
     assert 0.4 < result.metrics["balanced_accuracy"] < 1
 
 
+def test_text_in_a_frame_works(new_context: MakeContext, tracking: Tracking) -> None:
+    given = {**GIVEN, "function": "shop:words", "feature_columns": ["carrier", "wind", "rain"]}
+    result = train(new_context(), **given)
+    assert result.metrics["roc_auc"] > 0.8
+    model = tracking.load_model(tracking.resolve(result.model), trust=True)
+    assert (model.card.input, model.card.dtypes) == ("frame", ("string", "double", "double"))
+
+
+def test_csv_is_as_good(new_context: MakeContext, shop: Path) -> None:
+    from pyarrow import csv
+
+    csv.write_csv(pq.read_table(shop / "data/train.parquet"), shop / "data/train.csv")
+    one, other = (train(new_context(), **{**GIVEN, "dataset": f"data/train.{form}"}) for form in ("csv", "parquet"))
+    assert one.metrics == pytest.approx(other.metrics)
+
+
 def test_an_object_that_only_predicts_is_enough(new_context: MakeContext, tracking: Tracking) -> None:
     result = train(new_context(), **{**GIVEN, "function": "shop:rule"})
     assert result.metrics["accuracy"] > 0.7

@@ -7,8 +7,9 @@
     │   PredictionsNotFinite, MetricInvalid,
     │   MetricNameTaken                        the project's code gave the wrong thing
     ├── LabelConstant                          the data cannot be trained on
-    ├── LabelUnknown, LabelsUnlikeModel,
-    │   BaselineUnlikeModel, ThresholdInvalid  the model cannot be evaluated so
+    ├── LabelUnknown, FeaturesUnknown,
+    │   LabelsUnlikeModel, ThresholdInvalid,
+    │   BaselineUnlikeModel                    the model cannot be evaluated so
     └── ReportNotWritten                       the report cannot be put where it should lie
 """
 
@@ -19,6 +20,7 @@ from modelyard.errors import ErrorKind, ModelyardError
 __all__ = [
     "BaselineUnlikeModel",
     "EstimatorInvalid",
+    "FeaturesUnknown",
     "LabelConstant",
     "LabelUnknown",
     "LabelsUnlikeModel",
@@ -136,6 +138,19 @@ class LabelsUnlikeModel(ModelyardError):
             where="label_column",
             mend="Name the column that the model was trained on, or write the labels in the same form.",
             facts={"labels": list(labels[:50]), "classes": list(classes[:50])},
+        )
+
+
+class FeaturesUnknown(ModelyardError):
+    """Raised when a model does not say which columns it predicts from."""
+
+    kind = ErrorKind.INVALID
+
+    def __init__(self, model: str) -> None:
+        super().__init__(
+            f"the model {model} does not name its features",
+            where="model",
+            mend="Train it with modelyard, or log it in MLflow with a signature of named columns.",
         )
 
 

@@ -1,5 +1,6 @@
 """The operation evaluate: measures a model beside the champion and writes a page about it."""
 
+import errno
 import math
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,9 +8,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from modelyard.data import Dataset, check_columns, open_dataset
+from modelyard.data import Dataset, StorageFull, check_columns, open_dataset
 from modelyard.graphs import Predictions
-from modelyard.operations import DatasetRef, ModelRef, OperationContext, operation
+from modelyard.operations import DatasetRef, ModelRef, OperationContext, ParameterInvalid, operation
 from modelyard.operations.atomic import write_atomically
 from modelyard.projects import Project, open_project
 from modelyard.tracking import ResolvedModel, TrackedRun, Tracking, open_tracking, run_tags
@@ -27,7 +28,7 @@ from modelyard.training.evaluation import Evaluation, Judged
 from modelyard.training.finished import keep_result, kept_result
 from modelyard.training.metrics import MetricFacts, metrics_of
 from modelyard.training.opponents import Opponent, find_baseline, open_opponent
-from modelyard.training.outcomes import Task, outcomes_of
+from modelyard.training.outcomes import outcomes_of
 from modelyard.training.own_metrics import OwnMetric
 from modelyard.training.report import render_report, whole
 from modelyard.training.scoring import Scored, score
@@ -79,6 +80,11 @@ class _Request(NamedTuple):
     baseline: str
     report: str
 
+    @property
+    def label_type(self) -> Any:
+        """The Arrow type of the label."""
+        return self.dataset.schema.field(self.label).type
+
 
 @operation(kind="evaluate", side_effects="tracking")
 def evaluate(
@@ -126,6 +132,8 @@ def evaluate(
     """
     if not 0 <= threshold <= 1:
         raise ThresholdInvalid(threshold)
+    if "://" in report:
+        raise ParameterInvalid("report", "a path", report)
     project = open_project(context.project)
     own = [OwnMetric(name, project.load_function(name), project.source) for name in metrics]
     rows = open_dataset(project.resolve_uri(dataset))
@@ -166,9 +174,9 @@ def _opponent(
     if other.uri == candidate.resolved.uri:
         return candidate
     opponent = open_opponent(tracking, other, request.dataset, trust=trust)
-    mine, theirs = candidate.model.task, opponent.model.task
+    mine, theirs = candidate.task(request.label_type), opponent.task(request.label_type)
     if mine != theirs:
-        raise BaselineUnlikeModel(other.uri, f"the baseline does {theirs or 'an unknown task'}, the candidate {mine}")
+        raise BaselineUnlikeModel(other.uri, f"the baseline does {theirs}, the candidate {mine}")
     return opponent
 
 
@@ -232,9 +240,12 @@ class _Judging:
             )
 
     def _judged(self, side: Opponent, scored: Scored, said: Predictions) -> Judged:
-        task: Task = "regression" if side.model.task == "regression" else "classification"
         outcomes = outcomes_of(
-            scored.truth, said, task=task, classes=side.model.classes, threshold=self.request.threshold
+            scored.truth,
+            said,
+            task=side.task(self.request.label_type),
+            classes=side.model.classes,
+            threshold=self.request.threshold,
         )
         return Judged(
             title=side.title,
@@ -298,6 +309,8 @@ class _Judging:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, page.encode())
         except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise StorageFull(str(path)) from error
             raise ReportNotWritten(str(path), error) from error
         return path
 

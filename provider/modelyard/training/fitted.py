@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from modelyard.graphs import Predictions
 
-__all__ = ["checked_model"]
+__all__ = ["PyfuncEstimator", "checked_model"]
 
 _TRIED_ROWS = 100
 _MOST_WHOLE_CLASSES = 20
@@ -44,7 +44,7 @@ def checked_model(
         It is no fitted estimator, or predicts something else than one value for each row.
     """
     _check_object(function, returned)
-    estimator = _PyfuncEstimator(returned) if _is_pyfunc(returned) else returned
+    estimator = PyfuncEstimator(returned) if _is_pyfunc(returned) else returned
     _check_fitted(function, estimator)
     kind = _task_of(function, estimator, rows, task)
     classes = _classes(estimator) if kind == "classification" else ()
@@ -86,7 +86,7 @@ def _is_pyfunc(returned: Any) -> bool:
     return "mlflow.pyfunc.model.PythonModel" in names
 
 
-class _PyfuncEstimator:
+class PyfuncEstimator:
     """An `mlflow.pyfunc.PythonModel` that answers like an estimator."""
 
     def __init__(self, model: Any) -> None:
@@ -97,6 +97,7 @@ class _PyfuncEstimator:
             self.predict_proba = model.predict_proba
 
     def predict(self, rows: Any) -> "NDArray[Any]":
+        """Return one label per row."""
         import inspect
 
         takes_context = next(iter(inspect.signature(self.model.predict).parameters), "") == "context"

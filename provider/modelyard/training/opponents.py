@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from modelyard.data import Dataset, check_features
 from modelyard.graphs import LoadedModel
 from modelyard.tracking import AliasNotFound, ResolvedModel, Tracking
-from modelyard.training.errors import BaselineUnlikeModel
+from modelyard.training.errors import BaselineUnlikeModel, FeaturesUnknown
+from modelyard.training.outcomes import Task
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["CHAMPION", "NONE", "Opponent", "find_baseline", "open_opponent"]
 
@@ -36,6 +40,15 @@ class Opponent:
         if self.resolved.name:
             return f"{self.resolved.name} version {self.resolved.version}"
         return f"model {self.resolved.model_id or self.resolved.uri}"
+
+    def task(self, label: "pa.DataType") -> Task:
+        """Return what the model does; if it does not say, its classes and the type of the label do."""
+        import pyarrow as pa
+
+        if self.model.task in ("classification", "regression"):
+            return cast("Task", self.model.task)
+        classifies = self.model.classes or hasattr(self.model.estimator, "predict_proba")
+        return "regression" if not classifies and pa.types.is_floating(label) else "classification"
 
     def facts(self, tracking: Tracking) -> dict[str, str]:
         """Return what a report says about the model besides its metrics."""
@@ -66,12 +79,16 @@ def open_opponent(tracking: Tracking, resolved: ResolvedModel, dataset: Dataset,
 
     Raises
     ------
+    FeaturesUnknown
+        The model does not say what it predicts from.
     ModelNotTrusted
         The environment's registry does not vouch for it, and nobody else does.
     ColumnMissing, ColumnTypeWrong, ColumnAllNull
         The dataset lacks a feature of it.
     """
     model = tracking.load_model(resolved, trust=trust)
+    if not model.features:
+        raise FeaturesUnknown(resolved.uri)
     check_features(dataset.schema, model.features, dataset.uri, model.card.dtypes)
     return Opponent(resolved, model)
 

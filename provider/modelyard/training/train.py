@@ -14,7 +14,7 @@ from modelyard.projects.user_code import calling
 from modelyard.tracking import LoggedModelInfo, ModelFacts, TrackedRun, open_tracking, run_tags
 from modelyard.training.errors import TrainerInvalid
 from modelyard.training.finished import keep_result, kept_result
-from modelyard.training.fitted import checked_model
+from modelyard.training.fitted import PyfuncEstimator, checked_model
 from modelyard.training.metrics import metrics_of
 from modelyard.training.outcomes import Task, outcomes_of
 from modelyard.training.rows import TrainingRows
@@ -205,7 +205,9 @@ class _Training:
 
     def _store(self, returned: Any, model: LoadedModel) -> LoggedModelInfo:
         card, stamp = model.card, self.project.stamp
-        facts = ModelFacts(card.features, card.dtypes, card.input, card.task, card.classes, card.label)
+        # MLflow holds its own kind of model to the signature, and will hand it numbers that come out of a matrix.
+        form = "matrix" if isinstance(model.estimator, PyfuncEstimator) else card.input
+        facts = ModelFacts(card.features, card.dtypes, form, card.task, card.classes, card.label)
         return self.record.log_model(
             returned,
             facts=facts,
