@@ -153,7 +153,8 @@ def test_a_model_that_mlflow_logged_by_itself_works(
     named = LinearRegression().fit(table[["wind", "rain"]], table["minutes"])
     nameless = LinearRegression().fit(table[["wind"]].to_numpy(), table["minutes"])
     monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking.uri)
-    with unwarned(), mlflow.start_run():  # of pandas 3, about MLflow
+    place = tracking.client.create_experiment("by hand", artifact_location=str(shop / "by-hand"))
+    with unwarned(), mlflow.start_run(experiment_id=place):  # of pandas 3, about MLflow
         kept: dict[str, Any] = {"pip_requirements": ["scikit-learn"], "serialization_format": "pickle"}
         kept["input_example"] = table[["wind", "rain"]].head(3)
         first = mlflow.sklearn.log_model(named, name="named", **kept)
