@@ -27,10 +27,13 @@ class Flights(NamedTuple):
     root: Path
     results: dict[str, dict[str, Any]]
 
-    def run(self, step: str, operation: str, parameters: dict[str, Any], **options: Any) -> dict[str, Any]:
-        done = dispatch(operation, parameters, project=self.root, workflow_run="test", step=step, **options)
+    def run(self, operation: str, parameters: dict[str, Any], launcher: str = "inline") -> dict[str, Any]:
+        """Run an operation; those that import the project's code in a process: this one may know another `flights`."""
+        done = dispatch(
+            operation, parameters, project=self.root, workflow_run="test", step=operation, launcher=launcher
+        )
         acknowledge(done.key, project=self.root, generation=done.generation)
-        self.results[step] = done.result
+        self.results[operation] = done.result
         return done.result
 
     @property
@@ -44,7 +47,7 @@ def flights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flights]:
     root = tmp_path_factory.mktemp("projects") / "flights"
     shutil.copytree(SOURCE, root, ignore=shutil.ignore_patterns(".modelyard", "data", "output", "__pycache__"))
     flights = Flights(root, {})
-    data = flights.run("prepare", "call", {"function": "prepare", "parameters": {"every": EVERY}})["value"]
+    data = flights.run("call", {"function": "prepare", "parameters": {"every": EVERY}}, "process")["value"]
     fitting = {
         "function": "delay-trainer",
         "dataset": data["train"],
@@ -53,20 +56,20 @@ def flights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flights]:
         "feature_columns": data["features"],
         "parameters": {"max_iter": TREES},
     }
-    trained = flights.run("train", "train", fitting, launcher="process")
-    version = flights.run("register", "register", {"model": trained["model"], "name": "flights-delay"})
+    trained = flights.run("train", fitting, "process")
+    version = flights.run("register", {"model": trained["model"], "name": "flights-delay"})
     judging = {"model": version["model"], "dataset": data["july"], "metrics": ["caught-in-top-tenth"]}
-    judged = flights.run("evaluate", "evaluate", {**judging, "slices": ["carrier", "origin"]})
+    judged = flights.run("evaluate", {**judging, "slices": ["carrier", "origin"]}, "process")
     gates = ["roc_auc >= 0.65", "roc_auc >= champion - 0.005"]
     promoting = {"model": version["model"], "evaluation": judged["evaluation"], "gates": gates}
-    champion = flights.run("promote", "promote", promoting)
-    flights.run("deploy", "deploy", {"graph": "delays", "models": {"model": champion["model"]}})
+    champion = flights.run("promote", promoting)
+    flights.run("deploy", {"graph": "delays", "models": {"model": champion["model"]}}, "process")
     scoring = {"model": champion["model"], "dataset": data["august"], "destination": "output/august"}
-    flights.run("predict", "predict", {**scoring, "key_columns": ["flight_id"]})
+    flights.run("predict", {**scoring, "key_columns": ["flight_id"]})
     try:
         yield flights
     finally:
-        flights.run("undeploy", "undeploy", {"endpoint": "delays"})
+        flights.run("undeploy", {"endpoint": "delays"})
 
 
 def ask(url: str, body: Any) -> Any:
@@ -76,7 +79,7 @@ def ask(url: str, body: Any) -> Any:
 
 
 def test_the_data_is_counted(flights: Flights) -> None:
-    said = flights.results["prepare"]["value"]
+    said = flights.results["call"]["value"]
     assert (said["flights"], said["excluded"]) == (336_776, 9_430)
     assert (said["train_rows"], said["july_rows"], said["august_rows"]) == (6_428, 1_132, 1_174)
 
@@ -91,7 +94,7 @@ def test_the_model_is_trained_and_described(flights: Flights) -> None:
     assert run.data.tags["modelyard.function"] == "delay-trainer"
     model = flights.tracking.load_model(flights.tracking.resolve("models:/flights-delay/1"))
     assert model.estimator.n_iter_ == TREES
-    assert list(model.features) == flights.results["prepare"]["value"]["features"]
+    assert list(model.features) == flights.results["call"]["value"]["features"]
     assert model.card.dtypes[0] in ("string", "large_string")
 
 
