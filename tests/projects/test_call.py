@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from modelyard.errors import ModelyardError
-from modelyard.operations import OperationContext, ResultInvalid
+from modelyard.operations import OperationContext
 from modelyard.operations.catalogue import load_operation
 from modelyard.projects.call import call
+from modelyard.projects.user_code import calling
 
 Write = Callable[..., Path]
 
@@ -59,6 +60,7 @@ def broken_library(x):
     import json
     return json.loads("{")
 
+def leaves(): raise SystemExit(0)
 def full(): raise OSError(errno.ENOSPC, "No space left on device", "out.csv")
 def known():
     from modelyard.errors import ModelyardError
@@ -139,7 +141,13 @@ def test_what_is_nearly_json_is_made_json(invoke: Callable[..., dict[str, Any]])
             "work.py:42: work:broken raised LookupError: no such thing. The log has the traceback.",
         ),
         ("work:broken_library", {"x": 1}, "work.py:46: work:broken_library raised JSONDecodeError: Expecting property"),
+        ("work:leaves", {}, "work.py:48: work:leaves raised SystemExit: 0. The log has the traceback."),
         ("work:known", {}, "as we say it."),
+        (
+            "work:big",
+            {},
+            "work:big: what the function returned must be at most 48000 bytes of JSON, got 50018. Return a dict of",
+        ),
         (
             "work:a_number",
             {},
@@ -176,6 +184,8 @@ def test_a_full_disk_stays_what_it_is(invoke: Callable[..., dict[str, Any]]) -> 
         invoke("work:full")
 
 
-def test_data_is_no_result(invoke: Callable[..., dict[str, Any]]) -> None:
-    with pytest.raises(ResultInvalid, match="must be at most 48000 bytes"):
-        invoke("work:big")
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), SystemExit(143)])
+def test_a_request_to_stop_is_no_error_of_the_function(tmp_path: Path, stop: BaseException) -> None:
+    with pytest.raises(type(stop)) as raised, calling("add", tmp_path):
+        raise stop
+    assert raised.value is stop

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from modelyard.operations import OperationContext, operation
+from modelyard.operations.declaration import RESULT_BYTES
 from modelyard.projects.errors import CallResultInvalid, FunctionParametersInvalid
 from modelyard.projects.opening import open_project
 from modelyard.projects.user_code import calling
@@ -77,6 +78,9 @@ def _as_mapping(name: str, returned: object) -> dict[str, Any]:
         raise CallResultInvalid(name, f"must be of JSON values, {error}") from error
     if not isinstance(plain, dict):
         raise CallResultInvalid(name, f"must be a mapping of names to JSON values, got {type(returned).__name__}")
+    size = len(msgspec.json.encode(CallResult(plain)))
+    if size > RESULT_BYTES:
+        raise CallResultInvalid(name, f"must be at most {RESULT_BYTES} bytes of JSON, got {size}")
     return plain
 
 

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from modelyard.errors import ModelyardError, near_name
 from modelyard.projects.errors import FunctionNotFound, ModuleHidden, NameNotFound, NotCallable, ProjectImportFailed
+from modelyard.projects.user_code import is_stop
 
 __all__ = ["import_roots", "load_attribute", "load_callable"]
 
@@ -173,7 +174,7 @@ def _imported(source: Path, name: str, handler: str, missing: type[NameNotFound]
     _check_not_hidden(source, name.partition(".")[0])
     try:
         return importlib.import_module(name)
-    except (KeyboardInterrupt, ModelyardError):  # a definition that breaks a rule says so itself: a workflow, a graph
+    except ModelyardError:  # a definition that breaks a rule says so itself: a workflow, a graph
         raise
     except ModuleNotFoundError as error:
         absent = error.name or ""
@@ -183,6 +184,8 @@ def _imported(source: Path, name: str, handler: str, missing: type[NameNotFound]
         mine = library in _names_in(import_roots(source))
         raise ProjectImportFailed(name, error, _place_in(error, source), "" if mine else library) from error
     except BaseException as error:  # whatever the user's code raises is told as such, SystemExit too
+        if is_stop(error):
+            raise
         raise ProjectImportFailed(name, error, _place_in(error, source)) from error
 
 

@@ -1,6 +1,7 @@
 """Runs a project's own code, and turns what it raises into one line that points into the project."""
 
 import errno
+import signal
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,20 @@ from pathlib import Path
 from modelyard.errors import ModelyardError
 from modelyard.projects.errors import UserFunctionFailed
 
-__all__ = ["calling"]
+__all__ = ["calling", "is_stop"]
+
+_STOPPED = 128 + signal.SIGTERM
+
+
+def is_stop(error: BaseException) -> bool:
+    """Return whether somebody asked for the end of the work (a signal), rather than the project's code itself.
+
+    Examples
+    --------
+    >>> is_stop(KeyboardInterrupt()), is_stop(SystemExit(143)), is_stop(SystemExit(0)), is_stop(ValueError())
+    (True, True, False, False)
+    """
+    return isinstance(error, KeyboardInterrupt) or (isinstance(error, SystemExit) and error.code == _STOPPED)
 
 
 @contextmanager
@@ -27,13 +41,14 @@ def calling(name: str, source: Path) -> Iterator[None]:
     ------
     UserFunctionFailed
         The body raised anything but an error of modelyard's own, or one that says that memory or disk are full.
+        ``sys.exit()`` is such an error, too: what called the function has not got what it needs.
     """
     try:
         yield
     except (ModelyardError, MemoryError):
         raise
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    except (Exception, SystemExit) as error:
+        if is_stop(error) or (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)):
             raise
         raise UserFunctionFailed(name, error, _place(error, source)) from error
 
