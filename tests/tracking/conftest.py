@@ -56,6 +56,12 @@ def environment(tmp_path: Path, new_environment: MakeEnvironment) -> Environment
 
 
 @pytest.fixture
+def unmade(tmp_path: Path) -> Environment:
+    """An environment that nobody has used yet: there is no database."""
+    return make_environment(tmp_path)
+
+
+@pytest.fixture
 def tracking(environment: Environment) -> Tracking:
     return open_tracking(environment, "flights")
 

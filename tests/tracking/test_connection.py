@@ -235,3 +235,55 @@ def test_eight_at_once_on_a_store_that_does_not_exist_yet(tmp_path: Path) -> Non
     runs = client.search_runs([experiment.experiment_id])
     assert sorted(run.data.metrics["number"] for run in runs) == list(range(8))
     assert {run.info.status for run in runs} == {"FINISHED"}
+
+
+KILLED = """
+import os, signal, sys
+sys.path.insert(0, {path!r})
+from pathlib import Path
+from conftest import make_environment
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from modelyard.tracking import open_tracking
+from modelyard.tracking.connection import prepare_mlflow
+prepare_mlflow()
+import mlflow.store.tracking.sqlalchemy_store
+steps = 0
+def kill(*given):
+    global steps
+    steps += 1
+    if steps == limit:
+        os.kill(os.getpid(), signal.SIGKILL)
+for limit in (1, 30, 90, 180):
+    child = os.fork()
+    if not child:
+        event.listen(Engine, "after_cursor_execute", kill)
+        open_tracking(make_environment(Path({root!r})), "flights")
+        os._exit(0)
+    print(limit, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), os.path.exists({root!r} + "/state/mlflow.db"))
+"""
+
+
+def test_a_first_user_that_is_killed_leaves_no_half_made_database(tmp_path: Path, unmade: Environment) -> None:
+    code = KILLED.format(path=str(Path(__file__).parent), root=str(tmp_path))
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == ["1 -9 False", "30 -9 False", "90 -9 False", "180 -9 False"]
+    with open_tracking(unmade, "flights").start_run("train") as run:
+        run.log_metrics({"number": 1})
+    assert not list((tmp_path / "state").glob(".mlflow.db*"))
+
+
+def test_a_disk_that_is_full_while_the_database_is_made_leaves_none(
+    tmp_path: Path, unmade: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def limited(engine: Any) -> None:
+        with engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA max_page_count = 20")
+            connection.exec_driver_sql("create table large (text)")
+            connection.exec_driver_sql("insert into large values (zeroblob(1000000))")
+
+    monkeypatch.setattr("mlflow.store.db.utils._initialize_tables", limited)
+    with pytest.raises(TrackingFull, match=r"mlflow.db: no space is left for the tracking database\. Free some space"):
+        open_tracking(unmade, "flights")
+    assert [file.name for file in (tmp_path / "state").iterdir() if "mlflow" in file.name] == ["mlflow.db.lock"]

@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from functools import wraps
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from modelyard.errors import ModelyardError
 from modelyard.graphs.errors import LibraryMissing
 from modelyard.projects.locks import locked
-from modelyard.tracking.errors import TrackingUnavailable, shown
+from modelyard.tracking.errors import TrackingFull, TrackingUnavailable, shown
 from modelyard.tracking.translation import root_cause, speaking
 
 if TYPE_CHECKING:
@@ -125,8 +125,38 @@ def _open_database(uri: str, state: Path) -> None:
     """
     schema = locked(_schema_lock(uri, state), "making the tracking database", timeout=SCHEMA_SECONDS)
     with schema, unwarned():
+        file = _file_of(uri)
+        if file is not None and (not file.exists() or file.stat().st_size == 0):
+            _make_database(file)
         _client(uri).search_registered_models(max_results=1)
     _opened.add(uri)
+
+
+def _make_database(file: Path) -> None:
+    """Make the schema under another name and put it in place whole.
+
+    It takes MLflow dozens of steps and a second, and a process that dies between two of them leaves a database that
+    no other can open or mend.
+    """
+    from mlflow.store.db import utils
+
+    make_engine: Any = utils.create_sqlalchemy_engine
+    make_tables: Any = utils._initialize_tables  # noqa: SLF001 (what `mlflow server` does, too)
+    making = file.with_name(f".{file.name}.making")
+    _remove_database(making)
+    engine = make_engine(f"sqlite:///{making}")
+    try:
+        make_tables(engine)
+        engine.dispose()
+        making.replace(file)
+    finally:
+        engine.dispose()
+        _remove_database(making)
+
+
+def _remove_database(file: Path) -> None:
+    for ending in ("", "-journal", "-wal", "-shm"):
+        file.with_name(file.name + ending).unlink(missing_ok=True)
 
 
 @contextmanager
@@ -145,7 +175,10 @@ def _unopened(uri: str) -> Iterator[None]:
             raise
         raise TrackingUnavailable(uri, f"{error.strerror}: {error.filename}") from error
     except Exception as error:
-        raise TrackingUnavailable(uri, root_cause(error)) from error
+        cause = root_cause(error)
+        if "disk is full" in cause:
+            raise TrackingFull(uri, "the tracking database") from error
+        raise TrackingUnavailable(uri, cause) from error
 
 
 def _client(uri: str) -> "MlflowClient":
@@ -155,12 +188,17 @@ def _client(uri: str) -> "MlflowClient":
 
 
 def _schema_lock(uri: str, state: Path) -> Path:
-    if uri.startswith("sqlite"):
+    database = _file_of(uri)
+    if database is not None:
         # Beside the database, because environments with other state may share it.
-        database = Path(uri.partition(":///")[2].partition("?")[0])
         database.parent.mkdir(parents=True, exist_ok=True)
         return database.with_name(f"{database.name}.lock")
     return state / "locks" / f"schema-{sha256(uri.encode()).hexdigest()[:16]}.lock"
+
+
+def _file_of(uri: str) -> Path | None:
+    """Return the file of an SQLite database, None for other stores."""
+    return Path(uri.partition(":///")[2].partition("?")[0]) if uri.startswith("sqlite") else None
 
 
 def _probe(uri: str) -> None:
