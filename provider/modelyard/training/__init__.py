@@ -1,3 +1,3 @@
-"""Trains and evaluates models."""
+"""Trains, evaluates, registers and promotes models."""
 
 __all__: list[str] = []
