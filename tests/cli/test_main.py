@@ -48,6 +48,7 @@ def test_help_lists_operations_and_commands(command: Command) -> None:
     for name in ("train", "predict", "probe-echo", *COMMANDS):
         assert f"\n  {name} " in ended.out
     assert "  probe-echo  Return what arrived." in ended.out
+    assert "End an endpoint, and leave nothing of it: no process, no file." in " ".join(ended.out.split())
 
 
 def test_a_broken_operation_of_another_distribution_spoils_nothing(

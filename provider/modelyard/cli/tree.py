@@ -61,10 +61,9 @@ class CommandTree(CommandGroup):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the operations and the other commands as two sections, importing none of them."""
         del ctx
-        width = formatter.width - 20
         sections: dict[str, list[tuple[str, str]]] = {
-            "Operations": [(name, _short(summary_of(name), width)) for name in load_catalogue()],
-            "Commands": [(name, _short(line, width)) for name, (_, line) in COMMANDS.items()],
+            "Operations": [(name, summary_of(name)) for name in load_catalogue()],
+            "Commands": [(name, line) for name, (_, line) in COMMANDS.items()],
         }
         for title, rows in sections.items():
             if rows:
@@ -78,7 +77,3 @@ def summary_of(name: str) -> str:
         return load_catalogue()[name].summary
     except Exception as error:  # noqa: BLE001 - whatever their module raises
         return f"cannot be loaded: {error}"
-
-
-def _short(text: str, width: int) -> str:
-    return text if len(text) <= width else f"{text[: width - 1].rstrip()}…"

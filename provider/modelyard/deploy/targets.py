@@ -80,6 +80,10 @@ class Target(Protocol):
     the next one does not finish or clear away.
     """
 
+    def check(self, settings: Mapping[str, Any], root: Path) -> None:
+        """Refuse settings of an environment, below the project's folder `root`, that `deploy` would refuse."""
+        ...
+
     def deploy(self, order: Order) -> Deployment:
         """Make the revision answer at the endpoint, and return when it does."""
         ...

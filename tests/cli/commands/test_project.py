@@ -23,7 +23,14 @@ def test_show_says_what_is_read(command: Command, shop: Path) -> None:
         "secrets": ["TOKEN"],
     }
     assert len(shown["stamp"]["content"]) == 64
+    assert {name: shown["stamp"][name] for name in ("commit", "dirty", "origin")} == {
+        "commit": "",
+        "dirty": False,
+        "origin": "",
+    }
     lines = command("project", "show").out.splitlines()
+    assert lines[0] == "name          shop"
+    assert "  dirty       no" in lines
     assert "environments  dev, prod" in lines
     assert "greet     shop.work:greet" in lines
 
@@ -66,6 +73,23 @@ def test_validate_names_what_cannot_be_used(command: Command, shop: Path) -> Non
     assert error["facts"]["checked"]["function greet"]["type"] == "FunctionNotFound"
     assert error["facts"]["checked"]["graph triple"] is None
     assert error["facts"]["checked"]["workflow main"]["type"] == "WorkflowInvalid"
+
+
+@pytest.mark.parametrize(
+    ("deploy", "said"),
+    [
+        ("{target: kubernetes}", "deploy.target: there is no deployment target 'kubernetes'. Known: local."),
+        (
+            "{target: local, wokers: 2}",
+            "deploy.wokers: the target local has no setting 'wokers'. Did you mean workers?",
+        ),
+    ],
+)
+def test_validate_knows_what_a_deployment_would_refuse(command: Command, shop: Path, deploy: str, said: str) -> None:
+    (shop / "modelyard.yaml").write_text(f"name: shop\nenvironments: {{dev: {{deploy: {deploy}}}}}\n")
+    ended = command("project", "validate")
+    assert ended.code == 2
+    assert ended.out.splitlines()[1].split("  ")[-1].strip() == said
 
 
 def test_a_missing_or_malformed_file_is_one_line(

@@ -34,7 +34,7 @@ def show_project(project: str, environment: str, json: bool) -> None:
         write_json(facts)
         return
     show_mapping(
-        opened.name, {name: facts[name] for name in ("root", "source", "stamp", "environments", "environment")}
+        opened.name, {name: facts[name] for name in ("name", "root", "source", "stamp", "environments", "environment")}
     )
     for kind in ("functions", "graphs", "workflows"):
         rows = [[name, handler] for name, handler in facts[kind].items()]
@@ -49,7 +49,7 @@ def _facts(opened: Project, environment: Environment) -> dict[str, Any]:
         "name": opened.name,
         "root": str(opened.root),
         "source": str(opened.source),
-        "stamp": msgspec.to_builtins(opened.stamp),
+        "stamp": msgspec.structs.asdict(opened.stamp),
         "functions": {name: each.handler for name, each in definition.functions.items()},
         "features": definition.features,
         "graphs": definition.graphs,
@@ -79,7 +79,7 @@ class _Check(NamedTuple):
 def validate_project(project: str, environment: str, json: bool) -> None:
     """Check modelyard.yaml, the environment, and that every function, graph and workflow it names can be imported."""
     opened = open_project(project)
-    checks = [_check(f"environment {environment or 'in use'}", lambda: opened.environment(environment))]
+    checks = [_check(f"environment {environment or 'in use'}", partial(_check_environment, opened, environment))]
     loaders: tuple[tuple[str, Any, Callable[[str], Any]], ...] = (
         ("function", opened.definition.functions, opened.load_function),
         ("graph", opened.definition.graphs, opened.load_graph),
@@ -96,6 +96,13 @@ def validate_project(project: str, environment: str, json: bool) -> None:
         show_table(opened.name, ["checked", "found"], rows)
     if failed:
         raise ProjectHasErrors(str(opened.root), failed, found)
+
+
+def _check_environment(opened: Project, name: str) -> None:
+    from modelyard.deploy.targets import find_target
+
+    environment = opened.environment(name)
+    find_target(str(environment.deploy.get("target") or "local")).check(environment.deploy, opened.root)
 
 
 def _check(what: str, attempt: Callable[[], Any]) -> _Check:

@@ -53,6 +53,16 @@ class LocalTarget:
     otherwise) and ``body_limit`` (bytes).
     """
 
+    def check(self, settings: Mapping[str, Any], root: Path) -> None:
+        """Refuse settings that `deploy` would refuse, without deploying.
+
+        Raises
+        ------
+        SettingInvalid, ServingEnvironmentInvalid
+            The settings break a rule.
+        """
+        serving_settings(settings, root)
+
     def deploy(self, order: Order) -> Deployment:
         """Make the revision answer at the endpoint, and return when it does.
 
