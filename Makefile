@@ -20,6 +20,8 @@ CORE_TYPES := provider workflows
 AIRFLOW_TYPES := provider/modelyard/airflow operators/modelyard/operators/airflow
 FAST := -m "not slow and not soak"
 AIRFLOW_TESTS := tests/airflow tests/operators/airflow
+# Certificates of the machine, so that a proxy with one of its own works.
+export UV_SYSTEM_CERTS ?= 1
 export MODELYARD_TEST_PYTHON := $(abspath $(MAIN)/python)
 
 .PHONY: help demo test test-core test-airflow test-slow soak check generate lock docs bench environments clean
