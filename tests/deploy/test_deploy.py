@@ -35,7 +35,10 @@ def late(url: str) -> Any:
     return httpx.post(url, json=ROW).json()["late"]
 
 
-def test_the_champion_of_now_answers_until_the_next_deployment(context: OperationContext, project: Path) -> None:
+def test_the_champion_of_now_answers_until_the_next_deployment(
+    context: OperationContext, project: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
     first = deploy(context, graph="delays")
     assert first.models == {"predict": "models:/delays/1"}
     assert (first.endpoint, first.changed, first.previous) == ("delays", True, None)
@@ -43,6 +46,10 @@ def test_the_champion_of_now_answers_until_the_next_deployment(context: Operatio
     again = deploy(context, graph="delays")
     assert msgspec.structs.replace(again, changed=True) == first
     assert again.changed is False
+    assert [record.message for record in caplog.records if record.message.startswith("it ")] == [
+        f"it answers at {first.url}",
+        f"it answered before at {first.url}",
+    ]
 
     opened = open_project(project)
     graph = opened.load_graph("delays")
@@ -109,7 +116,11 @@ def test_a_bad_row_is_refused_with_its_reason(context: OperationContext) -> None
     ("parameters", "error", "message"),
     [
         ({"graph": "delay"}, GraphNotFound, "Did you mean delays"),
-        ({"graph": "number"}, GraphInvalid, r"graph number: it is a int\. Let it lead to a modelyard\.graphs\.Graph"),
+        (
+            {"graph": "number"},
+            GraphInvalid,
+            r"graph number: it is a value of type int\. Let it lead to a modelyard\.graphs\.Graph",
+        ),
         ({"graph": "hidden"}, GraphInvalid, "step secret: the step cannot be found again in another process"),
         ({"graph": "delays", "models": {"predict": "models:/delays@champ"}}, AliasNotFound, "champion"),
         ({"graph": "delays", "models": {"predict": "models:/delay/1"}}, ModelNotFound, "delays"),

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import shutil
 import threading
@@ -211,6 +212,18 @@ def test_an_evaluation_that_is_not_finished(context: OperationContext, tracking:
 def test_without_gates_no_evaluation_is_needed(context: OperationContext, tracking: Tracking) -> None:
     result = promote(context, model="models:/delays/3")
     assert (result.gates, result.first, champion(tracking)) == ({}, True, 3)
+
+
+def test_it_says_whether_it_moved_anything(
+    context: OperationContext, tracking: Tracking, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    for key in ("first", "second"):
+        promote(dataclasses.replace(context, key=key), model="models:/delays/3")
+    assert [record.message for record in caplog.records if "champion" in record.message] == [
+        "models:/delays/3 is now champion of delays",
+        "models:/delays/3 is already champion of delays",
+    ]
 
 
 # --- bad input --------------------------------------------------------------------------------------------------------

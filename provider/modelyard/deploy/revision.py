@@ -27,7 +27,9 @@ def load_graph(project: Project, name: str) -> Graph:
     """
     found = project.load_graph(name)
     if not isinstance(found, Graph):
-        raise GraphInvalid(name, f"it is a {type(found).__name__}", mend="Let it lead to a modelyard.graphs.Graph.")
+        raise GraphInvalid(
+            name, f"it is a value of type {type(found).__name__}", mend="Let it lead to a modelyard.graphs.Graph."
+        )
     return found
 
 

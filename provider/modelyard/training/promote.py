@@ -129,7 +129,7 @@ def promote(
         raise ModelNotRegistered(model)
     promotion = _Promotion(context, tracking, candidate, alias, declared)
     result = promotion.run(evaluation)
-    context.log.info("%s is now %s of %s", result.model, alias, result.name)
+    context.log.info("%s is %s %s of %s", result.model, "now" if promotion.moved else "already", alias, result.name)
     return result
 
 
@@ -146,6 +146,7 @@ class _Promotion:
         self.alias = alias
         self.gates = gates
         self.compares = any(gate.champion for gate in gates)
+        self.moved = False
 
     def run(self, evaluation: str) -> PromoteResult:
         before = self._aliases()
@@ -215,6 +216,7 @@ class _Promotion:
         if now.get(self.alias) != version:
             self._write(record)
             self.registry.point_alias(name, self.alias, version)
+            self.moved = True
         if not record.done:
             self._write(msgspec.structs.replace(record, done=True))
 

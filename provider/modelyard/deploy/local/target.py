@@ -90,6 +90,7 @@ class LocalTarget:
                 manifest = order.source.write(folder.revisions, requirements)
                 order.log.info("revision %s of endpoint %s", manifest.revision, order.endpoint)
                 changed, now = _switch(folder, order, manifest.revision, settings)
+                order.log.info("it %s %s", "answers at" if changed else "answered before at", now.url)
             finally:
                 _tidy(folder)
             previous = before.revision if before and changed else now.previous
