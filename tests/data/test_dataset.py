@@ -211,7 +211,10 @@ def test_an_address_without_data_is_a_named_error(tmp_path: Path) -> None:
         open_dataset(str(tmp_path / "empty"))
     with pytest.raises(DatasetUnreadable, match="Protocol not known: nonsense"):
         open_dataset("nonsense://x.csv")
-    with pytest.raises(LibraryMissing, match="pip install"):
+    said = (
+        r"the address dropbox://x\.csv needs dropboxdrivefs, which is not installed\. Install it: pip install dropbox"
+    )
+    with pytest.raises(LibraryMissing, match=said):
         open_dataset("dropbox://x.csv")
 
 

@@ -132,6 +132,15 @@ def test_a_database_of_another_mlflow_says_how_to_upgrade(tmp_path: Path, new_en
         open_tracking(environment, "flights")
 
 
+def test_an_address_of_no_kind_is_said(tmp_path: Path, new_environment: MakeEnvironment) -> None:
+    with pytest.raises(TrackingRefused) as raised:
+        open_tracking(new_environment(tmp_path, tracking="htp://mlflow"), "flights").models()
+    assert str(raised.value) == (
+        "htp://mlflow: MLflow knows no such tracking address; it must begin with "
+        "sqlite, postgresql, mysql, mssql, http or https."
+    )
+
+
 def test_a_full_disk_is_said(tracking: Tracking, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def full(*given: object, **more: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path / "x.txt"))

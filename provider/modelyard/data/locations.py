@@ -135,7 +135,8 @@ def locate(uri: str) -> Location:
     except ValueError as error:
         raise DatasetUnreadable(address, _sentence(error), "Give a path or a URI that fsspec knows.") from error
     except ImportError as error:
-        library = error.name or str(error)
+        # fsspec puts a sentence over the error that names the module.
+        library = getattr(error.__cause__, "name", None) or error.name or str(error)
         raise LibraryMissing(library, f"the address {address}", extra="") from error
     return Location(fs, path.rstrip("/") or path, address)
 

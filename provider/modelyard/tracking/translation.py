@@ -69,6 +69,9 @@ def _translated(uri: str, error: Any) -> ModelyardError:
     cause = error.__cause__ or error.__context__
     if (isinstance(cause, OSError) and cause.errno in _FULL) or "disk is full" in text or "No space left" in text:
         return TrackingFull(uri, "the tracking database" if "sqlite" in text else "artifacts")
+    if "unsupported URI" in text:
+        schemes = "sqlite, postgresql, mysql, mssql, http or https"
+        return TrackingRefused(uri, f"MLflow knows no such tracking address; it must begin with {schemes}")
     if "out-of-date database schema" in text or "locate revision" in text:
         return TrackingSchemaOld(uri)
     if status in (401, 403) or "error code 401" in text or "error code 403" in text:
