@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from modelyard.data import ColumnAllNull, to_array, to_matrix
+from modelyard.data import ColumnAllNull, DatasetEmpty, to_array, to_matrix
 from modelyard.graphs import LoadedModel, Predictions
 
 if TYPE_CHECKING:
@@ -64,27 +64,41 @@ def score(
 
     Raises
     ------
+    DatasetEmpty
+        There is no row.
     ColumnAllNull
-        No row has a label.
+        No row has a label, or a feature has no value in any labelled row.
     PredictionFailed
         A model raised.
     """
     gathered = _Gathered(len(models), columns)
+    unseen = dict.fromkeys(name for model in models for name in model.features)
     for batch in batches:
         rows = _labelled(batch, label)
         gathered.unlabelled += batch.num_rows - rows.num_rows
+        unseen = {name: None for name in unseen if not _has_value(rows.column(name))}
         if rows.num_rows:
             said = [model.predict(to_matrix(rows, model.features, model.card.dtypes, source=uri)) for model in models]
             gathered.add(rows, label, said)
         advance(batch.num_rows)
     if not gathered.truth:
-        raise ColumnAllNull(uri, label)
+        raise ColumnAllNull(uri, label) if gathered.unlabelled else DatasetEmpty(uri)
+    for name in unseen:
+        raise ColumnAllNull(uri, name)
     return gathered.scored()
 
 
-def _labelled(batch: "pa.RecordBatch", label: str) -> "pa.RecordBatch":
-    import pyarrow.compute as pc
+def _has_value(column: "pa.Array") -> bool:
+    import pyarrow.compute
 
+    pc: Any = pyarrow.compute  # its functions are made at run time: no type checker knows them
+    return not pc.all(pc.is_null(column, nan_is_null=True)).as_py() if len(column) else False
+
+
+def _labelled(batch: "pa.RecordBatch", label: str) -> "pa.RecordBatch":
+    import pyarrow.compute
+
+    pc: Any = pyarrow.compute  # its functions are made at run time: no type checker knows them
     return batch.filter(pc.invert(pc.is_null(batch.column(label), nan_is_null=True)))
 
 
