@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from modelyard.data import ColumnAllNull, ColumnMissing, ColumnTypeWrong, DatasetNotFound
+from modelyard.data import ColumnAllNull, ColumnMissing, ColumnTypeWrong, DatasetEmpty, DatasetNotFound
 from modelyard.errors import ErrorKind, ModelyardError
 from modelyard.graphs import ModelNotTrusted
 from modelyard.operations import OperationContext, ParameterInvalid
@@ -219,6 +219,8 @@ BAD: list[tuple[str, dict[str, Any], type[ModelyardError], str]] = [
     ("feature missing", {"dataset": "data/short.parquet"}, ColumnMissing, "there is no column 'wind'"),
     ("feature of another type", {"dataset": "data/words.parquet"}, ColumnTypeWrong, "a number, as in training"),
     ("no label", {"dataset": "data/none.parquet"}, ColumnAllNull, "'late' has no value in any row"),
+    ("feature without values", {"dataset": "data/calm.parquet"}, ColumnAllNull, "'wind' has no value in any row"),
+    ("no rows", {"dataset": "data/empty.parquet"}, DatasetEmpty, "the dataset has no rows"),
     ("threshold", {"threshold": 1.5}, ThresholdInvalid, "must be between 0 and 1, got 1.5"),
     ("metric gives text", {"metrics": ["shop:broken_metric"]}, MetricInvalid, "must be a number, got str"),
     ("report elsewhere", {"report": "s3://lake/july.html"}, ParameterInvalid, "report: must be a path, got"),
@@ -239,6 +241,8 @@ def test_bad_input_is_one_line_that_says_how_to_mend_it(
     wind = table.schema.get_field_index("wind")
     pq.write_table(table.drop_columns(["wind"]), shop / "data/short.parquet")
     pq.write_table(table.set_column(wind, "wind", pa.array(["x"] * 300)), shop / "data/words.parquet")
+    pq.write_table(table.set_column(wind, "wind", pa.array([None] * 300, pa.float64())), shop / "data/calm.parquet")
+    pq.write_table(table.slice(0, 0), shop / "data/empty.parquet")
     late = table.schema.get_field_index("late")
     pq.write_table(table.set_column(late, "late", pa.array([None] * 300, pa.bool_())), shop / "data/none.parquet")
     model = registered()

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from modelyard.data import ColumnAllNull
+from modelyard.data import ColumnAllNull, DatasetEmpty
 from modelyard.graphs import LoadedModel, ModelCard
 from modelyard.training.scoring import score
 
@@ -51,6 +51,20 @@ def test_rows_without_a_label_are_counted_and_left_out() -> None:
 def test_no_label_at_all_is_an_error() -> None:
     with pytest.raises(ColumnAllNull, match="july: the column 'y' has no value in any row"):
         score([model("a")], batches({"a": [1], "y": [None]}), "y", uri="july")
+
+
+def test_no_row_at_all_is_an_error() -> None:
+    empty = pa.RecordBatch.from_pydict({"a": pa.array([], pa.int64()), "y": pa.array([], pa.float64())})
+    with pytest.raises(DatasetEmpty, match="july: the dataset has no rows"):
+        score([model("a")], iter([empty]), "y", uri="july")
+
+
+def test_a_feature_without_any_value_is_an_error_and_one_value_is_enough() -> None:
+    gap = pa.RecordBatch.from_pydict({"a": pa.array([None, float("nan")], pa.float64()), "y": [1.0, 2.0]})
+    with pytest.raises(ColumnAllNull, match="july: the column 'a' has no value in any row"):
+        score([model("a")], iter([gap, gap]), "y", uri="july")
+    full = pa.RecordBatch.from_pydict({"a": [3.0], "y": [3.0]})
+    assert score([model("a")], iter([gap, full]), "y").truth.tolist() == [1.0, 2.0, 3.0]
 
 
 def test_gaps_in_some_batches_do_not_change_the_others() -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
-from modelyard.data import Dataset, check_features
+from modelyard.data import ColumnAllNull, Dataset, DatasetEmpty, check_features
 from modelyard.graphs import LoadedModel
 from modelyard.tracking import AliasNotFound, ResolvedModel, Tracking
 from modelyard.training.errors import BaselineUnlikeModel, FeaturesUnknown
@@ -83,13 +83,19 @@ def open_opponent(tracking: Tracking, resolved: ResolvedModel, dataset: Dataset,
         The model does not say what it predicts from.
     ModelNotTrusted
         The environment's registry does not vouch for it, and nobody else does.
-    ColumnMissing, ColumnTypeWrong, ColumnAllNull
+    DatasetEmpty, ColumnMissing, ColumnTypeWrong, ColumnAllNull
         The dataset lacks a feature of it.
     """
     model = tracking.load_model(resolved, trust=trust)
     if not model.features:
         raise FeaturesUnknown(resolved.uri)
     check_features(dataset.schema, model.features, dataset.uri, model.card.dtypes)
+    if not dataset.num_rows:
+        raise DatasetEmpty(dataset.uri)
+    for name in model.features:
+        # Known beforehand of some files only; where it is not, scoring finds out.
+        if dataset.nulls(name) == dataset.num_rows:
+            raise ColumnAllNull(dataset.uri, name)
     return Opponent(resolved, model)
 
 

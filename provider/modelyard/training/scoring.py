@@ -72,19 +72,19 @@ def score(
         A model raised.
     """
     gathered = _Gathered(len(models), columns)
-    unseen = dict.fromkeys(name for model in models for name in model.features)
+    unseen = [name for model in models for name in model.features]
     for batch in batches:
         rows = _labelled(batch, label)
         gathered.unlabelled += batch.num_rows - rows.num_rows
-        unseen = {name: None for name in unseen if not _has_value(rows.column(name))}
+        unseen = [name for name in unseen if not _has_value(rows.column(name))]
         if rows.num_rows:
             said = [model.predict(to_matrix(rows, model.features, model.card.dtypes, source=uri)) for model in models]
             gathered.add(rows, label, said)
         advance(batch.num_rows)
     if not gathered.truth:
         raise ColumnAllNull(uri, label) if gathered.unlabelled else DatasetEmpty(uri)
-    for name in unseen:
-        raise ColumnAllNull(uri, name)
+    if unseen:
+        raise ColumnAllNull(uri, unseen[0])
     return gathered.scored()
 
 
@@ -92,7 +92,7 @@ def _has_value(column: "pa.Array") -> bool:
     import pyarrow.compute
 
     pc: Any = pyarrow.compute  # its functions are made at run time: no type checker knows them
-    return not pc.all(pc.is_null(column, nan_is_null=True)).as_py() if len(column) else False
+    return not pc.all(pc.is_null(column, nan_is_null=True)).as_py()
 
 
 def _labelled(batch: "pa.RecordBatch", label: str) -> "pa.RecordBatch":
