@@ -4,9 +4,14 @@ For a test in a folder named ``airflow`` pytest asks for a module ``airflow.…`
 reads its settings: those of the tests come first.
 """
 
+import signal
 from importlib.util import find_spec
 
 HAS_AIRFLOW = find_spec("airflow") is not None
 
 pytest_plugins = ["airflow_home"] if HAS_AIRFLOW else []
 collect_ignore = [] if HAS_AIRFLOW else ["airflow", "operators/airflow"]
+
+# A shell without job control has its background jobs ignore SIGINT, and so would every command that the tests
+# interrupt: an ignored signal is inherited.
+signal.signal(signal.SIGINT, signal.default_int_handler)
