@@ -2,6 +2,7 @@
 
 import errno
 import math
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -135,6 +136,8 @@ def evaluate(
     if "://" in report:
         raise ParameterInvalid("report", "a path", report)
     project = open_project(context.project)
+    if report and not _writable(Path(project.resolve_uri(report))):
+        raise ParameterInvalid("report", "a path where a file can be written", report)
     own = [OwnMetric(name, project.load_function(name), project.source) for name in metrics]
     rows = open_dataset(project.resolve_uri(dataset))
     check_columns(rows.schema, [*slices, *([label_column] if label_column else [])], rows.uri)
@@ -156,6 +159,14 @@ def evaluate(
     )
     with run:
         return _Judging(context, project, tracking, run, request).run(candidate, opponent, reason)
+
+
+def _writable(file: Path) -> bool:
+    """Return whether a file can be put there, its missing folders made: asked before any work, not after it."""
+    if file.exists():
+        return file.is_file() and os.access(file, os.W_OK)
+    nearest = next(each for each in file.parents if each.exists())
+    return nearest.is_dir() and os.access(nearest, os.W_OK)
 
 
 def _label_of(candidate: Opponent, asked: str, dataset: Dataset) -> str:
