@@ -18,6 +18,7 @@ UV := $(VENVS)/uv/bin/uv
 LOCK := $(UV) pip compile --quiet --upgrade --python-version 3.11 --no-header --no-annotate --no-emit-index-url pyproject.toml
 CORE_TYPES := provider workflows
 AIRFLOW_TYPES := provider/modelyard/airflow operators/modelyard/operators/airflow
+BENCHMARKS := $(filter-out %/contest.py,$(wildcard benchmarks/*.py))
 FAST := -m "not slow and not soak"
 AIRFLOW_TESTS := tests/airflow tests/operators/airflow
 # Certificates of the machine, so that a proxy with one of its own works.
@@ -105,7 +106,8 @@ docs: $(VENVS)/main/.ready
 	@echo "docs/_build/html/index.html"
 
 bench: $(VENVS)/main/.ready
-	@for script in benchmarks/*.py; do $(MAIN)/python $$script; done
+	@for script in $(BENCHMARKS); do $(MAIN)/python $$script; done
+	@test -n "$(BENCHMARKS)" || echo "there is no benchmark yet"
 
 clean:
 	rm -rf $(VENVS) docs/_build .mypy_cache .ruff_cache .pytest_cache
