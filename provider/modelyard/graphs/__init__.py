@@ -1,5 +1,8 @@
 """What runs per event: graphs of steps and models, pure and without a server."""
 
+from modelyard.graphs.building import Choice, Outlet, Place, Step
+from modelyard.graphs.context import Context, Response
+from modelyard.graphs.drawing import Drawing
 from modelyard.graphs.errors import (
     EventInvalid,
     FeatureMissing,
@@ -16,17 +19,46 @@ from modelyard.graphs.errors import (
     StepNotFound,
 )
 from modelyard.graphs.event import Event
-from modelyard.graphs.graph import Graph, Step
+from modelyard.graphs.failures import (
+    CircuitOpen,
+    CycleExceeded,
+    DeadlineExceeded,
+    HandlerFailed,
+    MergeIncomplete,
+    OutletUnknown,
+    PathMissing,
+    PlanClosed,
+    QueueFull,
+    ReplyRepeated,
+    StepTimeout,
+    ValueMismatch,
+    WorkerLost,
+)
+from modelyard.graphs.graph import Graph
+from modelyard.graphs.machine import TraceEntry
+from modelyard.graphs.mapping import Rows
 from modelyard.graphs.model_files import LoadedModel, ModelCard, Predictions, open_model, read_card
 from modelyard.graphs.plan import Plan
-from modelyard.graphs.ports import Channel, FeatureReader, ModelLoader, Recorder, Resources, SecretSource
+from modelyard.graphs.ports import Channel, FeatureReader, MetricSink, ModelLoader, Recorder, Resources, SecretSource
 from modelyard.graphs.rows import matrix_of
-from modelyard.graphs.spec import GraphSpec, StepSpec
+from modelyard.graphs.settings import Cache, CircuitBreaker, Fallback, Retry, StepSettings
+from modelyard.graphs.spec import CycleSpec, GraphSpec, HandlerSpec, StepSpec, json_schema
+from modelyard.graphs.tracing import Trace
 
 __all__ = [
+    "Cache",
     "Channel",
+    "Choice",
+    "CircuitBreaker",
+    "CircuitOpen",
+    "Context",
+    "CycleExceeded",
+    "CycleSpec",
+    "DeadlineExceeded",
+    "Drawing",
     "Event",
     "EventInvalid",
+    "Fallback",
     "FeatureMissing",
     "FeatureReader",
     "FeatureWrong",
@@ -34,24 +66,45 @@ __all__ = [
     "Graph",
     "GraphInvalid",
     "GraphSpec",
+    "HandlerFailed",
+    "HandlerSpec",
     "LibraryMissing",
     "LoadedModel",
+    "MergeIncomplete",
+    "MetricSink",
     "ModelCard",
     "ModelDigestWrong",
     "ModelFilesInvalid",
     "ModelLoader",
     "ModelNotTrusted",
+    "Outlet",
+    "OutletUnknown",
+    "PathMissing",
+    "Place",
     "Plan",
+    "PlanClosed",
     "PredictionFailed",
     "Predictions",
+    "QueueFull",
     "Recorder",
+    "ReplyRepeated",
     "ResourceMissing",
     "Resources",
+    "Response",
+    "Retry",
+    "Rows",
     "SecretSource",
     "Step",
     "StepFailed",
     "StepNotFound",
+    "StepSettings",
     "StepSpec",
+    "StepTimeout",
+    "Trace",
+    "TraceEntry",
+    "ValueMismatch",
+    "WorkerLost",
+    "json_schema",
     "matrix_of",
     "open_model",
     "read_card",

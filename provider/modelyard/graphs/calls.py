@@ -4,7 +4,7 @@ import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_type_hints
 
 from modelyard.graphs.errors import GraphInvalid, StepNotFound
 
@@ -15,11 +15,34 @@ _METHODS = ("do", "do_event")
 
 
 class StepCall(NamedTuple):
-    """A step that is ready to run."""
+    """A step that is ready to run.
+
+    Parameters
+    ----------
+    function
+        Takes the body, or the event.
+    is_async
+        Whether its result is awaited, or, if it yields, iterated asynchronously.
+    full_event
+        Whether it takes the event.
+    yields
+        Whether it is a generator: its result is several.
+    batch
+        What takes a whole list or array of bodies, if there is such a thing.
+    takes, gives
+        The annotated types; None if nothing is said.
+    owner
+        The object that was built of a class, to be opened and closed with the graph.
+    """
 
     function: Callable[[Any], Any]
-    is_async: bool
-    full_event: bool
+    is_async: bool = False
+    full_event: bool = False
+    yields: bool = False
+    batch: Callable[[Any], Any] | None = None
+    takes: Any = None
+    gives: Any = None
+    owner: Any = None
 
 
 def resolve(path: str) -> Any:
@@ -75,8 +98,12 @@ def dotted_path(step: Any) -> str:
     return f"{module}:{name}" if found == step else ""
 
 
-def step_call(graph: str, name: str, step: Any, arguments: Mapping[str, Any], *, full_event: bool) -> StepCall:
+def step_call(
+    graph: str, name: str, step: Any, arguments: Mapping[str, Any], *, full_event: bool, context: Any = None
+) -> StepCall:
     """Return the callable of a step; a class is built here, once.
+
+    A parameter called ``context`` gets `context`, unless the arguments say something else.
 
     Raises
     ------
@@ -85,19 +112,45 @@ def step_call(graph: str, name: str, step: Any, arguments: Mapping[str, Any], *,
     """
     if isinstance(step, str):
         step = resolve(step)
+    owner = None
     if inspect.isclass(step):
-        step = _built(graph, name, step, arguments)
+        step = owner = _built(graph, name, step, arguments, context)
         arguments = {}
     check_step(graph, name, step)
+    batch = getattr(step, "do_batch", None)
     for method in _METHODS:
         if callable(getattr(step, method, None)):
             full_event, step = full_event or method == "do_event", getattr(step, method)
             break
-    inner = step if inspect.isroutine(step) else type(step).__call__
-    if inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner):
-        raise GraphInvalid(graph, "a step returns its result, this one yields", step=name)
+    inner = step if inspect.isroutine(step) else getattr(step, "func", None) or type(step).__call__
+    yields = inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner)
+    is_async = inspect.iscoroutinefunction(inner) or inspect.isasyncgenfunction(inner)
+    arguments = _with_context(step, arguments, context, first=1)
     _check_signature(graph, name, step, arguments)
-    return StepCall(partial(step, **arguments) if arguments else step, inspect.iscoroutinefunction(inner), full_event)
+    takes, gives = _types(inner)
+    called = partial(step, **arguments) if arguments else step
+    return StepCall(called, is_async, full_event, yields, batch, None if full_event else takes, gives, owner)
+
+
+def _with_context(step: Any, arguments: Mapping[str, Any], context: Any, first: int) -> Mapping[str, Any]:
+    if context is None or "context" in arguments:
+        return arguments
+    try:
+        names = list(inspect.signature(step).parameters)[first:]
+    except (ValueError, TypeError):  # a builtin that does not tell
+        return arguments
+    return {**arguments, "context": context} if "context" in names else arguments
+
+
+def _types(function: Any) -> tuple[Any, Any]:
+    """Return the types of the first parameter and of the result; None where nothing is said."""
+    try:
+        hints = get_type_hints(function)
+        parameters = [each for each in inspect.signature(function).parameters if each != "self"]
+    except (NameError, TypeError, ValueError, AttributeError):  # a builtin, or names that only a type checker knows
+        return None, None
+    takes = hints.get(parameters[0]) if parameters else None
+    return (None if takes is Any else takes), (None if hints.get("return") is Any else hints.get("return"))
 
 
 def check_step(graph: str, name: str, step: Any) -> None:
@@ -117,9 +170,10 @@ def _has_method(step: Any) -> bool:
     return any(callable(getattr(step, method, None)) for method in _METHODS)
 
 
-def _built(graph: str, name: str, step: type, arguments: Mapping[str, Any]) -> Any:
+def _built(graph: str, name: str, step: type, arguments: Mapping[str, Any], context: Any) -> Any:
     if not _has_method(step):
         raise GraphInvalid(graph, f"the class {step.__name__} has no method do(body) or do_event(event)", step=name)
+    arguments = _with_context(step, arguments, context, first=0)
     _check_signature(graph, name, step, arguments, positional=())
     return step(**arguments)
 

@@ -123,9 +123,14 @@ class GraphInvalid(ModelyardError):
 
     kind = ErrorKind.INVALID
 
-    def __init__(self, graph: str, rule: str, *, step: str = "", mend: str = "") -> None:
+    def __init__(self, graph: str, rule: str, *, step: str = "", mend: str = "", drawing: str = "") -> None:
         place = f"graph {graph}, step {step}" if step else f"graph {graph}"
         super().__init__(rule, where=place, mend=mend, facts={"graph": graph, "step": step})
+        self.drawing = drawing
+
+    def __str__(self) -> str:
+        said = super().__str__()
+        return f"{said}\n{self.drawing}" if self.drawing else said
 
 
 class StepNotFound(ModelyardError):

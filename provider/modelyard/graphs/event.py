@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from random import getrandbits
 from typing import Any
 
+from modelyard.graphs.isolation import isolated
+
 __all__ = ["Event"]
 
 
@@ -24,6 +26,8 @@ class Event:
         When it happened, in seconds since 1970; None if the sender did not say.
     metadata
         What steps want to hand on besides the body.
+    deadline
+        When the reply is no longer wanted, on the clock of ``time.monotonic()``; no step starts after it.
 
     Attributes
     ----------
@@ -31,6 +35,8 @@ class Event:
         What went wrong, while an error handler looks at the event.
     origin
         The name of the step that failed.
+    status
+        The reply's HTTP status, where the graph said one: 204 if the event was filtered out and there is no reply.
 
     Examples
     --------
@@ -43,6 +49,7 @@ class Event:
         "_id",
         "body",
         "content_type",
+        "deadline",
         "error",
         "headers",
         "key",
@@ -50,6 +57,7 @@ class Event:
         "method",
         "origin",
         "path",
+        "status",
         "timestamp",
     )
 
@@ -65,6 +73,7 @@ class Event:
         content_type: str = "",
         timestamp: float | None = None,
         metadata: dict[str, Any] | None = None,
+        deadline: float | None = None,
     ) -> None:
         self._id = id
         self.body = body
@@ -75,8 +84,10 @@ class Event:
         self.content_type = content_type
         self.timestamp = timestamp
         self.metadata: dict[str, Any] = metadata if metadata is not None else {}
+        self.deadline = deadline
         self.error: BaseException | None = None
         self.origin = ""
+        self.status = 0
 
     @property
     def id(self) -> str:
@@ -84,6 +95,30 @@ class Event:
         if not self._id:
             self._id = f"{getrandbits(64):016x}"
         return self._id
+
+    def branch(self, body: Any) -> "Event":
+        """Return the same event with another body, for one branch; id, headers and deadline are the same.
+
+        Examples
+        --------
+        >>> event = Event({"x": 1}, id="a7")
+        >>> event.branch(2).id, event.branch(2).body
+        ('a7', 2)
+        """
+        other = Event(
+            body,
+            id=self.id,
+            key=self.key,
+            path=self.path,
+            method=self.method,
+            headers=self.headers,
+            content_type=self.content_type,
+            timestamp=self.timestamp,
+            metadata=isolated(self.metadata),
+            deadline=self.deadline,
+        )
+        other.error, other.origin = self.error, self.origin
+        return other
 
     def __repr__(self) -> str:
         return f"Event(id={self.id!r}, path={self.path!r}, body={self.body!r})"

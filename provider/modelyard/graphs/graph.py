@@ -1,74 +1,44 @@
-"""The graph: a chain of steps and models, defined once and run in tests, behind HTTP and in batch."""
+"""The graph: steps, models and branches, defined once and run in tests, behind HTTP and in batch."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Self
 
-import msgspec
+import yaml
 
+from modelyard.errors import near_name
+from modelyard.graphs.assembly import assemble, laid_open
 from modelyard.graphs.background import run_in_background
-from modelyard.graphs.calls import StepCall, check_step, dotted_path, step_call
-from modelyard.graphs.errors import GraphInvalid, ResourceMissing
+from modelyard.graphs.building import Place, Step, handler_of
+from modelyard.graphs.checks import check_shape
+from modelyard.graphs.compiled import compile_plan
+from modelyard.graphs.definition import CODE, Definition, Kind
+from modelyard.graphs.drawing import Drawing
+from modelyard.graphs.errors import GraphInvalid
 from modelyard.graphs.event import Event
-from modelyard.graphs.model_files import LoadedModel
-from modelyard.graphs.model_step import ModelStep
+from modelyard.graphs.mapping import Rows, map_plan
 from modelyard.graphs.plan import Plan
 from modelyard.graphs.ports import Resources
 from modelyard.graphs.runtimes import runtime
-from modelyard.graphs.spec import GraphSpec, StepSpec
+from modelyard.graphs.spec import GraphSpec
+from modelyard.graphs.spec_writing import definition_of, spec_of
+from modelyard.graphs.tracing import Trace, trace_plan
 
-__all__ = ["Graph", "Step"]
+__all__ = ["Graph"]
 
-
-@dataclass(slots=True)
-class _Node:
-    """What a graph remembers of one step."""
-
-    name: str
-    kind: str
-    use: Any
-    arguments: dict[str, Any]
-    full_event: bool = False
-    respond: bool = False
+_ROOT, _POST = "/", "POST"
 
 
-class Step:
-    """One step of a graph, to continue from."""
-
-    def __init__(self, graph: "Graph", name: str) -> None:
-        self.graph = graph
-        self.name = name
-
-    def to(self, step: Any, *, name: str = "", full_event: bool = False, **arguments: Any) -> "Step":
-        """Add a step after this one; see `Graph.to`."""
-        return self.graph._append(self.name, step, name=name, full_event=full_event, arguments=arguments)  # noqa: SLF001
-
-    def model(self, name: str, model: str) -> "Step":
-        """Add a model step after this one; see `Graph.model`."""
-        return self.graph._append_model(self.name, name, model)  # noqa: SLF001
-
-    def respond(self) -> "Step":
-        """Make this step's result the reply; a chain without a responder replies with its last result.
-
-        Raises
-        ------
-        GraphInvalid
-            Another step replies already.
-        """
-        self.graph._respond(self.name)  # noqa: SLF001
-        return self
-
-    def __repr__(self) -> str:
-        return f"<step {self.name} of graph {self.graph.name}>"
-
-
-class Graph:
-    """A serving graph: what happens to an event between request and reply.
+class Graph(Place):
+    """A serving graph: what happens to an event between request and reply, and afterwards.
 
     Parameters
     ----------
     name
         How errors, endpoints and metrics call it.
+    cycle_bound
+        How often an event may take a way back that has no bound of its own; 0 demands one of each.
+    parameters
+        What steps read as ``context.parameters``.
 
     Examples
     --------
@@ -78,62 +48,98 @@ class Graph:
     {'double': 42}
     """
 
-    def __init__(self, name: str) -> None:
+    is_graph = True
+    source = ""
+
+    def __init__(self, name: str, *, cycle_bound: int = 0, parameters: Mapping[str, Any] | None = None) -> None:
         if not name or not name.replace("-", "").replace("_", "").isalnum():
             raise GraphInvalid(name, "a graph's name is made of letters, digits, - and _")
-        self.name = name
-        self._nodes: list[_Node] = []
-        self._opened: tuple[Resources | None, Plan] | None = None
+        self.definition = Definition(name, cycle_bound, parameters=dict(parameters or {}))
+        self._opened: tuple[Resources | None, int, Plan] | None = None
+        self._quick: Callable[[Any, Event | None], Any] | None = None
+        self._quick_async: Callable[[Any, Event | None], Any] | None = None
+        self._at_once: Callable[[Any, Event | None], Any] | None = None
+        self._changes = -1
+
+    @property
+    def name(self) -> str:
+        """The graph's name."""
+        return self.definition.name
 
     @property
     def steps(self) -> tuple[str, ...]:
         """The names of the steps, in order."""
-        return tuple(node.name for node in self._nodes)
+        return tuple(self.definition.nodes)
 
     @property
     def models(self) -> dict[str, str]:
-        """The model reference of each model step."""
-        return {node.name: node.use for node in self._nodes if node.kind == "model"}
+        """The model reference of each model step, those of graphs in the graph as ``graph.step``."""
+        found: dict[str, str] = {}
+        for node in self.definition:
+            if node.kind == "model":
+                found[node.name] = node.use
+            elif node.kind == "graph":
+                found |= {f"{node.name}.{name}": model for name, model in node.use.models.items()}
+        return found
 
-    def to(self, step: Any, *, name: str = "", full_event: bool = False, **arguments: Any) -> Step:
-        """Add the first step.
+    def add_step(
+        self, step: Any, *, name: str = "", after: str | Sequence[str] = "", before: str = "", **options: Any
+    ) -> Step:
+        """Add a step by the names of its neighbours.
 
         Parameters
         ----------
-        step
-            A function of the body, a class with ``do(body)`` or ``do_event(event)`` (built once, when the graph
-            opens), an object with such a method, or a dotted path to one of them; plain or ``async``.
-        name
-            Unique in the graph; by default the function's or class's own.
-        full_event
-            Hand the whole event over instead of its body; what the step returns is the next body either way.
-        **arguments
-            What the function gets besides the body, or the class is built with; JSON values, so that the graph can
-            be deployed.
+        step, name, **options
+            As for `to`.
+        after
+            The step, the steps, or the outlet (``choice:outlet``) that it follows; empty is the graph's input.
+        before
+            The step that it is put in front of: it takes over that step's place, unless `after` says another.
 
         Raises
         ------
         GraphInvalid
-            There is a first step already, the name is taken, or it is no step.
+            A neighbour is not there, or the step does not fit.
         """
-        return self._append("", step, name=name, full_event=full_event, arguments=arguments)
+        sources = (after,) if isinstance(after, str) else tuple(after)
+        if before:
+            if before not in self.definition.nodes:
+                mend = near_name(before, list(self.definition.nodes))
+                raise GraphInvalid(self.name, f"there is no step {before!r} to come before", step=name, mend=mend)
+            sources = self.definition.nodes[before].after if not any(sources) else sources
+        added = self.to(step, name=name, **options)
+        self.definition.change(added.name, after=())
+        for source in sources:
+            origin = source.partition(":")[0]
+            if (origin == before and before) or (origin and origin not in self.definition.nodes):
+                self.definition.nodes.pop(added.name)
+                known = near_name(origin, list(self.definition.nodes))
+                raise GraphInvalid(self.name, f"it cannot come after {origin!r}", step=added.name, mend=known)
+        self.definition.change(added.name, after=sources)
+        if before:
+            self.definition.change(before, after=(added.name,))
+            self.definition.move_before(added.name, before)
+        return added
 
-    def model(self, name: str, model: str) -> Step:
-        """Add a model as the first step.
+    def on_error(self, handler: Any = None, *, name: str = "", continue_at: str = "", **arguments: Any) -> Self:
+        """Let `handler` look at the errors that no step's own handler takes; see `Step.on_error`."""
+        self.definition.handler = handler_of(self.definition, handler, name, continue_at, arguments)
+        self.definition.changes += 1
+        return self
+
+    def resource(self, name: str, factory: Callable[[], Any]) -> Self:
+        """Open something when the graph opens, and close it with the graph: ``context.resource(name)``.
 
         Parameters
         ----------
         name
-            Unique in the graph.
-        model
-            The model's reference: ``models:/name@alias`` or ``models:/name/version``.
-
-        Raises
-        ------
-        GraphInvalid
-            There is a first step already, or the name is taken.
+            How steps ask for it.
+        factory
+            Makes it; a context manager, plain or async, is entered and left.
         """
-        return self._append_model("", name, model)
+        self.definition.resources[name] = factory
+        self.definition.changes += 1
+        return self
 
     def with_models(self, models: Mapping[str, str]) -> "Graph":
         """Return the same graph with other model references in the named model steps.
@@ -143,18 +149,58 @@ class Graph:
         GraphInvalid
             One of the names is no model step.
         """
+        known = self.models
         for name in models:
-            if name not in self.models:
-                known = ", ".join(self.models) or "none"
-                raise GraphInvalid(self.name, "there is no such model step", step=name, mend=f"Model steps: {known}.")
-        other = Graph(self.name)
-        for node in self._nodes:
-            use = models.get(node.name, node.use)
-            other._nodes.append(_Node(node.name, node.kind, use, node.arguments, node.full_event, node.respond))
+            if name not in known:
+                told = ", ".join(known) or "none"
+                raise GraphInvalid(self.name, "there is no such model step", step=name, mend=f"Model steps: {told}.")
+        other = self._copied()
+        for node in list(other.definition):
+            if node.kind == "model" and node.name in models:
+                other.definition.change(node.name, use=models[node.name])
+            elif node.kind == "graph":
+                own = {name: models[full] for name in node.use.models if (full := f"{node.name}.{name}") in models}
+                other.definition.change(node.name, use=node.use.with_models(own))
         return other
 
+    def replacing(self, **fakes: Any) -> "Graph":
+        """Return the same graph with other code in the named steps: fakes, for a test.
+
+        Raises
+        ------
+        GraphInvalid
+            There is no such step, or it has no code.
+
+        Examples
+        --------
+        >>> graph = Graph("g")
+        >>> step = graph.model("ask", "models:/delays@champion").to(lambda answer: answer["label"], name="label")
+        >>> graph.replacing(ask=lambda body: {"label": "late"}).test({})
+        'late'
+        """
+        other = self._copied()
+        for name, fake in fakes.items():
+            node = other.definition.nodes.get(name)
+            if node is None:
+                raise GraphInvalid(self.name, f"there is no step {name!r}", mend=near_name(name, list(self.steps)))
+            if node.kind not in (*CODE, "model", "graph"):
+                raise GraphInvalid(self.name, f"a {node.kind} has no code to replace", step=name)
+            kind: Kind = "call" if node.kind in ("model", "graph") else node.kind
+            other.definition.change(name, kind=kind, use=fake, arguments={}, full_event=False)
+        return other
+
+    def check(self) -> None:
+        """Refuse a graph that breaks a rule, without building any step.
+
+        Raises
+        ------
+        GraphInvalid
+            The first broken rule, with the graph drawn.
+        """
+        check_shape(laid_open(self.definition)[0])
+
     def open(self, resources: Resources | None = None) -> Plan:
-        """Build the classes, load the models, and return what runs events.
+        """Check the graph, build the classes, load the models, and return what runs events.
 
         Parameters
         ----------
@@ -164,37 +210,28 @@ class Graph:
         Raises
         ------
         GraphInvalid
-            It has no steps, or a step does not fit.
+            It breaks a rule, or a step does not fit.
         ResourceMissing
-            It has a model step, and no model loader was handed over.
+            It needs something from the outside that was not handed over.
         """
-        if not self._nodes:
-            raise GraphInvalid(self.name, "it has no steps", mend="Add one: graph.to(function).")
-        calls: dict[str, StepCall] = {}
-        models: dict[str, LoadedModel] = {}
-        for node in self._nodes:
-            if node.kind == "model":
-                if resources is None or resources.models is None:
-                    raise ResourceMissing(self.name, node.name, "models")
-                models[node.name] = resources.models.load(node.use)
-                calls[node.name] = StepCall(ModelStep(models[node.name]).do, is_async=False, full_event=False)
-            else:
-                calls[node.name] = step_call(self.name, node.name, node.use, node.arguments, full_event=node.full_event)
-        return Plan(self.name, calls, models)
+        plan = assemble(self.definition, resources)
+        plan.compiled = compile_plan(plan)
+        return plan
 
     def test(
         self,
         body: Any = None,
         *,
-        path: str = "/",
-        method: str = "POST",
+        path: str = _ROOT,
+        method: str = _POST,
         headers: Mapping[str, str] | None = None,
         resources: Resources | None = None,
     ) -> Any:
         """Return the reply to one event, computed here: breakpoints in steps work.
 
         The graph opens at the first call and stays open. Without `resources`, models come from the registry of the
-        project in the current folder.
+        project in the current folder. What follows the reply has run when this returns; an event that is filtered out
+        gives None, a graph that streams a list of replies.
 
         Parameters
         ----------
@@ -210,9 +247,68 @@ class Graph:
         StepFailed
             A step raised; the error names graph, step and event.
         """
+        quick = self._quick
+        if (
+            quick is not None
+            and path is _ROOT
+            and method is _POST
+            and headers is None
+            and resources is None
+            and self._changes == self.definition.changes
+        ):
+            return quick(body, None)
         plan = self._plan(resources)
         event = Event(body, path=path, method=method, headers=headers)
-        return run_in_background(plan.run_async(event)) if plan.is_async else plan.run(event)
+        if plan.is_async:
+            return run_in_background(plan.settle_async(event))
+        reply = plan.run(event)
+        if plan.queues:
+            run_in_background(plan.drain())
+        return reply
+
+    async def run(self, body: Any = None, *, resources: Resources | None = None) -> Any:
+        """Return the reply to one event from within a running event loop; see `test` for the rest.
+
+        Raises
+        ------
+        StepFailed
+            A step raised; the error names graph, step and event.
+        """
+        quick = self._at_once
+        if quick is not None and resources is None and self._changes == self.definition.changes:
+            return quick(body, None)
+        waiting = self._quick_async
+        if waiting is not None and resources is None and self._changes == self.definition.changes:
+            return await waiting(body, None)
+        return await self._plan(resources).run_async(Event(body))
+
+    def stream(self, body: Any = None, *, resources: Resources | None = None) -> Iterator[Any]:
+        """Yield the replies to one event as they come."""
+        return self._plan(resources).stream(Event(body))
+
+    def stream_async(self, body: Any = None, *, resources: Resources | None = None) -> AsyncIterator[Any]:
+        """Yield the replies to one event as they come, from within a running event loop."""
+        return self._plan(resources).stream_async(Event(body))
+
+    def map(self, bodies: Iterable[Any], *, resources: Resources | None = None) -> Rows:
+        """Return the replies to many events: with whole batches at once where every step can, row by row elsewhere.
+
+        Parameters
+        ----------
+        bodies
+            Bodies, or one NumPy array or Arrow batch whose rows are bodies.
+        resources
+            What the graph needs from the outside.
+        """
+        return map_plan(self._plan(resources), bodies)
+
+    def trace(self, body: Any = None, *, resources: Resources | None = None) -> Trace:
+        """Return what every step got, gave and took, with the reply or the error."""
+        return trace_plan(self._plan(resources), Event(body))
+
+    def show(self) -> Drawing:
+        """Return the graph drawn: ``print`` gives Mermaid, a notebook shows SVG."""
+        return Drawing(self.name, self.definition.nodes, self.definition.handler)
 
     def serve(self, *, port: int = 0, host: str = "127.0.0.1", resources: Resources | None = None) -> None:
         """Answer HTTP requests until interrupted (Ctrl+C); for a notebook or an IDE.
@@ -237,100 +333,49 @@ class Graph:
             A step is not importable by name (a lambda, a function in a function, an object) or has arguments that
             are not JSON.
         """
-        return GraphSpec(self.name, tuple(self._spec_of(node) for node in self._nodes))
+        return spec_of(self.definition)
 
     @classmethod
-    def from_spec(cls, spec: GraphSpec | Mapping[str, Any]) -> "Graph":
+    def from_spec(cls, spec: GraphSpec | Mapping[str, Any] | str) -> "Graph":
         """Return the graph that `spec` describes; the inverse of `to_spec`.
+
+        Parameters
+        ----------
+        spec
+            The specification; the same as plain data; or as YAML or JSON text.
 
         Raises
         ------
         GraphInvalid
             The data describes no graph.
         """
-        try:
-            known = spec if isinstance(spec, GraphSpec) else msgspec.convert(spec, GraphSpec)
-        except msgspec.ValidationError as error:
-            name = str(spec.get("name", "")) if isinstance(spec, Mapping) else ""
-            raise GraphInvalid(name, f"the specification is not one of a graph: {error}") from None
-        graph, step = cls(known.name), ""
-        for each in known.steps:
-            if each.kind == "model":
-                graph._append_model(step, each.name, each.use)
-            else:
-                graph._append(
-                    step, each.use, name=each.name, full_event=each.full_event, arguments=dict(each.arguments)
-                )
-            step = each.name
-            if each.respond:
-                graph._respond(step)
+        if isinstance(spec, str):
+            try:
+                spec = yaml.safe_load(spec)
+            except yaml.YAMLError as error:
+                raise GraphInvalid("", f"the specification is not YAML: {error}") from None
+            if not isinstance(spec, Mapping):
+                raise GraphInvalid("", f"a specification is a mapping, not {type(spec).__name__}")
+        definition = definition_of(spec, cls.from_spec)
+        graph = cls(definition.name)
+        graph.definition = definition
         return graph
 
+    def _copied(self) -> "Graph":
+        other = Graph(self.name)
+        other.definition = self.definition.copied()
+        return other
+
     def _plan(self, resources: Resources | None) -> Plan:
-        if self._opened is None or self._opened[0] is not resources:
+        changes = self.definition.changes
+        if self._opened is None or self._opened[0] is not resources or self._opened[1] != changes:
             needed = runtime("resources")() if resources is None and self.models else resources
-            self._opened = resources, self.open(needed)
-        return self._opened[1]
-
-    def _append(self, after: str, step: Any, *, name: str, full_event: bool, arguments: dict[str, Any]) -> Step:
-        named = name or (step.replace(":", ".").rpartition(".")[2] if isinstance(step, str) else _own_name(step))
-        self._check_place(after, named)
-        check_step(self.name, named, step)
-        return self._added(_Node(named, "call", step, arguments, full_event))
-
-    def _append_model(self, after: str, name: str, model: str) -> Step:
-        self._check_place(after, name)
-        if not isinstance(model, str) or not model:
-            raise GraphInvalid(self.name, f"a model is named by its reference, not {model!r}", step=name)
-        return self._added(_Node(name, "model", model, {}))
-
-    def _added(self, node: _Node) -> Step:
-        self._nodes.append(node)
-        self._opened = None
-        return Step(self, node.name)
-
-    def _check_place(self, after: str, name: str) -> None:
-        if not name or name == "<lambda>":
-            raise GraphInvalid(self.name, "a step without a name of its own needs one", mend="Say name='…'.")
-        if name in self.steps:
-            raise GraphInvalid(self.name, "there is a step of this name already", step=name, mend="Say name='…'.")
-        last = self._nodes[-1] if self._nodes else None
-        if (last.name if last else "") != after:
-            rule = f"a chain has one step after each, and {self._follower(after)!r} is there already"
-            raise GraphInvalid(self.name, rule, step=name, mend="Continue from the last step.")
-        if last and last.respond:
-            raise GraphInvalid(self.name, f"{last.name!r} has replied: nothing may follow it", step=name)
-
-    def _follower(self, after: str) -> str:
-        return self.steps[self.steps.index(after) + 1 if after else 0]
-
-    def _respond(self, name: str) -> None:
-        others = [node.name for node in self._nodes if node.respond and node.name != name]
-        if others or name != self._nodes[-1].name:
-            rule = f"{others[0]!r} replies already" if others else "only the last step of a chain replies"
-            raise GraphInvalid(self.name, rule, step=name)
-        self._nodes[-1].respond = True
-
-    def _spec_of(self, node: _Node) -> StepSpec:
-        if node.kind == "model":
-            return StepSpec(node.name, "model", node.use, respond=node.respond)
-        path = dotted_path(node.use)
-        if not path:
-            raise GraphInvalid(
-                self.name,
-                "the step cannot be found again in another process",
-                step=node.name,
-                mend="Make it a function or class at the top of a module, or give its dotted path.",
-            )
-        try:
-            arguments = msgspec.json.decode(msgspec.json.encode(node.arguments))
-        except TypeError as error:
-            raise GraphInvalid(self.name, f"the arguments must be JSON values: {error}", step=node.name) from None
-        return StepSpec(node.name, "call", path, arguments, node.full_event, node.respond)
+            plan = self.open(needed)
+            self._opened, self._changes = (resources, changes, plan), changes
+            quick = plan.compiled if resources is None and not plan.queues else None
+            self._quick, self._quick_async = (None, quick) if plan.is_async else (quick, None)
+            self._at_once = quick if not plan.is_async and not plan.early else None
+        return self._opened[2]
 
     def __repr__(self) -> str:
         return f"<graph {self.name}: {' → '.join(self.steps) or 'empty'}>"
-
-
-def _own_name(step: Any) -> str:
-    return str(getattr(step, "__name__", type(step).__name__))

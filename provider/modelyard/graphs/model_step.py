@@ -42,9 +42,22 @@ class ModelStep:
             raise FeatureWrong(f"the model takes a row or a list of rows, not {type(body).__name__}", 0)
         return self._answers(body) if body else []
 
+    def do_batch(self, bodies: Any) -> Any:
+        """Return the answers to many bodies, each one row, with one call of the model."""
+        import numpy as np
+
+        if isinstance(bodies, np.ndarray):
+            return self._told(bodies)
+        if all(is_row(body) for body in bodies):
+            return self._answers(bodies)
+        return [self.do(body) for body in bodies]
+
     def _answers(self, rows: Any) -> list[dict[str, Any]]:
         card = self.model.card
-        predictions = self.model.predict(matrix_of(rows, card.features, card.dtypes, width=self._width))
+        return self._told(matrix_of(rows, card.features, card.dtypes, width=self._width))
+
+    def _told(self, matrix: Any) -> list[dict[str, Any]]:
+        predictions = self.model.predict(matrix)
         labels, probability = predictions.labels.tolist(), predictions.probability
         if probability is None:
             return [{"label": label} for label in labels]

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from modelyard.graphs.event import Event
 from modelyard.graphs.model_files import LoadedModel
 
-__all__ = ["Channel", "FeatureReader", "ModelLoader", "Recorder", "Resources", "SecretSource"]
+__all__ = ["Channel", "FeatureReader", "MetricSink", "ModelLoader", "Recorder", "Resources", "SecretSource"]
 
 
 class ModelLoader(Protocol):
@@ -50,6 +50,13 @@ class SecretSource(Protocol):
         ...
 
 
+class MetricSink(Protocol):
+    """Takes measured values; must never block, and never raise into the graph."""
+
+    def emit(self, name: str, value: float, labels: Mapping[str, str]) -> None:
+        """Take one value."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Resources:
     """Everything a graph may need from the outside; what it does not need may be absent.
@@ -65,3 +72,4 @@ class Resources:
     recorder: Recorder | None = None
     channels: Mapping[str, Channel] = field(default_factory=dict)
     secrets: SecretSource | None = None
+    metrics: MetricSink | None = None

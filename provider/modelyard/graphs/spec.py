@@ -4,7 +4,38 @@ from typing import Any, Literal
 
 import msgspec
 
-__all__ = ["GraphSpec", "StepSpec"]
+from modelyard.graphs.settings import StepSettings
+
+__all__ = ["CycleSpec", "GraphSpec", "HandlerSpec", "StepSpec", "json_schema"]
+
+
+class HandlerSpec(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An error handler as data.
+
+    Parameters
+    ----------
+    use
+        The code's dotted path; empty if the event simply goes on.
+    name
+        How errors call it; by default the code's own name.
+    continue_at
+        The step that goes on with its result; empty makes the result the reply.
+    arguments
+        What the code gets besides the event.
+    """
+
+    use: str = ""
+    name: str = ""
+    continue_at: str = ""
+    arguments: dict[str, Any] = {}
+
+
+class CycleSpec(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A way back as data: to which step, how often at most, and from which outlet of a choice."""
+
+    to: str
+    bound: int = 0
+    outlet: str = ""
 
 
 class StepSpec(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -15,26 +46,45 @@ class StepSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     name
         Unique in its graph.
     kind
-        ``call`` runs project code, ``model`` asks a model.
+        ``call`` runs project code, ``model`` asks a model; the others direct events.
     use
-        The code's dotted path, or the model's reference.
+        The code's dotted path, the model's reference, or the field that a choice looks at.
     arguments
         What the code is called or constructed with, besides the body.
     full_event
         Whether the code takes the whole event instead of its body.
     respond
         Whether its result is the reply.
+    after
+        Where its events come from: steps, or ``choice:outlet``; an empty text is the graph's input. By default the
+        step before, in the order of the list.
+    settings
+        See `StepSettings`.
+    on_error
+        Who looks at its errors.
+    cycles
+        Ways back from here.
+    options
+        What its kind can be told besides.
+    graph
+        The graph in the graph.
     """
 
     name: str
-    kind: Literal["call", "model"]
-    use: str
+    kind: Literal["call", "model", "filter", "flat_map", "choice", "merge", "batch", "unbatch", "queue", "graph"]
+    use: str = ""
     arguments: dict[str, Any] = {}
     full_event: bool = False
     respond: bool = False
+    after: tuple[str, ...] | None = None
+    settings: StepSettings | None = None
+    on_error: HandlerSpec | None = None
+    cycles: tuple[CycleSpec, ...] = ()
+    options: dict[str, Any] = {}
+    graph: "GraphSpec | None" = None
 
 
-class GraphSpec(msgspec.Struct, frozen=True):
+class GraphSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     """A graph as data; JSON with `msgspec.json.encode`.
 
     Parameters
@@ -42,8 +92,22 @@ class GraphSpec(msgspec.Struct, frozen=True):
     name
         The graph's name.
     steps
-        The chain, first step first.
+        The steps, in the order of declaration.
+    on_error
+        Who looks at the errors that no step's own handler takes.
+    cycle_bound
+        How often a way back may be taken where it does not say.
+    parameters
+        What steps read as ``context.parameters``.
     """
 
     name: str
     steps: tuple[StepSpec, ...]
+    on_error: HandlerSpec | None = None
+    cycle_bound: int = 0
+    parameters: dict[str, Any] = {}
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a graph's specification."""
+    return msgspec.json.schema(GraphSpec)

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from modelyard.graphs import Event, Plan
+from modelyard.graphs import Event, Plan, Response
 from modelyard.serving.asgi import Message, Receive, Scope, Send
 from modelyard.serving.errors import (
     BodyTooLarge,
@@ -115,9 +115,15 @@ class Application:
             headers=headers,
             content_type=content_type,
         )
-        result = await self.plan.run_async(event) if self.plan.is_async else self.plan.run(event)
+        result = await self.plan.run_async(event) if self.plan.is_async or self.plan.early else self.plan.run(event)
+        if event.status == 204:
+            return Reply(204, b"")
+        status, own = 200, Response(result)
+        if isinstance(result, Response):
+            status, own = result.status, result
+        headers = tuple((name.lower().encode("latin-1"), text.encode("latin-1")) for name, text in own.headers.items())
         try:
-            return Reply(200, encode(result))
+            return Reply(status, encode(own.body), headers)
         except TypeError as error:
             raise ReplyInvalid(self.plan.graph, event.id, str(error)) from error
 

@@ -1,0 +1,240 @@
+"""Compiles a definition into a plan: lays sub-graphs open, checks, builds the steps, wires the nodes."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from modelyard.graphs.bodies import part_of
+from modelyard.graphs.calls import StepCall, step_call
+from modelyard.graphs.checks import MANY, Shape, check_shape
+from modelyard.graphs.context import Context
+from modelyard.graphs.definition import Definition, Handler, Node
+from modelyard.graphs.errors import GraphInvalid, ResourceMissing
+from modelyard.graphs.lifetimes import Opened
+from modelyard.graphs.model_files import LoadedModel
+from modelyard.graphs.model_step import ModelStep
+from modelyard.graphs.parts import CycleLimit, Edge, PlanHandler, PlanNode
+from modelyard.graphs.plan import Plan, Wiring
+from modelyard.graphs.policies import Policies
+from modelyard.graphs.ports import Resources
+from modelyard.graphs.queues import EventQueue
+from modelyard.graphs.regions import region_of
+from modelyard.graphs.typing_checks import check_types
+
+__all__ = ["assemble", "laid_open"]
+
+
+@dataclass(slots=True)
+class _Open:
+    """A flat graph: nodes by name, and the handlers of each, nearest first."""
+
+    nodes: dict[str, Node]
+    handlers: dict[str, list[Handler]]
+
+
+def laid_open(definition: Definition) -> tuple[Shape, dict[str, list[Handler]]]:
+    """Return the shape of a definition, with its sub-graphs' steps in place of them, and each step's handlers."""
+    flat = _flat(definition, "")
+    return Shape(definition.name, flat.nodes, definition.cycle_bound), flat.handlers
+
+
+def _flat(definition: Definition, prefix: str) -> _Open:
+    found = _Open({}, {})
+    exits: dict[str, str] = {}
+    for node in definition:
+        after = tuple(_moved(source, exits, prefix) for source in node.after)
+        if node.kind != "graph":
+            _take(found, node, definition, prefix, after)
+            continue
+        inner = _flat(node.use.definition, f"{prefix}{node.name}.")
+        shape = Shape(definition.name, inner.nodes, definition.cycle_bound)
+        exits[node.name] = shape.responder
+        if not shape.responder:
+            raise shape.refuse("a graph in a graph has one end, or a step that responds", node.name)
+        outer = [each for each in (node.on_error, definition.handler) if each]
+        for name, each in inner.nodes.items():
+            entered = tuple(place for source in each.after for place in ((source,) if source else after))
+            found.nodes[name] = replace(each, after=entered, respond=node.respond and name == shape.responder)
+            found.handlers[name] = [*inner.handlers[name], *(_prefixed(handler, prefix) for handler in outer)]
+    return found
+
+
+def _take(found: _Open, node: Node, definition: Definition, prefix: str, after: tuple[str, ...]) -> None:
+    cycles = tuple(
+        replace(each, to=f"{prefix}{each.to}", bound=each.bound or definition.cycle_bound) for each in node.cycles
+    )
+    handler = _prefixed(node.on_error, prefix) if node.on_error else None
+    name = f"{prefix}{node.name}"
+    found.nodes[name] = replace(node, name=name, after=after, cycles=cycles, on_error=handler)
+    own = [each for each in (node.on_error, definition.handler) if each]
+    found.handlers[name] = [_prefixed(each, prefix) for each in own]
+
+
+def _moved(source: str, exits: Mapping[str, str], prefix: str) -> str:
+    if not source:
+        return ""
+    return exits.get(source) or f"{prefix}{source}"
+
+
+def _prefixed(handler: Handler, prefix: str) -> Handler:
+    return replace(handler, continue_at=f"{prefix}{handler.continue_at}") if handler.continue_at else handler
+
+
+class _Assembly:
+    """Builds the nodes of one plan."""
+
+    def __init__(self, definition: Definition, resources: Resources | None) -> None:
+        self.definition = definition
+        self.resources = resources
+        self.shape, self.handlers = laid_open(definition)
+        check_shape(self.shape)
+        self.index = {name: position for position, name in enumerate(self.shape.nodes)}
+        self.models: dict[str, LoadedModel] = {}
+        self.opened = Opened(definition.name, definition.resources)
+        self.policies = Policies(definition.name)
+        self.cycles: list[CycleLimit] = []
+        self.queues: dict[int, EventQueue] = {}
+        self.built: dict[int, PlanHandler] = {}
+
+    def plan(self) -> Plan:
+        calls = {name: self._call(node) for name, node in self.shape.nodes.items()}
+        check_types(self.shape, calls)
+        handlers = {name: self._handlers(name) for name in self.shape.nodes}
+        nodes = [self._node(node, calls[name], handlers[name]) for name, node in self.shape.nodes.items()]
+        entry = self._edges("", ())
+        nodes = [replace(node, region=region_of(nodes, node.edges, node)) for node in nodes]
+        wiring = Wiring(
+            entry=entry,
+            entry_region=region_of(nodes, entry, None),
+            cycles=tuple(self.cycles),
+            streams=self._streams(nodes),
+            is_async=any(node.is_async or any(each.is_async for each in node.handlers) for node in nodes),
+            early=self._answers_early(),
+            closers=(self.opened.close, self.policies.close),
+        )
+        plan = Plan(self.definition.name, nodes, wiring, self.models)
+        self.opened.start()
+        for index, queue in self.queues.items():
+            queue.work = plan.worker(nodes[index])
+            plan.queues.append(queue)
+        return plan
+
+    def _call(self, node: Node) -> StepCall:
+        if node.kind == "model":
+            if self.resources is None or self.resources.models is None:
+                raise ResourceMissing(self.definition.name, node.name, "models")
+            model = self.models[node.name] = self.resources.models.load(node.use)
+            step = ModelStep(model)
+            return StepCall(step.do, batch=step.do_batch)
+        if node.kind in ("merge", "batch", "unbatch"):
+            return StepCall(_same)
+        if node.kind == "queue":
+            queue = self.queues[self.index[node.name]] = EventQueue(
+                node.name, node.options["size"], node.options["wait"]
+            )
+            return StepCall(lambda event: queue.put(event.branch(event.body)), full_event=True)
+        if node.kind == "choice" and isinstance(node.use, str) and ":" not in node.use:
+            return StepCall(lambda body: part_of(body, node.use))
+        call = self._step(node.name, node.use, node.arguments, full_event=node.full_event)
+        if node.kind in ("filter", "choice") and call.yields:
+            raise GraphInvalid(self.definition.name, f"a {node.kind} does not yield", step=node.name)
+        return call
+
+    def _step(self, name: str, use: Any, arguments: Mapping[str, Any], *, full_event: bool) -> StepCall:
+        context = Context(self.definition.name, name, self.definition.parameters, self.resources, self.opened.getters)
+        call = step_call(self.definition.name, name, use, arguments, full_event=full_event, context=context)
+        if call.owner is not None:
+            self.opened.own(call.owner)
+        return call
+
+    def _node(self, node: Node, call: StepCall, handlers: tuple[PlanHandler, ...]) -> PlanNode:
+        batch = call.batch or (call.function if node.settings.vectorised else None)
+        wrapped = self.policies.wrapped(node, call)
+        choice = node.kind == "choice"
+        return PlanNode(
+            index=self.index[node.name],
+            name=node.name,
+            kind=node.kind,
+            call=wrapped.function,
+            is_async=wrapped.is_async,
+            full_event=wrapped.full_event,
+            yields=wrapped.yields,
+            respond=node.name == self.shape.responder,
+            edges=() if choice else self._edges(node.name, node.cycles),
+            outlets=self._outlets(node) if choice else {},
+            handlers=handlers,
+            inlets=tuple(node.after) if node.kind == "merge" else (),
+            options=node.options,
+            batch=batch,
+            wrapped=node.settings.wraps,
+        )
+
+    def _outlets(self, node: Node) -> dict[str, tuple[Edge, ...]]:
+        names = [source.partition(":")[2] for source in self.shape.outlets(node.name)]
+        names += [cycle.outlet for cycle in node.cycles if cycle.outlet not in names]
+        return {
+            name: self._edges(f"{node.name}:{name}", [cycle for cycle in node.cycles if cycle.outlet == name])
+            for name in names
+        }
+
+    def _edges(self, source: str, cycles: Iterable[Any]) -> tuple[Edge, ...]:
+        edges = []
+        for name in self.shape.followers.get(source, ()):
+            node = self.shape.nodes[name]
+            edges.append(Edge(self.index[name], node.after.index(source) if node.kind == "merge" else 0))
+        for cycle in cycles:
+            self.cycles.append(CycleLimit(f"{source} → {cycle.to}", cycle.bound or self.shape.cycle_bound))
+            edges.append(Edge(self.index[cycle.to], 0, len(self.cycles) - 1))
+        return tuple(edges)
+
+    def _handlers(self, name: str) -> tuple[PlanHandler, ...]:
+        found = []
+        for handler in self.handlers[name]:
+            if handler.continue_at and handler is not self.shape.nodes[name].on_error:
+                if handler.continue_at not in self.index:
+                    raise self.shape.refuse(f"the handler continues at {handler.continue_at!r}, which is not there")
+                if name in self.shape.reach([handler.continue_at]):
+                    continue  # it would lead here again
+            found.append(self._handler(handler))
+        return tuple(found)
+
+    def _handler(self, handler: Handler) -> PlanHandler:
+        known = self.built.get(id(handler))
+        if known is None:
+            call: Callable[[Any], Any] | None = None
+            is_async = False
+            if handler.use is not None:
+                step = self._step(handler.name, handler.use, handler.arguments, full_event=True)
+                if step.yields:
+                    raise GraphInvalid(self.definition.name, "an error handler does not yield", step=handler.name)
+                call, is_async = step.function, step.is_async
+            known = PlanHandler(handler.name, call, is_async, self.index.get(handler.continue_at, -1))
+            self.built[id(handler)] = known
+        return known
+
+    def _answers_early(self) -> bool:
+        shape = self.shape
+        ends = [name for name in shape.nodes if not shape.next(name) and shape.nodes[name].kind != "choice"]
+        return ends != [shape.responder]
+
+    def _streams(self, nodes: list[PlanNode]) -> bool:
+        """Whether a step that makes several events of one leads to the responder, or is it."""
+        responder = self.shape.responder
+        return any((node.yields or node.kind in MANY) and responder in self.shape.reach([node.name]) for node in nodes)
+
+
+def assemble(definition: Definition, resources: Resources | None) -> Plan:
+    """Return the open plan of a definition.
+
+    Raises
+    ------
+    GraphInvalid
+        It breaks a rule.
+    ResourceMissing
+        It needs something from the outside that was not handed over.
+    """
+    return _Assembly(definition, resources).plan()
+
+
+def _same(body: Any) -> Any:
+    return body

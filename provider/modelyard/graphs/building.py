@@ -1,0 +1,303 @@
+"""The fluent way to write a graph: places to go on from."""
+
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+from modelyard.graphs.definition import Cycle, Definition, Handler, Kind, Node, settings_of
+from modelyard.graphs.errors import GraphInvalid
+
+__all__ = ["Choice", "Outlet", "Place", "Step", "add_cycle", "handler_of", "outlet_name", "own_name"]
+
+Missing = Literal["error", "drop", "partial"]
+Into = Literal["mapping", "list", "update"]
+
+
+class Place:
+    """Somewhere in a graph, to go on from: the graph's input, a step, or an outlet of a choice."""
+
+    definition: Definition
+    source: str
+
+    def to(self, step: Any, *, name: str = "", full_event: bool = False, **options: Any) -> "Step":
+        """Add a step here; a second one at the same place makes a branch.
+
+        Parameters
+        ----------
+        step
+            A function of the body, a class with ``do(body)`` or ``do_event(event)`` (built once, when the graph
+            opens), an object with such a method, a dotted path to one of them, or a `Graph`; plain or ``async``, and
+            a generator gives several events.
+        name
+            Unique in the graph; by default the function's or class's own.
+        full_event
+            Hand the whole event over instead of its body; what the step returns is the next body either way, and an
+            event that it returns is the next event.
+        **options
+            The names of `StepSettings` are settings (``timeout=2.0``, ``retries=3``). Everything else is what the
+            function gets besides the body, or the class is built with: JSON values, so that the graph can be
+            deployed.
+
+        Raises
+        ------
+        GraphInvalid
+            The name is taken or missing, a setting is wrong, or it is no step.
+        """
+        kind: Kind = "graph" if getattr(step, "is_graph", False) else "call"
+        return self._add(kind, step, name or own_name(step), options, full_event=full_event)
+
+    def model(self, name: str, model: str, **options: Any) -> "Step":
+        """Add a model here.
+
+        Parameters
+        ----------
+        name
+            Unique in the graph.
+        model
+            The model's reference: ``models:/name@alias`` or ``models:/name/version``.
+        **options
+            Settings, as for `to`.
+
+        Raises
+        ------
+        GraphInvalid
+            The name is taken.
+        """
+        if not isinstance(model, str) or not model:
+            raise GraphInvalid(self.definition.name, f"a model is named by its reference, not {model!r}", step=name)
+        return self._add("model", model, name, options)
+
+    def filter(self, predicate: Any, *, name: str = "", **options: Any) -> "Step":
+        """Let only those events pass whose body the predicate finds true; the others end here, with status 204."""
+        return self._add("filter", predicate, name or own_name(predicate), options)
+
+    def flat_map(self, function: Any, *, name: str = "", **options: Any) -> "Step":
+        """Make several events of one: one for each item that the function returns."""
+        return self._add("flat_map", function, name or own_name(function), options)
+
+    def choice(self, by: Any, *, name: str = "", **options: Any) -> "Choice":
+        """Send each event to one of several outlets.
+
+        Parameters
+        ----------
+        by
+            A field of the body (dotted), or a function of the body; its value names the outlet, and a truth value
+            means ``yes`` or ``no``. A list of names sends the event to each of them.
+        name
+            Unique in the graph; by default the field's or function's name.
+        **options
+            What the function gets besides the body.
+        """
+        default = by.replace(".", "_") if isinstance(by, str) else own_name(by)
+        return Choice(self._add("choice", by, name or default, options))
+
+    def merge(
+        self,
+        *branches: "Place",
+        name: str = "merge",
+        into: Into = "mapping",
+        missing: Missing = "error",
+        key: str = "",
+        limit: int = 1024,
+        seconds: float = 0.0,
+    ) -> "Step":
+        """Wait for one event from each branch, and join their bodies in the order in which the branches are named.
+
+        Parameters
+        ----------
+        *branches
+            Places whose events meet; this place is the first of them, unless it is the graph itself.
+        name
+            Unique in the graph.
+        into
+            ``mapping`` (by the name of the last step of each branch), ``list``, or ``update`` (all mappings in one).
+        missing
+            What happens where a branch brings nothing: ``error``, ``drop`` the rest, or go on with the ``partial``
+            join.
+        key
+            A field (dotted): join across events with the same value, rather than within one event.
+        limit
+            With `key`: how many incomplete joins are kept; the oldest goes by the rule of `missing`.
+        seconds
+            With `key`: how long one may stay incomplete; 0 is no bound.
+        """
+        places = [place for place in (self, *branches) if place.source]
+        if len(places) < 2:
+            raise GraphInvalid(self.definition.name, "a merge joins at least two branches", step=name)
+        after = tuple(place.source for place in places)
+        options: dict[str, Any] = {"into": into, "missing": missing}
+        if key:
+            options |= {"key": key, "limit": limit, "seconds": seconds}
+        self.definition.add(Node(name, "merge", None, after, options=options))
+        return Step(self.definition, name)
+
+    def parallel(self, *, name: str = "parallel", into: Into = "mapping", **branches: Any) -> "Step":
+        """Run several steps on the same body, and join their results under the names of the branches."""
+        ends = [self.to(step, name=each) for each, step in branches.items()]
+        return Step(self.definition, "").merge(*ends, name=name, into=into)
+
+    def batch(self, size: int, *, name: str = "batch") -> "Step":
+        """Gather the events that one event became into lists of `size`; what is left at the end is a shorter list."""
+        if size < 1:
+            raise GraphInvalid(self.definition.name, f"a batch has at least one event, not {size}", step=name)
+        self.definition.add(Node(name, "batch", None, (self.source,), options={"size": size}))
+        return Step(self.definition, name)
+
+    def unbatch(self, *, name: str = "unbatch") -> "Step":
+        """Make one event of each item of a list."""
+        self.definition.add(Node(name, "unbatch", None, (self.source,)))
+        return Step(self.definition, name)
+
+    def queue(self, *, name: str = "queue", size: int = 1024, wait: float = 0.0) -> "Step":
+        """Hand events over to a worker of their own: what follows has nothing to do with the reply.
+
+        Parameters
+        ----------
+        name
+            Unique in the graph.
+        size
+            How many events may wait.
+        wait
+            Seconds that an event waits for room before `QueueFull`; 0 fails at once.
+        """
+        self.definition.add(Node(name, "queue", None, (self.source,), options={"size": size, "wait": wait}))
+        return Step(self.definition, name)
+
+    def _add(self, kind: Kind, use: Any, name: str, options: Mapping[str, Any], *, full_event: bool = False) -> "Step":
+        if "after" in options or "before" in options:
+            raise GraphInvalid(self.definition.name, "say after and before with add_step", step=name)
+        rest = dict(options)
+        handler, rest_arguments = rest.pop("on_error", None), rest.pop("arguments", {})
+        settings, arguments = settings_of(self.definition.name, name, rest)
+        self.definition.add(
+            Node(
+                name,
+                kind,
+                use,
+                (self.source,),
+                {**arguments, **rest_arguments},
+                full_event=full_event,
+                settings=settings,
+                on_error=handler
+                if isinstance(handler, Handler) or handler is None
+                else Handler(handler, own_name(handler)),
+            )
+        )
+        return Step(self.definition, name)
+
+
+class Step(Place):
+    """One step of a graph, to continue from."""
+
+    def __init__(self, definition: Definition, name: str) -> None:
+        self.definition = definition
+        self.source = name
+        self.name = name
+
+    def respond(self) -> Self:
+        """Make this step's result the reply; what follows it runs after the reply was handed out."""
+        self.definition.change(self.name, respond=True)
+        return self
+
+    def on_error(self, handler: Any = None, *, name: str = "", continue_at: str = "", **arguments: Any) -> Self:
+        """Let `handler` look at this step's errors.
+
+        Parameters
+        ----------
+        handler
+            A step that takes the event, with ``error`` and ``origin``; what it returns is the reply, or goes on at
+            `continue_at`. It may raise ``event.error`` again. Without one the event goes on as it is.
+        name
+            How errors call it.
+        continue_at
+            The step that gets what the handler returned.
+        **arguments
+            What the handler gets besides.
+
+        Raises
+        ------
+        GraphInvalid
+            Neither a handler nor a step to continue at is given.
+        """
+        self.definition.change(self.name, on_error=handler_of(self.definition, handler, name, continue_at, arguments))
+        return self
+
+    def cycle_to(self, name: str, *, bound: int = 0) -> Self:
+        """Send this step's result back to an earlier step as well; after a choice, use its outlet.
+
+        Parameters
+        ----------
+        name
+            The step to go back to.
+        bound
+            How often one event may go this way; 0 takes the graph's `cycle_bound`.
+        """
+        add_cycle(self.definition, self.source, name, bound)
+        return self
+
+    def __repr__(self) -> str:
+        return f"<step {self.name} of graph {self.definition.name}>"
+
+
+class Outlet(Place):
+    """One outlet of a choice."""
+
+    def __init__(self, definition: Definition, source: str) -> None:
+        self.definition = definition
+        self.source = source
+
+    def cycle_to(self, name: str, *, bound: int = 0) -> None:
+        """Send what leaves here back to an earlier step; see `Step.cycle_to`."""
+        add_cycle(self.definition, self.source, name, bound)
+
+
+class Choice:
+    """A choice; `when` leads to its outlets."""
+
+    def __init__(self, step: Step) -> None:
+        self._step = step
+        self.name = step.name
+
+    def when(self, outlet: Any) -> Outlet:
+        """Return the place where events go for which the choice said `outlet`; True is ``yes``, False is ``no``."""
+        return Outlet(self._step.definition, f"{self.name}:{outlet_name(outlet)}")
+
+    def otherwise(self) -> Outlet:
+        """Return the place where all other events go."""
+        return Outlet(self._step.definition, f"{self.name}:*")
+
+    def on_error(self, handler: Any = None, *, name: str = "", continue_at: str = "", **arguments: Any) -> Self:
+        """Let `handler` look at the choice's own errors; see `Step.on_error`."""
+        self._step.on_error(handler, name=name, continue_at=continue_at, **arguments)
+        return self
+
+
+def outlet_name(said: Any) -> str:
+    """Return the outlet that a choice's value means."""
+    if said is True:
+        return "yes"
+    return "no" if said is False else str(said)
+
+
+def handler_of(
+    definition: Definition, handler: Any, name: str, continue_at: str, arguments: Mapping[str, Any]
+) -> Handler:
+    """Return the handler, checked."""
+    if handler is None and not continue_at:
+        raise GraphInvalid(definition.name, "an error handler is a step, or says where to continue_at")
+    return Handler(handler, name or (own_name(handler) if handler is not None else "continue"), continue_at, arguments)
+
+
+def add_cycle(definition: Definition, source: str, to: str, bound: int) -> None:
+    """Add a way back from `source`, which may be an outlet."""
+    name, _, outlet = source.partition(":")
+    node = definition.nodes[name]
+    definition.change(name, cycles=(*node.cycles, Cycle(to, bound, outlet)))
+
+
+def own_name(step: Any) -> str:
+    """Return how a step is called if nobody says."""
+    if isinstance(step, str):
+        return step.replace(":", ".").rpartition(".")[2]
+    if getattr(step, "is_graph", False):
+        return str(step.name)
+    return str(getattr(step, "__name__", type(step).__name__))

@@ -1,0 +1,182 @@
+"""What goes wrong while events run: errors of flow, of policies and of handlers."""
+
+from collections.abc import Sequence
+
+from modelyard.errors import ErrorKind, ModelyardError, near_name
+
+__all__ = [
+    "CircuitOpen",
+    "CycleExceeded",
+    "DeadlineExceeded",
+    "HandlerFailed",
+    "MergeIncomplete",
+    "OutletUnknown",
+    "PathMissing",
+    "PlanClosed",
+    "QueueFull",
+    "ReplyRepeated",
+    "StepTimeout",
+    "ValueMismatch",
+    "WorkerLost",
+]
+
+
+class StepTimeout(ModelyardError):
+    """Raised when a step took longer than its timeout."""
+
+    kind = ErrorKind.TIMEOUT
+
+    def __init__(self, seconds: float, how: str) -> None:
+        super().__init__(
+            f"the step took longer than {seconds:g} s and was {how}",
+            mend="Give it more time, or make it faster.",
+            facts={"seconds": seconds, "how": how},
+        )
+
+
+class DeadlineExceeded(ModelyardError):
+    """Raised when an event's deadline has passed before a step."""
+
+    kind = ErrorKind.TIMEOUT
+
+    def __init__(self, late: float) -> None:
+        super().__init__(f"the event's deadline passed {late:.3f} s ago", facts={"late": late})
+
+
+class CircuitOpen(ModelyardError):
+    """Raised instead of calling a step that has failed too often lately."""
+
+    kind = ErrorKind.UNAVAILABLE
+
+    def __init__(self, wait: float, cause: str) -> None:
+        super().__init__(
+            f"the circuit is open for another {wait:.1f} s, because the step kept failing: {cause}",
+            facts={"wait": wait},
+        )
+
+
+class CycleExceeded(ModelyardError):
+    """Raised when an event goes round a cycle more often than its bound."""
+
+    kind = ErrorKind.INVALID
+
+    def __init__(self, cycle: str, bound: int, path: Sequence[str]) -> None:
+        shown = [*path[:6], "…", *path[-6:]] if len(path) > 13 else list(path)
+        super().__init__(
+            f"the event went round the cycle {cycle} more than {bound} times: {' → '.join(shown)}",
+            mend="Raise the bound, or let the event leave the cycle.",
+            facts={"cycle": cycle, "bound": bound, "path": list(path)},
+        )
+
+
+class HandlerFailed(ModelyardError):
+    """Raised when an error handler itself failed; it keeps both causes."""
+
+    kind = ErrorKind.USER_CODE
+
+    def __init__(
+        self, graph: str, handler: str, step: str, event: str, error: BaseException, cause: BaseException
+    ) -> None:
+        super().__init__(
+            f"the error handler raised {type(cause).__name__}: {cause}, "
+            f"while it handled {type(error).__name__}: {error}, of step {step}",
+            where=f"graph {graph}, step {handler}, event {event}",
+            facts={"graph": graph, "step": handler, "origin": step, "event": event, "cause": type(cause).__name__},
+        )
+        self.error = error
+        self.cause = cause
+
+    @property
+    def error_kind(self) -> ErrorKind:
+        """The kind that the handler chose, where it raised one of our errors."""
+        return self.cause.error_kind if isinstance(self.cause, ModelyardError) else type(self).kind
+
+
+class ReplyRepeated(ModelyardError):
+    """Raised when the responder runs a second time for one event of a graph that does not stream."""
+
+    kind = ErrorKind.USER_CODE
+
+    def __init__(self, responder: str) -> None:
+        super().__init__(
+            f"{responder} has replied to this event already",
+            mend="Join the branches with a merge before it, or let a generator step make the graph a stream.",
+            facts={"responder": responder},
+        )
+
+
+class OutletUnknown(ModelyardError):
+    """Raised when a choice names an outlet that it does not have."""
+
+    kind = ErrorKind.INVALID
+
+    def __init__(self, outlet: object, known: Sequence[str]) -> None:
+        super().__init__(
+            f"the choice has no outlet {outlet!r:.80}",
+            mend=near_name(str(outlet), tuple(known)),
+            facts={"known": [*known]},
+        )
+
+
+class PathMissing(ModelyardError):
+    """Raised when a body lacks what `input_path` or a field names."""
+
+    kind = ErrorKind.INVALID
+
+    def __init__(self, path: str, part: str, found: object) -> None:
+        known = ", ".join(map(str, found)) if isinstance(found, dict) else type(found).__name__
+        super().__init__(
+            f"the body has no {path!r}: {part!r} is missing", mend=f"Found: {known}.", facts={"path": path}
+        )
+
+
+class MergeIncomplete(ModelyardError):
+    """Raised when a branch never brought its part to a merge."""
+
+    kind = ErrorKind.INVALID
+
+    def __init__(self, missing: Sequence[str]) -> None:
+        super().__init__(
+            f"nothing arrived from {', '.join(missing)}",
+            mend='Say missing="partial" or missing="drop" if that is all right.',
+            facts={"missing": list(missing)},
+        )
+
+
+class QueueFull(ModelyardError):
+    """Raised when a queue cannot take an event."""
+
+    kind = ErrorKind.EXHAUSTED
+
+    def __init__(self, queue: str, size: int) -> None:
+        super().__init__(f"the queue {queue} holds {size} events already", facts={"queue": queue, "size": size})
+
+
+class ValueMismatch(ModelyardError):
+    """Raised when a body is not of the type that a validating step declares."""
+
+    kind = ErrorKind.INVALID
+
+    def __init__(self, rule: str) -> None:
+        super().__init__(rule)
+
+
+class WorkerLost(ModelyardError):
+    """Raised when the process that ran a step died."""
+
+    kind = ErrorKind.LOST
+
+    def __init__(self, exit_code: int | None) -> None:
+        super().__init__(
+            f"the step's process ended with exit code {exit_code}; only this event is lost",
+            facts={"exit_code": exit_code},
+        )
+
+
+class PlanClosed(ModelyardError):
+    """Raised when an event comes to a graph that was closed."""
+
+    kind = ErrorKind.CONFLICT
+
+    def __init__(self, graph: str) -> None:
+        super().__init__("the graph is closed", where=f"graph {graph}", mend="Open it again: graph.open().")

@@ -1,0 +1,47 @@
+"""Copies bodies, so that a branch that changes its event is not seen by its sibling."""
+
+import copy
+from typing import Any
+
+__all__ = ["isolated"]
+
+_ATOMS = frozenset((int, float, str, bool, type(None), bytes, complex, frozenset, range))
+
+
+def isolated(value: Any) -> Any:
+    """Return a deep copy of `value`; what cannot change is shared.
+
+    Examples
+    --------
+    >>> body = {"x": [1, 2]}
+    >>> other = isolated(body)
+    >>> other["x"].append(3)
+    >>> body
+    {'x': [1, 2]}
+    """
+    kind = type(value)
+    if kind in _ATOMS:
+        return value
+    if kind is dict or kind is list:
+        try:
+            return _plain(value)
+        except (_NotPlainError, RecursionError):
+            return copy.deepcopy(value)  # shared or strange parts keep their identities
+    if kind.__module__.partition(".")[0] == "pyarrow":
+        return value  # Arrow data cannot change
+    return copy.deepcopy(value)
+
+
+class _NotPlainError(Exception):
+    """Something is in there that JSON has not."""
+
+
+def _plain(value: Any) -> Any:
+    kind = type(value)
+    if kind in _ATOMS:
+        return value
+    if kind is dict:
+        return {key: each if type(each) in _ATOMS else _plain(each) for key, each in value.items()}
+    if kind is list:
+        return [each if type(each) in _ATOMS else _plain(each) for each in value]
+    raise _NotPlainError

@@ -1,0 +1,123 @@
+"""Runs many events: with whole batches at once where every step can, row by row elsewhere."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from modelyard.graphs.background import run_in_background
+from modelyard.graphs.event import Event
+from modelyard.graphs.isolation import isolated
+from modelyard.graphs.parts import PlanNode
+from modelyard.graphs.plan import Plan
+
+__all__ = ["Rows", "map_plan"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The replies to many events.
+
+    Parameters
+    ----------
+    values
+        One for each body, in order: None where there is an error. An array where the last step gave one.
+    errors
+        Row → what was raised instead of a reply.
+    vectorised
+        Whether the steps saw whole batches.
+
+    Examples
+    --------
+    >>> rows = Rows([1, None], {1: ValueError("no")})
+    >>> rows[0], len(rows), [type(error).__name__ for error in rows.errors.values()]
+    (1, 2, ['ValueError'])
+    """
+
+    values: Any
+    errors: dict[int, Exception] = field(default_factory=dict)
+    vectorised: bool = False
+
+    def __getitem__(self, row: int) -> Any:
+        if row in self.errors:
+            raise self.errors[row]
+        return self.values[row]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.values)
+
+
+def map_plan(plan: Plan, bodies: Iterable[Any]) -> Rows:
+    """Return the replies to `bodies`."""
+    rows: Any = bodies if hasattr(bodies, "__len__") else list(bodies)
+    chain = _vectorised_chain(plan)
+    if chain and len(rows):
+        found = _at_once(chain, rows)
+        if found is not None:
+            return Rows(found, vectorised=True)
+    return _by_rows(plan, _items(rows))
+
+
+def _items(rows: Any) -> Sequence[Any]:
+    if hasattr(rows, "to_pylist"):
+        return rows.to_pylist()  # type: ignore[no-any-return]
+    return list(rows)
+
+
+def _vectorised_chain(plan: Plan) -> list[PlanNode]:
+    """Return the steps of a chain of which every one takes batches; nothing if it is no such chain."""
+    chain: list[PlanNode] = []
+    edges = plan.entry
+    while edges:
+        if len(edges) != 1 or edges[0].cycle >= 0:
+            return []
+        node = plan.nodes[edges[0].to]
+        if node.batch is None or node.kind not in ("call", "model") or node.wrapped or node.full_event or node.yields:
+            return []
+        chain.append(node)
+        if node.respond and node.edges:
+            return []
+        edges = node.edges
+    return chain
+
+
+def _at_once(chain: list[PlanNode], rows: Any) -> Any:
+    """Return the result for all rows, or None if a step failed or gave another number of rows."""
+    values = isolated(rows) if isinstance(rows, list) else rows
+    for node in chain:
+        assert node.batch is not None  # noqa: S101 (the chain is made of such nodes)
+        try:
+            values = node.batch(values)
+            if len(values) != len(rows):
+                return None
+        except Exception:  # noqa: BLE001 (the rows one by one will show which one it is)
+            return None
+    return values
+
+
+def _by_rows(plan: Plan, rows: Sequence[Any]) -> Rows:
+    if plan.is_async:
+        return run_in_background(_by_rows_async(plan, rows))  # type: ignore[no-any-return]
+    values: list[Any] = []
+    errors: dict[int, Exception] = {}
+    for index, row in enumerate(rows):
+        try:
+            values.append(plan.run(Event(isolated(row))))
+        except Exception as error:  # noqa: BLE001 (one bad row does not spoil the others)
+            values.append(None)
+            errors[index] = error
+    return Rows(values, errors)
+
+
+async def _by_rows_async(plan: Plan, rows: Sequence[Any]) -> Rows:
+    values: list[Any] = []
+    errors: dict[int, Exception] = {}
+    for index, row in enumerate(rows):
+        try:
+            values.append(await plan.settle_async(Event(isolated(row))))
+        except Exception as error:  # noqa: BLE001 (one bad row does not spoil the others)
+            values.append(None)
+            errors[index] = error
+    return Rows(values, errors)

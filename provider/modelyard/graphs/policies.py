@@ -1,0 +1,355 @@
+"""Wraps what a step asks for around its call, when the graph opens; a step that asks for nothing is called as it is.
+
+From the outside in: condition, input and result path, cache, fallback, circuit breaker, max in flight, retries,
+timeout and concurrency, validation, the step.
+"""
+
+import asyncio
+import builtins
+import random
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import msgspec
+
+from modelyard.graphs.bodies import part_of, with_part
+from modelyard.graphs.breaker import Breaker
+from modelyard.graphs.caching import ResultCache
+from modelyard.graphs.calls import StepCall, resolve, step_call
+from modelyard.graphs.definition import Node
+from modelyard.graphs.errors import GraphInvalid
+from modelyard.graphs.event import Event
+from modelyard.graphs.failures import PathMissing, StepTimeout, ValueMismatch
+from modelyard.graphs.pools import ProcessWorkers, ThreadWorkers, payload_of
+from modelyard.graphs.settings import Retry
+
+__all__ = ["Policies"]
+
+Call = Callable[[Any], Any]
+AsyncCall = Callable[[Any], Awaitable[Any]]
+
+
+class Policies:
+    """The wrapping of one plan's steps, and the workers that they share.
+
+    Parameters
+    ----------
+    graph
+        The graph's name.
+    """
+
+    def __init__(self, graph: str) -> None:
+        self.graph = graph
+        self.threads = ThreadWorkers()
+        self.processes = ProcessWorkers()
+        self.breakers: dict[str, Breaker] = {}
+        self._dedicated: list[ProcessWorkers] = []
+
+    def close(self) -> None:
+        """End the workers."""
+        self.threads.close()
+        for workers in (self.processes, *self._dedicated):
+            workers.close()
+
+    def wrapped(self, node: Node, call: StepCall) -> StepCall:
+        """Return the call with everything around it that the node asks for.
+
+        Raises
+        ------
+        GraphInvalid
+            It asks for something that cannot be.
+        """
+        settings = node.settings
+        if settings.validate:
+            call = call._replace(function=self._validated(node, call))
+        if not settings.wraps:
+            return call
+        if call.yields:
+            raise GraphInvalid(self.graph, "a step that yields has no settings of this kind", step=node.name)
+        is_async = call.is_async or settings.concurrency != "inline"
+        run = self._placed(node, call)
+        if settings.retries:
+            qualify = _exceptions(self.graph, node.name, settings.retries)
+            run = (
+                _retried_async(run, settings.retries, qualify) if is_async else _retried(run, settings.retries, qualify)
+            )
+        if settings.max_in_flight:
+            run = _limited_async(run, settings.max_in_flight) if is_async else _limited(run, settings.max_in_flight)
+        if settings.circuit_breaker:
+            breaker = self.breakers[node.name] = Breaker(settings.circuit_breaker)
+            run = _broken_async(run, breaker) if is_async else _broken(run, breaker)
+        if settings.fallback:
+            run, is_async = self._with_fallback(node, run, is_async=is_async)
+        if settings.cache:
+            kept = ResultCache(settings.cache)
+            run = _cached_async(run, kept) if is_async else _cached(run, kept)
+        if settings.input_path or settings.result_path:
+            places = (settings.input_path, settings.result_path)
+            run = _located_async(run, *places) if is_async else _located(run, *places)
+        if settings.condition is not None:
+            asked = self._condition(node)
+            run = _conditional_async(run, asked) if is_async else _conditional(run, asked)
+        return call._replace(function=run, is_async=is_async)
+
+    def _validated(self, node: Node, call: StepCall) -> Call:
+        if call.takes is None:
+            raise GraphInvalid(self.graph, "validate needs an annotation of what the step takes", step=node.name)
+        function, takes = call.function, call.takes
+
+        def validated(body: Any) -> Any:
+            try:
+                known = msgspec.convert(body, takes)
+            except msgspec.ValidationError as error:
+                raise ValueMismatch(str(error)) from None
+            return function(known)
+
+        return validated
+
+    def _placed(self, node: Node, call: StepCall) -> Call:
+        settings, function = node.settings, call.function
+        if call.is_async:
+            if settings.concurrency != "inline":
+                raise GraphInvalid(self.graph, "a coroutine runs on the event loop: inline", step=node.name)
+            return _timed(function, settings.timeout) if settings.timeout else function
+        if settings.concurrency == "thread":
+            threads, seconds = self.threads, settings.timeout
+            return lambda body: threads.call(function, body, seconds)
+        if settings.concurrency != "inline":
+            return self._in_process(node, call)
+        if settings.timeout:
+            raise GraphInvalid(
+                self.graph,
+                "a plain function that runs inline cannot be timed out",
+                step=node.name,
+                mend='Say concurrency="thread" (it is abandoned) or "process" (it is killed).',
+            )
+        return function
+
+    def _in_process(self, node: Node, call: StepCall) -> Call:
+        workers, seconds = self.processes, node.settings.timeout
+        if node.settings.concurrency == "dedicated":
+            workers = ProcessWorkers(1)
+            self._dedicated.append(workers)
+        try:
+            use = call.function if node.kind == "model" else node.use
+            payload = payload_of(use, node.arguments, full_event=call.full_event)
+        except Exception as error:  # noqa: BLE001 (pickle raises whatever it likes)
+            raise GraphInvalid(
+                self.graph,
+                f"the step cannot be sent to a process: {error}",
+                step=node.name,
+                mend="Make it a function or class at the top of a module.",
+            ) from None
+        return lambda body: workers.call(payload, body, seconds)
+
+    def _with_fallback(self, node: Node, run: Call, *, is_async: bool) -> tuple[Call, bool]:
+        fallback = node.settings.fallback
+        assert fallback is not None  # noqa: S101 (who calls has looked)
+        if fallback.use is None:
+            other = StepCall(lambda body: fallback.value)
+        else:
+            other = step_call(self.graph, f"{node.name} (fallback)", fallback.use, {}, full_event=node.full_event)
+        if not is_async and not other.is_async:
+            return _fallen(run, other.function), False
+
+        async def either(body: Any) -> Any:
+            try:
+                return await run(body) if is_async else run(body)
+            except Exception:  # noqa: BLE001 (what a fallback is for)
+                result = other.function(body)
+                return await result if other.is_async else result
+
+        return either, True
+
+    def _condition(self, node: Node) -> Callable[[Any], bool]:
+        condition = node.settings.condition
+        if isinstance(condition, str) and ":" not in condition:
+
+            def field(body: Any) -> bool:
+                try:
+                    return bool(part_of(body, condition))
+                except PathMissing:
+                    return False
+
+            return field
+        call = step_call(self.graph, f"{node.name} (condition)", condition, {}, full_event=False)
+        if call.is_async or call.yields:
+            raise GraphInvalid(self.graph, "a condition is a plain function", step=node.name)
+        return call.function
+
+
+def _body(argument: Any) -> Any:
+    return argument.body if isinstance(argument, Event) else argument
+
+
+def _exceptions(graph: str, step: str, retry: Retry) -> tuple[type[Exception], ...]:
+    found = []
+    for name in retry.on:
+        kind = getattr(builtins, name, None) or resolve(name)
+        if not (isinstance(kind, type) and issubclass(kind, Exception)):
+            raise GraphInvalid(graph, f"retries on {name!r}, which is no exception", step=step)
+        found.append(kind)
+    return tuple(found) or (Exception,)
+
+
+def _wait(retry: Retry, attempt: int) -> float:
+    return random.uniform(0.0, min(retry.cap, retry.base * 2.0 ** (attempt - 1)))  # noqa: S311 (no secret)
+
+
+def _retried(run: Call, retry: Retry, qualify: tuple[type[Exception], ...]) -> Call:
+    def retried(body: Any) -> Any:
+        for attempt in range(1, retry.attempts):
+            try:
+                return run(body)
+            except qualify:
+                time.sleep(_wait(retry, attempt))
+        return run(body)
+
+    return retried
+
+
+def _retried_async(run: AsyncCall, retry: Retry, qualify: tuple[type[Exception], ...]) -> AsyncCall:
+    async def retried(body: Any) -> Any:
+        for attempt in range(1, retry.attempts):
+            try:
+                return await run(body)
+            except qualify:
+                await asyncio.sleep(_wait(retry, attempt))
+        return await run(body)
+
+    return retried
+
+
+def _timed(run: AsyncCall, seconds: float) -> AsyncCall:
+    async def timed(body: Any) -> Any:
+        try:
+            async with asyncio.timeout(seconds) as limit:
+                return await run(body)
+        except TimeoutError:
+            if limit.expired():
+                raise StepTimeout(seconds, "cancelled") from None
+            raise
+
+    return timed
+
+
+def _limited(run: Call, most: int) -> Call:
+    gate = threading.BoundedSemaphore(most)
+
+    def limited(body: Any) -> Any:
+        with gate:
+            return run(body)
+
+    return limited
+
+
+def _limited_async(run: AsyncCall, most: int) -> AsyncCall:
+    gates: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+
+    async def limited(body: Any) -> Any:
+        loop = asyncio.get_running_loop()
+        gate = gates.get(loop)
+        if gate is None:
+            gate = gates.setdefault(loop, asyncio.Semaphore(most))
+        async with gate:
+            return await run(body)
+
+    return limited
+
+
+def _broken(run: Call, breaker: Breaker) -> Call:
+    def broken(body: Any) -> Any:
+        breaker.enter()
+        try:
+            result = run(body)
+        except Exception as error:
+            breaker.failed(error)
+            raise
+        breaker.succeeded()
+        return result
+
+    return broken
+
+
+def _broken_async(run: AsyncCall, breaker: Breaker) -> AsyncCall:
+    async def broken(body: Any) -> Any:
+        breaker.enter()
+        try:
+            result = await run(body)
+        except Exception as error:
+            breaker.failed(error)
+            raise
+        except asyncio.CancelledError:
+            breaker.given_up()
+            raise
+        breaker.succeeded()
+        return result
+
+    return broken
+
+
+def _fallen(run: Call, other: Call) -> Call:
+    def fallen(body: Any) -> Any:
+        try:
+            return run(body)
+        except Exception:  # noqa: BLE001 (what a fallback is for)
+            return other(body)
+
+    return fallen
+
+
+def _cached(run: Call, kept: ResultCache) -> Call:
+    def cached(argument: Any) -> Any:
+        key = kept.key(_body(argument))
+        found, result = kept.find(key)
+        if not found:
+            result = run(argument)
+            kept.keep(key, result)
+        return result
+
+    return cached
+
+
+def _cached_async(run: AsyncCall, kept: ResultCache) -> AsyncCall:
+    async def cached(argument: Any) -> Any:
+        key = kept.key(_body(argument))
+        found, result = kept.find(key)
+        if not found:
+            result = await run(argument)
+            kept.keep(key, result)
+        return result
+
+    return cached
+
+
+def _located(run: Call, source: str, target: str) -> Call:
+    def located(body: Any) -> Any:
+        result = run(part_of(body, source) if source else body)
+        return with_part(body, target, result) if target else result
+
+    return located
+
+
+def _located_async(run: AsyncCall, source: str, target: str) -> AsyncCall:
+    async def located(body: Any) -> Any:
+        result = await run(part_of(body, source) if source else body)
+        return with_part(body, target, result) if target else result
+
+    return located
+
+
+def _conditional(run: Call, asked: Callable[[Any], bool]) -> Call:
+    def conditional(argument: Any) -> Any:
+        return run(argument) if asked(_body(argument)) else argument
+
+    return conditional
+
+
+def _conditional_async(run: AsyncCall, asked: Callable[[Any], bool]) -> AsyncCall:
+    async def conditional(argument: Any) -> Any:
+        return await run(argument) if asked(_body(argument)) else argument
+
+    return conditional

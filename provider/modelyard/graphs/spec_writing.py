@@ -1,0 +1,161 @@
+"""Writes definitions as specifications, and reads them back; code is named by its path, never evaluated."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from modelyard.graphs.building import own_name
+from modelyard.graphs.calls import dotted_path
+from modelyard.graphs.definition import CODE, Cycle, Definition, Handler, Node
+from modelyard.graphs.errors import GraphInvalid
+from modelyard.graphs.settings import StepSettings
+from modelyard.graphs.spec import CycleSpec, GraphSpec, HandlerSpec, StepSpec
+
+__all__ = ["definition_of", "spec_of"]
+
+
+def spec_of(definition: Definition) -> GraphSpec:
+    """Return a definition as data.
+
+    Raises
+    ------
+    GraphInvalid
+        A step is not importable by name, or has arguments that are not JSON.
+    """
+    if definition.resources:
+        names = ", ".join(definition.resources)
+        rule = f"resources ({names}) are code, and cannot be written down: let a step open them in its class"
+        raise GraphInvalid(definition.name, rule)
+    steps, before = [], ""
+    for node in definition:
+        steps.append(_step(definition.name, node, before))
+        before = node.name
+    handler = _handler(definition.name, definition.handler) if definition.handler else None
+    parameters = _json(definition.name, "parameters", definition.parameters)
+    return GraphSpec(definition.name, tuple(steps), handler, definition.cycle_bound, parameters)
+
+
+def _step(graph: str, node: Node, before: str) -> StepSpec:
+    is_code = node.kind in CODE and not (node.kind == "choice" and isinstance(node.use, str))
+    settings = node.settings
+    for field in ("condition", "fallback"):
+        given = getattr(settings, field)
+        code = given.use if field == "fallback" and given else given if field == "condition" else None
+        if code is not None and not isinstance(code, str):
+            path = _path(graph, node.name, code)
+            changed = path if field == "condition" else msgspec.structs.replace(given, use=path)
+            settings = msgspec.structs.replace(settings, **{field: changed})
+    if settings.fallback:
+        _json(graph, node.name, settings.fallback.value)
+    return StepSpec(
+        node.name,
+        node.kind,
+        _path(graph, node.name, node.use) if is_code else (node.use if isinstance(node.use, str) else ""),
+        _json(graph, node.name, dict(node.arguments)),
+        node.full_event,
+        node.respond,
+        None if node.after == (before,) else node.after,
+        settings if settings != StepSettings() else None,
+        _handler(graph, node.on_error) if node.on_error else None,
+        tuple(CycleSpec(each.to, each.bound, each.outlet) for each in node.cycles),
+        dict(node.options),
+        spec_of(node.use.definition) if node.kind == "graph" else None,
+    )
+
+
+def _handler(graph: str, handler: Handler) -> HandlerSpec:
+    path = _path(graph, handler.name, handler.use) if handler.use is not None else ""
+    own = own_name(path) if path else "continue"
+    name = "" if handler.name == own else handler.name
+    return HandlerSpec(path, name, handler.continue_at, _json(graph, handler.name, dict(handler.arguments)))
+
+
+def _path(graph: str, name: str, step: Any) -> str:
+    path = dotted_path(step)
+    if not path:
+        raise GraphInvalid(
+            graph,
+            "the step cannot be found again in another process",
+            step=name,
+            mend="Make it a function or class at the top of a module, or give its dotted path.",
+        )
+    return path
+
+
+def _json(graph: str, name: str, value: Any) -> Any:
+    try:
+        return msgspec.json.decode(msgspec.json.encode(value))
+    except TypeError as error:
+        raise GraphInvalid(graph, f"the arguments must be JSON values: {error}", step=name) from None
+
+
+def definition_of(spec: GraphSpec | Mapping[str, Any], inner: Callable[[GraphSpec], Any]) -> Definition:
+    """Return the definition that a specification describes.
+
+    Parameters
+    ----------
+    spec
+        The specification, or the same as plain data.
+    inner
+        Makes the graph of a specification inside.
+
+    Raises
+    ------
+    GraphInvalid
+        The data describes no graph.
+    """
+    try:
+        known = spec if isinstance(spec, GraphSpec) else msgspec.convert(spec, GraphSpec)
+    except msgspec.ValidationError as error:
+        name = str(spec.get("name", "")) if isinstance(spec, Mapping) else ""
+        raise GraphInvalid(name, f"the specification is not one of a graph: {error}") from None
+    definition = Definition(known.name, known.cycle_bound, parameters=dict(known.parameters))
+    before = ""
+    for step in known.steps:
+        given = step.settings or StepSettings()
+        definition.add(
+            Node(
+                step.name,
+                step.kind,
+                inner(step.graph) if step.graph else step.use,
+                (before,) if step.after is None else step.after,
+                dict(step.arguments),
+                _options(known.name, step),
+                step.full_event,
+                step.respond,
+                given,
+                _read_handler(step.on_error),
+                tuple(Cycle(each.to, each.bound, each.outlet) for each in step.cycles),
+            )
+        )
+        before = step.name
+    definition.handler = _read_handler(known.on_error)
+    return definition
+
+
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    "merge": {"into": "mapping", "missing": "error"},
+    "batch": {"size": 1},
+    "queue": {"size": 1024, "wait": 0.0},
+}
+_KEYED = {"key": "", "limit": 1024, "seconds": 0.0}
+_WORDS = {"into": ("mapping", "list", "update"), "missing": ("error", "drop", "partial")}
+
+
+def _options(graph: str, step: StepSpec) -> dict[str, Any]:
+    known = _DEFAULTS.get(step.kind, {}) | (_KEYED if step.kind == "merge" and "key" in step.options else {})
+    for name, value in step.options.items():
+        if name not in known:
+            mend = f"Known: {', '.join(known) or 'none'}."
+            raise GraphInvalid(graph, f"a {step.kind} has no option {name!r}", step=step.name, mend=mend)
+        if name in _WORDS and value not in _WORDS[name]:
+            raise GraphInvalid(graph, f"{name} is one of {', '.join(_WORDS[name])}, not {value!r}", step=step.name)
+    return known | step.options
+
+
+def _read_handler(spec: HandlerSpec | None) -> Handler | None:
+    if spec is None:
+        return None
+    name = spec.name or (own_name(spec.use) if spec.use else "continue")
+    return Handler(spec.use or None, name, spec.continue_at, dict(spec.arguments))
