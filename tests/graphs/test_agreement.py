@@ -65,7 +65,21 @@ def handler(kind: str) -> Any:
 def plans(draw: st.DrawFn) -> list[tuple[Any, ...]]:
     """Return the moves of a random graph; which places they apply to is drawn, too."""
     kinds = st.sampled_from(
-        ["plus", "plus", "mutate", "fail", "fan", "choice", "filter", "merge", "flat", "cycle", "handle"]
+        [
+            "plus",
+            "plus",
+            "mutate",
+            "fail",
+            "fan",
+            "choice",
+            "filter",
+            "merge",
+            "diamond",
+            "diamond",
+            "flat",
+            "cycle",
+            "handle",
+        ]
     )
     size = draw(st.integers(2, 9))
     return [(draw(kinds), draw(st.integers(0, 7)), draw(st.integers(0, 7))) for _ in range(size)]
@@ -100,6 +114,17 @@ def build(moves: list[tuple[Any, ...]], diary: Diary, *, wait: bool, responder: 
         elif kind == "fan":
             places.append(place.to(mutating(diary, f"{name}a"), name=f"{name}a"))
             step = place.to(plus(diary, f"{name}b", 2, wait=wait), name=f"{name}b")
+        elif kind == "diamond":
+            ways = [place.to(plus(diary, f"{name}{way}", 1, wait=wait), name=f"{name}{way}") for way in "abc"]
+            if other > 3:
+                ways[1] = ways[1].to(failing(diary, f"{name}f", other % 3), name=f"{name}f")
+            if other > 5:
+                ways[1].on_error(handler(("answer", "breaks")[other % 2]), name=f"{name}h")
+            if other == 1:
+                ways[2] = ways[2].filter(lambda body: body["x"] % 2, name=f"{name}o")
+            missing = ("error", "drop", "partial")[other % 3]
+            step = graph.merge(*ways, name=name, into="list", missing=missing)
+            step = step.to(lambda body: {"x": sum(each["x"] for each in body), "seen": []}, name=f"{name}j")
         elif kind == "merge":
             second = places[other % len(places)]
             if second is place or not place.source or not second.source:
@@ -121,7 +146,7 @@ def build(moves: list[tuple[Any, ...]], diary: Diary, *, wait: bool, responder: 
         places.append(step)
     if not steps:
         return None
-    steps[responder % len(steps)].respond()
+    steps[-1 if responder < 5 else responder % len(steps)].respond()
     return graph
 
 

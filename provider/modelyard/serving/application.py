@@ -118,12 +118,10 @@ class Application:
         result = await self.plan.run_async(event) if self.plan.is_async or self.plan.early else self.plan.run(event)
         if event.status == 204:
             return Reply(204, b"")
-        status, own = 200, Response(result)
-        if isinstance(result, Response):
-            status, own = result.status, result
-        headers = tuple((name.lower().encode("latin-1"), text.encode("latin-1")) for name, text in own.headers.items())
+        own = result if isinstance(result, Response) else Response(result)
+        told = tuple((name.lower().encode("latin-1"), text.encode("latin-1")) for name, text in own.headers.items())
         try:
-            return Reply(status, encode(own.body), headers)
+            return Reply(own.status, encode(own.body), told)
         except TypeError as error:
             raise ReplyInvalid(self.plan.graph, event.id, str(error)) from error
 

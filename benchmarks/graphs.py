@@ -1,0 +1,34 @@
+"""What an event costs in a serving graph: ours, MLRun's, storey's, and plain Python as the floor."""
+
+from contest import Contestant, Target, run
+
+OURS = "modelyard"
+MLRUN = "MLRun 1.12.1"
+STOREY = "storey 1.14.1"
+PLAIN = "plain Python"
+
+CONTESTANTS = (
+    Contestant(PLAIN, "plain_graphs.py"),
+    Contestant(OURS, "modelyard_graphs.py"),
+    Contestant(MLRUN, "mlrun_graphs.py", "peer-mlrun", ("mlrun==1.12.1",)),
+    Contestant(STOREY, "storey_graphs.py", "peer-storey", ("storey==1.14.1",)),
+)
+COUNTS = {
+    "chain": {"*": 200_000, MLRUN: 5_000},
+    "async chain": {"*": 200_000, MLRUN: 2_000, STOREY: 4_000},
+    "async chain, awaited steps": {"*": 200_000},
+    "branch": {"*": 200_000, MLRUN: 1_000, STOREY: 4_000},
+    "async branch": {"*": 200_000},
+    "batch": {"*": 10},
+    "batch, steps by hand": {"*": 10},
+}
+TARGETS = (
+    Target("chain", OURS, MLRUN, 20, goal=25),
+    Target("async chain", OURS, MLRUN, 200, goal=400),
+    Target("async chain", OURS, STOREY, 40, goal=60),
+    Target("branch", OURS, STOREY, 20, goal=50),
+    Target("batch", OURS, PLAIN, 1.1, at_most=True, goal=1.03),
+)
+
+if __name__ == "__main__":
+    run(__doc__, CONTESTANTS, COUNTS, TARGETS)

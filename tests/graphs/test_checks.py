@@ -1,0 +1,202 @@
+"""Every static check, with its message and the graph drawn."""
+
+from typing import Any
+
+import pytest
+
+from modelyard.graphs import Graph, GraphInvalid
+from modelyard.graphs.spec import StepSpec
+
+
+def same(body: Any) -> Any:
+    return body
+
+
+def text(body: Any) -> str:
+    return str(body)
+
+
+def number(body: int) -> int:
+    return body
+
+
+def refused(graph: Graph) -> str:
+    with pytest.raises(GraphInvalid) as caught:
+        graph.open()
+    return str(caught.value)
+
+
+def test_a_branching_graph_without_a_responder() -> None:
+    graph = Graph("g")
+    graph.to(same, name="a").to(same, name="b")
+    graph.to(same, name="c")
+    assert refused(graph) == (
+        "graph g: it branches, and no step responds; its ends: b, c. Say which result is the reply: step.respond().\n"
+        "  input → a, c\n"
+        "  a → b"
+    )
+
+
+def test_two_responders() -> None:
+    graph = Graph("g")
+    graph.to(same, name="a").respond().to(same, name="b").respond()
+    assert refused(graph) == (
+        "graph g, step b: 'a' replies already. One step responds.\n  input → a (responds)\n  a → b (responds)"
+    )
+
+
+def test_an_unreachable_step() -> None:
+    spec = {
+        "name": "g",
+        "steps": [
+            {"name": "a", "kind": "call", "use": "operator:neg"},
+            {"name": "b", "kind": "call", "use": "operator:neg", "after": []},
+        ],
+    }
+    assert "graph g, step b: nothing leads there. Say after which step it comes.\n" in refused(Graph.from_spec(spec))
+
+
+def test_a_dangling_choice_and_undeclared_outlets() -> None:
+    graph = Graph("g")
+    graph.to(same, name="a").choice("kind")
+    assert "graph g, step kind: the choice has no outlet. Add one: choice.when('…').to(…)." in refused(graph)
+    graph = Graph("g")
+    graph.to(same, name="a")
+    graph.add_step(same, name="b", after="a:late")
+    assert "graph g, step b: 'a' is no choice and has no outlet 'late'.\n" in refused(graph)
+    graph = Graph("g")
+    choice = graph.choice("kind")
+    choice.when("x").to(same, name="x")
+    graph.add_step(same, name="b", after="kind")
+    assert "graph g, step b: the choice 'kind' has outlets: say which. kind:yes, say." in refused(graph)
+
+
+def test_cycles() -> None:
+    graph = Graph("g")
+    choice = graph.to(same, name="a").choice(bool, name="more")
+    choice.when(True).cycle_to("a")
+    choice.when(False).to(same, name="end")
+    message = refused(graph)
+    assert message.startswith(
+        "graph g, step more: the cycle to 'a' has no bound. Say cycle_to('a', bound=…), or Graph(…, cycle_bound=…).\n"
+    )
+    assert "  more:yes → ↩ a\n" in message
+    graph = Graph("g", cycle_bound=3)
+    graph.to(same, name="a").cycle_to("b")
+    assert "the cycle leads to 'b', which is not there" in refused(graph)
+    graph = Graph("g", cycle_bound=3)
+    first = graph.to(same, name="a")
+    graph.to(same, name="b").cycle_to("a")
+    first.respond()
+    assert "step b: 'a' is not upstream: that is no cycle. Use add_step(after=…)." in refused(graph)
+
+
+def test_an_ambiguous_fan_in() -> None:
+    graph = Graph("g")
+    graph.to(same, name="a")
+    graph.to(same, name="b")
+    graph.add_step(same, name="end", after=["a", "b"])
+    assert refused(graph).startswith(
+        "graph g, step end: it gets every event twice, from 'a' and 'b', which part at 'the input', and the reply is "
+        "due once. Join them with a merge.\n"
+    )
+    graph = Graph("g")
+    choice = graph.choice("kind")
+    choice.when("a").to(same, name="a")
+    choice.otherwise().to(same, name="b")
+    graph.add_step(same, name="end", after=["a", "b"])
+    assert graph.test({"kind": "x"}) == {"kind": "x"}
+
+
+def test_a_merge_that_can_never_complete() -> None:
+    graph = Graph("g")
+    choice = graph.choice("kind")
+    one = choice.when("a").to(same, name="a")
+    other = choice.otherwise().to(same, name="b")
+    one.merge(other)
+    assert "step merge: 'a' and 'b' never meet: an event takes one outlet of 'kind'" in refused(graph)
+
+
+def test_queues() -> None:
+    graph = Graph("g")
+    graph.to(same, name="a").respond().queue(name="later")
+    assert "step later: nothing takes events out of the queue. Let a step follow it." in refused(graph)
+    graph = Graph("g")
+    graph.queue(name="later").to(same, name="a").respond()
+    assert "step later: the responder is behind a queue: the reply would wait" in refused(graph)
+
+
+def test_types_of_neighbours() -> None:
+    graph = Graph("g")
+    graph.to(text).to(number)
+    assert refused(graph).startswith(
+        "graph g, step number: it takes int, and 'text' gives str. Put a step in between that converts it.\n"
+    )
+
+
+def test_a_timeout_on_an_inline_function() -> None:
+    graph = Graph("g")
+    graph.to(same, timeout=1.0)
+    assert refused(graph) == (
+        "graph g, step same: a plain function that runs inline cannot be timed out. "
+        'Say concurrency="thread" (it is abandoned) or "process" (it is killed).'
+    )
+
+
+def test_handlers_that_lead_back_or_nowhere() -> None:
+    graph = Graph("g")
+    graph.to(same, name="a").to(same, name="b").on_error(same, continue_at="a")
+    assert "step b: the handler continues at 'a', which leads here again: a cycle without a bound" in refused(graph)
+    graph = Graph("g")
+    graph.to(same, name="first").on_error(continue_at="frist")
+    assert "the handler continues at 'frist', which is not there. Did you mean first?" in refused(graph)
+    with pytest.raises(GraphInvalid, match="an error handler is a step, or says where to continue_at"):
+        graph.on_error()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"retries": 0}, "retries needs attempts ≥ 1"),
+        ({"concurrency": "fibre"}, "concurrency is inline, thread, process or dedicated, not 'fibre'"),
+        ({"timeout": -1}, "timeout and max_in_flight are not negative"),
+        ({"cache": {"size": 0}}, "cache needs size ≥ 1"),
+        ({"circuit_breaker": {"failures": 0}}, "circuit_breaker needs failures ≥ 1"),
+        ({"retries": {"attemps": 3, "attempts": "x"}}, "Expected `int`, got `str`"),
+    ],
+)
+def test_settings_are_checked_when_they_are_said(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(GraphInvalid, match=f"graph g, step same: .*{message}"):
+        Graph("g").to(same, **settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"validate": True}, "validate needs an annotation of what the step takes"),
+        ({"full_event": True, "input_path": "a"}, "a step that takes the whole event has no input_path"),
+        ({"concurrency": "process", "name": "lambda"}, "the step cannot be sent to a process"),
+        ({"retries": {"on": ["print"]}}, "retries on 'print', which is no exception"),
+    ],
+)
+def test_settings_that_do_not_fit_the_step(settings: dict[str, Any], message: str) -> None:
+    graph = Graph("g")
+    graph.to(lambda body: body, **{"name": "s", **settings})
+    assert message in refused(graph)
+
+
+def test_names_and_options() -> None:
+    graph = Graph("g")
+    with pytest.raises(GraphInvalid, match="a step's name has no colon"):
+        graph.to(same, name="a:b")
+    graph.to(same, name="parse")
+    with pytest.raises(GraphInvalid, match=r"it cannot come after 'prase'\. Did you mean parse\?"):
+        graph.add_step(same, name="b", after="prase")
+    assert graph.steps == ("parse",)
+    step = StepSpec("m", "merge", after=("a", "b"), options={"missing": "ignore"})
+    with pytest.raises(GraphInvalid, match="missing is one of error, drop, partial, not 'ignore'"):
+        Graph.from_spec({"name": "g", "steps": [{"name": "a", "kind": "batch", "options": {"size": 2}}, _plain(step)]})
+
+
+def _plain(step: StepSpec) -> dict[str, Any]:
+    return {"name": step.name, "kind": step.kind, "after": ["a"], "options": step.options}
