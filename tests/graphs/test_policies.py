@@ -1,11 +1,11 @@
 import asyncio
 import os
-import signal
 import threading
 import time
 from typing import Any
 
 import pytest
+from probe_hazards import kill
 
 from modelyard.errors import ErrorKind
 from modelyard.graphs import (
@@ -208,16 +208,6 @@ def test_a_thread_is_abandoned_at_its_timeout_and_others_go_on() -> None:
     assert isinstance(cause_of(graph, "slow"), StepTimeout)
     assert graph.test("fast") == "modelyard-step"
     gate.set()
-
-
-def kill(body: Any) -> Any:
-    if body == "die":
-        os.kill(os.getpid(), signal.SIGKILL)
-    if body == "hang":
-        time.sleep(60)
-    if body == "bad":
-        raise ValueError("bad row")
-    return os.getpid()
 
 
 @pytest.mark.parametrize("concurrency", ["process", "dedicated"])

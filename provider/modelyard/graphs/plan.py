@@ -266,8 +266,9 @@ class Plan:
         DeadlineExceeded
             It was not done by then, and is cancelled.
         """
+        limit = asyncio.timeout(deadline - monotonic())
         try:
-            async with asyncio.timeout(deadline - monotonic()) as limit:
+            async with limit:
                 return await work
         except TimeoutError:
             if limit.expired():

@@ -225,8 +225,9 @@ def _retried_async(run: AsyncCall, retry: Retry, qualify: tuple[type[Exception],
 
 def _timed(run: AsyncCall, seconds: float) -> AsyncCall:
     async def timed(body: Any) -> Any:
+        limit = asyncio.timeout(seconds)
         try:
-            async with asyncio.timeout(seconds) as limit:
+            async with limit:
                 return await run(body)
         except TimeoutError:
             if limit.expired():

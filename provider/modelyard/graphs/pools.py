@@ -52,8 +52,9 @@ class ThreadWorkers:
         future: Future[Any] = Future()
         surroundings = contextvars.copy_context()
         self._submit(future, lambda: surroundings.run(function, argument))
+        limit = asyncio.timeout(seconds or None)
         try:
-            async with asyncio.timeout(seconds or None) as limit:
+            async with limit:
                 return await asyncio.wrap_future(future)
         except TimeoutError:
             if limit.expired():

@@ -60,7 +60,7 @@ def _step(graph: str, node: Node, before: str) -> StepSpec:
         _handler(graph, node.on_error) if node.on_error else None,
         tuple(CycleSpec(each.to, each.bound, each.outlet) for each in node.cycles),
         dict(node.options),
-        spec_of(node.use.definition) if node.kind == "graph" else None,
+        spec_of(node.use.definition) if node.kind == "graph" and not isinstance(node.use, str) else None,
     )
 
 
