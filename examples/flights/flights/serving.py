@@ -8,11 +8,13 @@ from datetime import datetime
 from typing import Any
 
 from flights.columns import FEATURES
-from modelyard.graphs import EventInvalid, Graph
+from modelyard.errors import ErrorKind, ModelyardError
+from modelyard.graphs import Context, Event, EventInvalid, Graph, Response
 
 MODEL = "models:/flights-delay@champion"
 LIKELY = 0.5
 NEEDED = ("carrier", "origin", "destination", "departure_minute")
+EXAMPLE = {"carrier": "EV", "origin": "EWR", "destination": "ORD", "departure": "2013-08-01T17:30", "distance": 719}
 
 
 def parse(body: Any) -> Any:
@@ -22,8 +24,8 @@ def parse(body: Any) -> Any:
     8601), and whatever else of `FEATURES` is known; what is not known is left to the model.
     """
     if isinstance(body, list):
-        return [_row(flight) for flight in body]
-    return _row(body)
+        return [_row(flight, f"{number}.") for number, flight in enumerate(body)]
+    return _row(body, "")
 
 
 def answer(answers: Any) -> Any:
@@ -34,17 +36,33 @@ def answer(answers: Any) -> Any:
     return {"late": probability >= LIKELY, "probability": round(probability, 4)}
 
 
-def _row(flight: Any) -> dict[str, Any]:
+def explain(event: Event, context: Context) -> Response:
+    """Tell a client who sent what is no flight what to send instead; other errors are not this handler's.
+
+    The reply has status 422; ``field`` is the place in the request, in a list of flights with the number of the flight.
+    """
+    error = event.error
+    assert error is not None
+    if not isinstance(error, ModelyardError) or error.error_kind is not ErrorKind.INVALID:
+        raise error
+    told = {"message": str(error), "field": error.facts.get("field", error.facts.get("feature", ""))}
+    return context.response({"error": told, "needed": NEEDED, "example": EXAMPLE}, status=422)
+
+
+def _row(flight: Any, place: str) -> dict[str, Any]:
+    """Return the model's row of one flight; `place` is where it stands in the request: empty, or ``3.``."""
     if not isinstance(flight, Mapping):
-        raise EventInvalid(f"a flight is an object, not {flight!r:.60}", mend="Send carrier, origin, destination, …")
-    known = {**_clock(flight, "departure"), **_clock(flight, "arrival"), **flight}
+        mend = "Send carrier, origin, destination, …"
+        raise EventInvalid(f"a flight is an object, not {flight!r:.60}", field=place.rstrip("."), mend=mend)
+    known = {**_clock(flight, "departure", place), **_clock(flight, "arrival", place), **flight}
     for name in NEEDED:
         if known.get(name) is None:
-            raise EventInvalid("is missing", field=name, mend=f"A flight has {', '.join(NEEDED)}.")
+            missing = "departure" if name == "departure_minute" else name
+            raise EventInvalid("is missing", field=f"{place}{missing}", mend="See the example.")
     return {name: known.get(name) for name in FEATURES}
 
 
-def _clock(flight: Mapping[str, Any], name: str) -> dict[str, int]:
+def _clock(flight: Mapping[str, Any], name: str, place: str) -> dict[str, int]:
     """Return what a local time such as 2013-08-01T17:30 says to the model."""
     if name not in flight:
         return {}
@@ -52,7 +70,7 @@ def _clock(flight: Mapping[str, Any], name: str) -> dict[str, int]:
         time = datetime.fromisoformat(str(flight[name]))
     except ValueError as error:
         raise EventInvalid(
-            f"must be a local time such as 2013-08-01T17:30, got {flight[name]!r}", field=name
+            f"must be a local time such as 2013-08-01T17:30, got {flight[name]!r:.60}", field=f"{place}{name}"
         ) from error
     minute = {f"{name}_minute": time.hour * 60 + time.minute}
     return {**minute, "weekday": time.weekday()} if name == "departure" else minute
@@ -60,3 +78,4 @@ def _clock(flight: Mapping[str, Any], name: str) -> dict[str, int]:
 
 delays = Graph("delays")
 delays.to(parse, name="parse").model("model", MODEL).to(answer, name="answer").respond()
+delays.on_error(explain)
