@@ -37,10 +37,10 @@ from modelyard.graphs.failures import (
 from modelyard.graphs.graph import Graph
 from modelyard.graphs.machine import TraceEntry
 from modelyard.graphs.mapping import Rows
-from modelyard.graphs.model_files import LoadedModel, ModelCard, Predictions, open_model, read_card
+from modelyard.graphs.models.files import LoadedModel, ModelCard, Predictions, open_model, read_card
+from modelyard.graphs.models.rows import matrix_of
 from modelyard.graphs.plan import Plan
 from modelyard.graphs.ports import Channel, FeatureReader, MetricSink, ModelLoader, Recorder, Resources, SecretSource
-from modelyard.graphs.rows import matrix_of
 from modelyard.graphs.settings import Cache, CircuitBreaker, Fallback, Retry, StepSettings
 from modelyard.graphs.spec import CycleSpec, GraphSpec, HandlerSpec, StepSpec, json_schema
 from modelyard.graphs.tracing import Trace

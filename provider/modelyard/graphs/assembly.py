@@ -11,8 +11,8 @@ from modelyard.graphs.context import Context
 from modelyard.graphs.definition import Definition, Handler, Node
 from modelyard.graphs.errors import GraphInvalid, ResourceMissing
 from modelyard.graphs.lifetimes import Opened
-from modelyard.graphs.model_files import LoadedModel
-from modelyard.graphs.model_step import ModelStep
+from modelyard.graphs.models.answers import ModelStep
+from modelyard.graphs.models.files import LoadedModel
 from modelyard.graphs.parts import CycleLimit, Edge, PlanHandler, PlanNode
 from modelyard.graphs.plan import Plan, Wiring
 from modelyard.graphs.policies import Policies

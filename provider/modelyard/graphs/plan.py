@@ -16,7 +16,7 @@ from modelyard.graphs.event import Event
 from modelyard.graphs.failures import DeadlineExceeded, PlanClosed
 from modelyard.graphs.joins import KeyedJoin
 from modelyard.graphs.machine import Machine, Run, Token, TraceEntry, split
-from modelyard.graphs.model_files import LoadedModel
+from modelyard.graphs.models.files import LoadedModel
 from modelyard.graphs.parts import CycleLimit, Edge, PlanNode
 from modelyard.graphs.queues import EventQueue
 

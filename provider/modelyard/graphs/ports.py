@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from modelyard.graphs.event import Event
-from modelyard.graphs.model_files import LoadedModel
+from modelyard.graphs.models.files import LoadedModel
 
 __all__ = ["Channel", "FeatureReader", "MetricSink", "ModelLoader", "Recorder", "Resources", "SecretSource"]
 

@@ -7,7 +7,7 @@ import yaml
 
 from modelyard.data.digests import digest_of
 from modelyard.graphs.errors import ModelNotTrusted
-from modelyard.graphs.model_files import LoadedModel, ModelCard, open_model
+from modelyard.graphs.models.files import LoadedModel, ModelCard, open_model
 from modelyard.tracking.connection import unwarned
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ __all__ = ["open_files"]
 
 
 def open_files(folder: Path, *, digest: str | None, trust: bool, name: str) -> LoadedModel:
-    """Load the model in `folder`; see `modelyard.graphs.model_files.open_model` for the rule of trust.
+    """Load the model in `folder`; see `modelyard.graphs.models.files.open_model` for the rule of trust.
 
     Parameters
     ----------

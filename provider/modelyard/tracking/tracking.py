@@ -22,7 +22,7 @@ from modelyard.tracking.tags import ATTEMPT, CLAIM, ENVIRONMENT, GENERATION, KEY
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-    from modelyard.graphs.model_files import LoadedModel
+    from modelyard.graphs.models.files import LoadedModel
 
 __all__ = ["Tracking", "open_tracking"]
 

@@ -3,8 +3,8 @@
 from typing import Any
 
 from modelyard.graphs.errors import FeatureWrong
-from modelyard.graphs.model_files import LoadedModel
-from modelyard.graphs.rows import is_row, matrix_of
+from modelyard.graphs.models.files import LoadedModel
+from modelyard.graphs.models.rows import is_row, matrix_of
 
 __all__ = ["ModelStep"]
 

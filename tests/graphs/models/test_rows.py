@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from modelyard.data import to_matrix
 from modelyard.errors import ErrorKind
 from modelyard.graphs import FeatureMissing, FeatureWrong, matrix_of
-from modelyard.graphs.rows import is_row
+from modelyard.graphs.models.rows import is_row
 
 
 @pytest.mark.parametrize(
