@@ -1,0 +1,221 @@
+"""Requests and responses of the Open Inference Protocol as they travel over HTTP, binary tensors included.
+
+The layout is that of the protocol's specification and of its extension for binary tensors: the JSON comes first, its
+length is in the header ``Inference-Header-Content-Length``, and the buffers follow in the order of the tensors.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+import orjson
+
+from modelyard.serving.inference.errors import InferenceRefused, TensorInvalid
+from modelyard.serving.inference.tensors import Tensor, decode, parse
+
+__all__ = ["LENGTH_HEADER", "InferenceRequest", "InferenceResponse", "OutputRequest", "read_request", "write_response"]
+
+LENGTH_HEADER = "inference-header-content-length"
+
+
+class _Input(msgspec.Struct):
+    name: str
+    shape: list[int]
+    datatype: str
+    data: Any = msgspec.UNSET
+    parameters: dict[str, Any] = {}
+
+
+class OutputRequest(msgspec.Struct, frozen=True):
+    """An output that the client asks for.
+
+    Parameters
+    ----------
+    name
+        Which one.
+    parameters
+        ``binary_data`` asks for its bytes, ``classification`` for its best classes.
+    """
+
+    name: str
+    parameters: dict[str, Any] = {}
+
+
+class _Message(msgspec.Struct):
+    inputs: list[_Input]
+    id: str = ""
+    parameters: dict[str, Any] = {}
+    outputs: list[OutputRequest] = []
+
+
+class InferenceRequest(NamedTuple):
+    """What a client asks.
+
+    Parameters
+    ----------
+    id
+        The client's name for it; empty if it has none.
+    tensors
+        The inputs, in order.
+    outputs
+        The outputs that are wanted; none means all.
+    parameters
+        What else the client said.
+    """
+
+    id: str
+    tensors: tuple[Tensor, ...]
+    outputs: tuple[OutputRequest, ...] = ()
+    parameters: dict[str, Any] = {}  # noqa: RUF012 (a default that nobody changes)
+
+    def binary(self, name: str) -> bool:
+        """Whether the client wants this output as bytes."""
+        for each in self.outputs:
+            if each.name == name and "binary_data" in each.parameters:
+                return bool(each.parameters["binary_data"])
+        return bool(self.parameters.get("binary_data_output"))
+
+
+class InferenceResponse(NamedTuple):
+    """What the client gets.
+
+    Parameters
+    ----------
+    model_name, model_version
+        Who answered.
+    id
+        That of the request.
+    tensors
+        The outputs, in order.
+    parameters
+        What else there is to say.
+    """
+
+    model_name: str
+    model_version: str
+    id: str
+    tensors: tuple[Tensor, ...]
+    parameters: dict[str, Any] = {}  # noqa: RUF012 (a default that nobody changes)
+
+
+_DECODER = msgspec.json.Decoder(_Message)
+
+
+def read_request(raw: bytes, header_length: str = "") -> InferenceRequest:
+    """Return the request in an HTTP body.
+
+    Parameters
+    ----------
+    raw
+        The whole body.
+    header_length
+        The header ``Inference-Header-Content-Length``; empty if all tensors are JSON.
+
+    Raises
+    ------
+    InferenceRefused
+        It is no request.
+    TensorInvalid
+        A tensor is not what it says.
+
+    Examples
+    --------
+    >>> request = read_request(b'{"inputs": [{"name": "x", "shape": [2], "datatype": "INT8", "data": [1, 2]}]}')
+    >>> request.tensors[0].array
+    array([1, 2], dtype=int8)
+    """
+    length = _length(raw, header_length)
+    try:
+        message = _DECODER.decode(memoryview(raw)[:length])
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise InferenceRefused(f"it is not a request of the Open Inference Protocol: {error}") from None
+    if not message.inputs:
+        raise InferenceRefused("it has no inputs", mend="Send at least one tensor.")
+    position = length
+    tensors: list[Tensor] = []
+    rest = memoryview(raw)
+    for each in message.inputs:
+        size = each.parameters.get("binary_data_size")
+        if size is None:
+            if each.data is msgspec.UNSET:
+                raise TensorInvalid(each.name, "it has neither data nor binary_data_size")
+            tensors.append(parse(each.name, each.datatype, each.shape, each.data))
+            continue
+        if isinstance(size, bool) or not isinstance(size, int) or size < 0 or each.data is not msgspec.UNSET:
+            raise TensorInvalid(each.name, f"binary_data_size is a number of bytes, and replaces data, not {size!r}")
+        if not header_length or position + size > len(raw):
+            raise TensorInvalid(
+                each.name,
+                f"its {size} bytes are not in the body: {len(raw) - position} are left",
+                mend="Say in Inference-Header-Content-Length how long the JSON is.",
+            )
+        tensors.append(decode(each.name, each.datatype, each.shape, rest[position : position + size]))
+        position += size
+    if position != len(raw):
+        raise InferenceRefused(f"{len(raw) - position} bytes are left over after the last tensor")
+    _unique(tensors)
+    return InferenceRequest(message.id, tuple(tensors), tuple(message.outputs), message.parameters)
+
+
+def _length(raw: bytes, header_length: str) -> int:
+    if not header_length:
+        return len(raw)
+    if not (header_length.isascii() and header_length.isdecimal()) or int(header_length) > len(raw):
+        raise InferenceRefused(
+            f"Inference-Header-Content-Length is the length of the JSON in bytes, not {header_length!r}"
+        )
+    return int(header_length)
+
+
+def _unique(tensors: Sequence[Tensor]) -> None:
+    seen: set[str] = set()
+    for each in tensors:
+        if each.name in seen:
+            raise TensorInvalid(each.name, "there are two inputs of this name")
+        seen.add(each.name)
+
+
+def write_response(response: InferenceResponse, request: InferenceRequest) -> tuple[bytes, int]:
+    """Return a response's body, and the length of its JSON; 0 if it has no binary tensors.
+
+    Raises
+    ------
+    TensorInvalid
+        Bytes that are no text were asked for as JSON.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> asked = InferenceRequest("7", ())
+    >>> write_response(InferenceResponse("m", "1", "7", (Tensor.of("y", np.array([1, 2])),)), asked)[0].decode()
+    '{"model_name":"m","model_version":"1","id":"7","outputs":[{"name":"y","datatype":"INT64","shape":[2],"data":[1,2]}]}'
+    """
+    outputs: list[dict[str, Any]] = []
+    buffers: list[bytes] = []
+    for each in response.tensors:
+        said: dict[str, Any] = {"name": each.name, "datatype": each.datatype, "shape": each.shape}
+        if request.binary(each.name):
+            buffers.append(each.raw())
+            said["parameters"] = {"binary_data_size": len(buffers[-1])}
+        else:
+            said["data"] = each.data()
+        outputs.append(said)
+    message: dict[str, Any] = {"model_name": response.model_name}
+    if response.model_version:
+        message["model_version"] = response.model_version
+    if response.id:
+        message["id"] = response.id
+    if response.parameters:
+        message["parameters"] = response.parameters
+    message["outputs"] = outputs
+    head = orjson.dumps(message, option=orjson.OPT_SERIALIZE_NUMPY, default=_plain)
+    if not buffers:
+        return head, 0
+    return b"".join((head, *buffers)), len(head)
+
+
+def _plain(value: Any) -> Any:
+    # orjson writes no float16 of its own, nor arrays of other byte orders
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(type(value).__name__)
