@@ -11,6 +11,7 @@ from modelyard.serving.errors import (
     PortTaken,
     ReplyInvalid,
     RequestMalformed,
+    ResponseInvalid,
 )
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "PortTaken",
     "ReplyInvalid",
     "RequestMalformed",
+    "ResponseInvalid",
 ]

@@ -6,17 +6,16 @@ from typing import Any
 
 import msgspec
 
-from modelyard.graphs import Event, Plan, Response
+from modelyard.graphs import Event, Plan
 from modelyard.serving.asgi import Message, Receive, Scope, Send
 from modelyard.serving.errors import (
     BodyTooLarge,
     MediaTypeUnsupported,
     MethodNotAllowed,
     PathNotFound,
-    ReplyInvalid,
     RequestMalformed,
 )
-from modelyard.serving.replies import Reply, encode, error_reply
+from modelyard.serving.replies import Reply, encode, error_reply, event_reply
 
 __all__ = ["BODY_LIMIT", "Application"]
 
@@ -24,7 +23,6 @@ BODY_LIMIT = 16 * 1024 * 1024
 """The largest body, in bytes, if nobody says otherwise."""
 
 _LOG = logging.getLogger("modelyard.serving")
-_JSON = (b"content-type", b"application/json")
 _CLOSE = (b"connection", b"close")
 
 
@@ -78,7 +76,7 @@ class Application:
             reply = error_reply(error)
             if reply.status >= 500:
                 _LOG.exception("%s %s", scope["method"], scope["path"])
-        headers = [_JSON, (b"content-length", str(len(reply.body)).encode()), *reply.headers]
+        headers = reply.fields
         if self.draining or reply.close:
             headers.append(_CLOSE)
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
@@ -116,14 +114,7 @@ class Application:
             content_type=content_type,
         )
         result = await self.plan.run_async(event) if self.plan.is_async or self.plan.early else self.plan.run(event)
-        if event.status == 204:
-            return Reply(204, b"")
-        own = result if isinstance(result, Response) else Response(result)
-        told = tuple((name.lower().encode("latin-1"), text.encode("latin-1")) for name, text in own.headers.items())
-        try:
-            return Reply(own.status, encode(own.body), told)
-        except TypeError as error:
-            raise ReplyInvalid(self.plan.graph, event.id, str(error)) from error
+        return event_reply(self.plan.graph, event, result)
 
     async def _body(self, headers: Mapping[str, str], receive: Receive) -> bytes:
         limit = self.body_limit

@@ -102,6 +102,15 @@ class ReplyInvalid(ModelyardError):
         )
 
 
+class ResponseInvalid(ModelyardError):
+    """Raised when a step's `Response` has a status or header that HTTP has not."""
+
+    kind = ErrorKind.USER_CODE
+
+    def __init__(self, graph: str, event: str, rule: str) -> None:
+        super().__init__(rule, where=f"graph {graph}, event {event}", facts={"graph": graph, "event": event})
+
+
 class BundleInvalid(ModelyardError):
     """Raised when a folder holds no revision that can be served."""
 

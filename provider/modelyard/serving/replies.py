@@ -1,15 +1,23 @@
-"""Writes replies and errors as JSON."""
+"""Writes replies and errors as HTTP responses: as JSON, where a step does not say otherwise."""
 
+import re
 from typing import Any, NamedTuple
 
 import msgspec
 import orjson
 
 from modelyard.errors import ErrorKind, ModelyardError, outcome_of
-from modelyard.graphs import StepFailed
-from modelyard.serving.errors import HttpRefusal, MethodNotAllowed
+from modelyard.graphs import Event, Response, StepFailed
+from modelyard.serving.errors import HttpRefusal, MethodNotAllowed, ReplyInvalid, ResponseInvalid
 
-__all__ = ["Reply", "encode", "error_reply"]
+__all__ = ["Reply", "encode", "error_reply", "event_reply"]
+
+_JSON = b"application/json"
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+_OWN = ("content-length", "transfer-encoding", "connection")
+_EMPTY = (204, 304)
+"""Statuses of which HTTP says that they have no body."""
 
 
 class Reply(NamedTuple):
@@ -19,6 +27,15 @@ class Reply(NamedTuple):
     body: bytes
     headers: tuple[tuple[bytes, bytes], ...] = ()
     close: bool = False
+    content_type: bytes = _JSON
+
+    @property
+    def fields(self) -> list[tuple[bytes, bytes]]:
+        """All headers, those that describe the body included; a status without a body has none of these."""
+        if self.status in _EMPTY:
+            return [*self.headers]
+        length = str(len(self.body)).encode()
+        return [(b"content-type", self.content_type), (b"content-length", length), *self.headers]
 
 
 def encode(value: Any) -> bytes:
@@ -39,6 +56,62 @@ def encode(value: Any) -> bytes:
     except TypeError:
         # keys that are no text are rare, and asking for them slows every reply down
         return orjson.dumps(value, msgspec.to_builtins, orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
+
+
+def event_reply(graph: str, event: Event, result: Any) -> Reply:
+    """Return the response to an event: the graph's reply as JSON, with the status and headers of a `Response`.
+
+    A `Response` with a content type of its own has its text or bytes sent as they are.
+
+    Parameters
+    ----------
+    graph
+        The graph's name.
+    event
+        The event, after the graph has run; its ``status``, if set, is that of the response.
+    result
+        What the graph replied.
+
+    Raises
+    ------
+    ReplyInvalid
+        The reply has no image in JSON.
+    ResponseInvalid
+        HTTP has no such status or header.
+
+    Examples
+    --------
+    >>> reply = event_reply("g", Event(), Response("hello", 201, {"Content-Type": "text/plain"}))
+    >>> reply.status, reply.content_type, reply.body
+    (201, b'text/plain', b'hello')
+    """
+    own = result if isinstance(result, Response) else Response(result, event.status or 200)
+    if not isinstance(own.status, int) or not 200 <= own.status <= 599:
+        raise ResponseInvalid(graph, event.id, f"a reply's status is a number from 200 to 599, not {own.status!r}")
+    headers, content_type = [], _JSON
+    for name, value in own.headers.items():
+        field = _field(graph, event, name, value)
+        if field[0] == b"content-type":
+            content_type = field[1]
+        else:
+            headers.append(field)
+    if own.status in _EMPTY:
+        return Reply(own.status, b"", tuple(headers))
+    if content_type != _JSON and isinstance(own.body, bytes | str):
+        body = own.body.encode() if isinstance(own.body, str) else own.body
+        return Reply(own.status, body, tuple(headers), content_type=content_type)
+    try:
+        return Reply(own.status, encode(own.body), tuple(headers), content_type=content_type)
+    except TypeError as error:
+        raise ReplyInvalid(graph, event.id, str(error)) from error
+
+
+def _field(graph: str, event: Event, name: object, value: object) -> tuple[bytes, bytes]:
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or name.lower() in _OWN:
+        raise ResponseInvalid(graph, event.id, f"a reply has no header {name!r:.60} of a step's own")
+    if not isinstance(value, str) or not _VALUE.fullmatch(value):
+        raise ResponseInvalid(graph, event.id, f"the header {name} is one line of Latin text, not {value!r:.60}")
+    return name.lower().encode("latin-1"), value.encode("latin-1")
 
 
 def error_reply(error: BaseException) -> Reply:
