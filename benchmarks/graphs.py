@@ -11,23 +11,24 @@ CONTESTANTS = (
     Contestant(PLAIN, "plain_graphs.py"),
     Contestant(OURS, "modelyard_graphs.py"),
     Contestant(MLRUN, "mlrun_graphs.py", "peer-mlrun", ("mlrun==1.12.1",)),
-    Contestant(STOREY, "storey_graphs.py", "peer-storey", ("storey==1.14.1",)),
+    Contestant(STOREY, "storey_graphs.py", "peer-storey", ("storey==1.14.1", "packaging")),
 )
 COUNTS = {
-    "chain": {"*": 200_000, MLRUN: 5_000},
-    "async chain": {"*": 200_000, MLRUN: 2_000, STOREY: 4_000},
-    "async chain, awaited steps": {"*": 200_000},
-    "branch": {"*": 200_000, MLRUN: 1_000, STOREY: 4_000},
+    "chain": {"*": 500_000, MLRUN: 20_000},
+    "chain with event and handler": {"*": 200_000, MLRUN: 10_000},
+    "async chain": {"*": 500_000, MLRUN: 3_000, STOREY: 6_000},
+    "async chain of coroutines": {"*": 200_000},
+    "branch": {"*": 200_000, MLRUN: 2_000, STOREY: 4_000},
     "async branch": {"*": 200_000},
-    "batch": {"*": 10},
-    "batch, steps by hand": {"*": 10},
+    "batch of 10,000 rows": {"*": 10},
+    "batch of 10,000 rows by hand": {"*": 10},
 }
 TARGETS = (
     Target("chain", OURS, MLRUN, 20, goal=25),
     Target("async chain", OURS, MLRUN, 200, goal=400),
     Target("async chain", OURS, STOREY, 40, goal=60),
     Target("branch", OURS, STOREY, 20, goal=50),
-    Target("batch", OURS, PLAIN, 1.1, at_most=True, goal=1.03),
+    Target("batch of 10,000 rows", OURS, PLAIN, 1.1, at_most=True, goal=1.03),
 )
 
 if __name__ == "__main__":

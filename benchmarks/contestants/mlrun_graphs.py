@@ -1,11 +1,10 @@
 """MLRun's serving graph in its mock server, through `server.test`."""
 
 import logging
-from collections.abc import Callable
 from typing import Any
 
 import mlrun
-from protocol import answer
+from protocol import INPUTS, Case, answer
 from steps import add, double, subtract
 
 logging.disable(logging.WARNING)
@@ -17,38 +16,60 @@ def _flow(engine: str) -> tuple[Any, Any]:
     return function, function.set_topology("flow", engine=engine)
 
 
-def _sending(server: Any) -> Callable[[int], None]:
+def _sending(server: Any) -> Case:
     def run(count: int) -> None:
         for number in range(count):
             server.test("/", body=number)
 
-    return run
+    return Case(run, lambda: [server.test("/", body=number) for number in INPUTS])
 
 
-def _chain(engine: str) -> Callable[[int], None]:
+def _chain(engine: str) -> Case:
     function, flow = _flow(engine)
     last = flow.to(name="add", handler="add").to(name="double", handler="double")
     last = last.to(name="subtract", handler="subtract")
     if engine == "async":
         last.respond()
-    server = function.to_mock_server(namespace=_STEPS)
-    assert server.test("/", body=20) == 39
-    return _sending(server)
+    return _sending(function.to_mock_server(namespace=_STEPS))
 
 
-def _branch() -> Callable[[int], None]:
+def _guarded() -> Case:
+    function, flow = _flow("sync")
+    last = flow.to(name="add", handler="add_to_event", full_event=True).to(name="double", handler="double")
+    last.to(name="subtract", handler="subtract")
+    flow.error_handler(name="told", handler="told_error", full_event=True)
+    names = {**_STEPS, "add_to_event": _add_to_event, "told_error": _told_error}
+    return _sending(function.to_mock_server(namespace=names))
+
+
+def _branch() -> Case:
     function, flow = _flow("async")
     for name in _STEPS:
         flow.to(name=name, handler=name)
     flow.add_step("mlrun.serving.merger.Merge", name="merge", after=list(_STEPS))
     flow.add_step(name="last", handler="last", after="merge").respond()
-    server = function.to_mock_server(namespace={**_STEPS, "last": _same})
-    assert server.test("/", body=20) == [21, 40, 17]
-    return _sending(server)
+    return _sending(function.to_mock_server(namespace={**_STEPS, "last": _same}))
 
 
 def _same(body: Any) -> Any:
     return body
 
 
-answer({"chain": _chain("sync"), "async chain": _chain("async"), "branch": _branch()})
+def _add_to_event(event: Any) -> Any:
+    event.body += 1
+    return event
+
+
+def _told_error(event: Any) -> Any:
+    event.body = str(event.error)
+    return event
+
+
+answer(
+    {
+        "chain": _chain("sync"),
+        "chain with event and handler": _guarded(),
+        "async chain": _chain("async"),
+        "branch": _branch(),
+    }
+)

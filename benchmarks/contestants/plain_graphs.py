@@ -1,9 +1,10 @@
 """The floor: the same steps called one after the other by hand."""
 
 import asyncio
+from typing import Any
 
-from protocol import answer
-from scored import MATRIX, MODEL, center, round_off
+from protocol import INPUTS, Case, answer
+from scored import CENTERED, MATRIX, MODEL, center, round_off, told
 from steps import add, add_later, double, double_later, subtract, subtract_later
 
 
@@ -16,7 +17,7 @@ def chain(count: int) -> None:
 def branch(count: int) -> None:
     """Three calls on one input, gathered."""
     for number in range(count):
-        _ = {"add": add(number), "double": double(number), "subtract": subtract(number)}
+        _ = [add(number), double(number), subtract(number)]
 
 
 def chain_async(count: int) -> None:
@@ -42,7 +43,7 @@ def chain_awaited(count: int) -> None:
 def batch(count: int) -> None:
     """Predict, without the steps around it."""
     for _ in range(count):
-        MODEL.predict(MATRIX)
+        MODEL.predict(CENTERED)
 
 
 def batch_steps(count: int) -> None:
@@ -51,13 +52,28 @@ def batch_steps(count: int) -> None:
         round_off(MODEL.predict(center(MATRIX)))
 
 
+def chained() -> list[Any]:
+    """Return what the chain answers."""
+    return [subtract(double(add(number))) for number in INPUTS]
+
+
+def branched() -> list[Any]:
+    """Return what the branches answer."""
+    return [[add(number), double(number), subtract(number)] for number in INPUTS]
+
+
+def scored() -> list[float]:
+    """Return what the batch answers."""
+    return told(round_off(MODEL.predict(CENTERED)))
+
+
 answer(
     {
-        "chain": chain,
-        "async chain": chain_async,
-        "async chain, awaited steps": chain_awaited,
-        "branch": branch,
-        "batch": batch,
-        "batch, steps by hand": batch_steps,
+        "chain": Case(chain, chained),
+        "async chain": Case(chain_async, chained),
+        "async chain of coroutines": Case(chain_awaited, chained),
+        "branch": Case(branch, branched),
+        "batch of 10,000 rows": Case(batch, scored),
+        "batch of 10,000 rows by hand": Case(batch_steps, scored),
     }
 )

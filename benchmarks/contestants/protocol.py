@@ -1,27 +1,47 @@
-"""What every contestant's script does: say its cases, then time them on request."""
+"""What every contestant's script does: say its cases and their answers, then time them on request."""
 
 import json
 import os
 import sys
 import time
 from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+INPUTS = (20, 7, -3, 0)
+"""What the cases with numbers are asked, to compare the answers."""
 
 
-def answer(cases: Mapping[str, Callable[[int], None]]) -> None:
+class Case(NamedTuple):
+    """Something to time.
+
+    Parameters
+    ----------
+    run
+        Sends so many events through, and returns when they are done.
+    answers
+        Gives what must be equal for all contestants: JSON values.
+    """
+
+    run: Callable[[int], None]
+    answers: Callable[[], Any]
+
+
+def answer(cases: Mapping[str, Case]) -> None:
     """Serve the line protocol of `contest` until standard input ends.
 
     Parameters
     ----------
     cases
-        Case → a function that sends so many events through and returns when they are done.
+        By name.
     """
+    answers = {name: case.answers() for name, case in cases.items()}
     for case in cases.values():
-        case(100)
-    _say(list(cases))
+        case.run(100)
+    _say(answers)
     for line in sys.stdin:
         name, _, count = line.strip().rpartition(" ")
         begin = time.process_time()
-        cases[name](int(count))
+        cases[name].run(int(count))
         _say(time.process_time() - begin)
     # Some peers leave threads behind that would keep the interpreter alive.
     os._exit(0)

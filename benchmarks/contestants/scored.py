@@ -25,3 +25,11 @@ def predict(rows: Any) -> Any:
 def round_off(values: Any) -> Any:
     """Round; takes one value or all of them."""
     return np.round(values, 3)
+
+
+def told(values: Any) -> list[float]:
+    """Return the first answers and the sum of all, to be compared."""
+    return [*values[:50].tolist(), float(values.sum())]
+
+
+CENTERED = center(MATRIX)

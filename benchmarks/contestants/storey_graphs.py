@@ -1,10 +1,10 @@
 """storey, the stream engine under MLRun: request and reply through `emit` with an awaited result."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from protocol import answer
+from protocol import INPUTS, Case, answer
 from steps import add, double, subtract
 from storey import AsyncEmitSource, Complete, Flow, Map, build_flow
 from storey.dtypes import _termination_obj
@@ -29,17 +29,18 @@ class Join(Flow):  # type: ignore[misc]
         return None
 
 
-def _emitting(flow: Callable[[], list[Any]], expected: Callable[[int], Any]) -> Callable[[int], None]:
-    async def run(count: int) -> None:
+def _emitting(flow: Callable[[], list[Any]]) -> Case:
+    async def send(numbers: Iterable[int]) -> list[Any]:
         controller = build_flow(flow()).run()
-        for number in range(count):
-            reply = await controller.emit(number, await_result=True)
-            if number == 20:
-                assert reply == expected(number), reply
+        replies = [await controller.emit(number, await_result=True) for number in numbers]
         await controller.terminate()
         await controller.await_termination()
+        return replies
 
-    return lambda count: asyncio.run(run(count))
+    def run(count: int) -> None:
+        asyncio.run(send(range(count)))
+
+    return Case(run, lambda: asyncio.run(send(INPUTS)))
 
 
 def _chain() -> list[Any]:
@@ -55,9 +56,4 @@ def _branch() -> list[Any]:
     return [source, *([way] for way in ways)]
 
 
-answer(
-    {
-        "async chain": _emitting(_chain, lambda number: number * 2 - 1),
-        "branch": _emitting(_branch, lambda number: [number + 1, number * 2, number - 3]),
-    }
-)
+answer({"async chain": _emitting(_chain), "branch": _emitting(_branch)})

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from modelyard.graphs import Graph, GraphInvalid
+from modelyard.graphs import Event, Graph, GraphInvalid
 from modelyard.graphs.spec import StepSpec
 
 
@@ -132,6 +132,16 @@ def test_types_of_neighbours() -> None:
     assert refused(graph).startswith(
         "graph g, step number: it takes int, and 'text' gives str. Put a step in between that converts it.\n"
     )
+
+
+def test_an_event_is_an_envelope_and_no_type_of_a_body() -> None:
+    def enveloped(event: Event) -> Event:
+        event.body = int(event.body) + 1
+        return event
+
+    graph = Graph("g")
+    graph.to(text).to(enveloped, full_event=True).to(number)
+    assert graph.test(41) == 42
 
 
 def test_a_timeout_on_an_inline_function() -> None:

@@ -7,6 +7,7 @@ from typing import Any, Union, get_args, get_origin
 
 from modelyard.graphs.calls import StepCall
 from modelyard.graphs.checks import Shape
+from modelyard.graphs.event import Event
 
 __all__ = ["check_types", "fits"]
 
@@ -41,7 +42,9 @@ def _gives(shape: Shape, calls: Mapping[str, StepCall], name: str) -> Any:
     changed = settings.result_path or settings.fallback or settings.condition is not None
     if node.kind != "call" or changed or calls[name].yields:
         return None
-    return calls[name].gives
+    gives = calls[name].gives
+    # An event is an envelope: what the next step gets is the body in it
+    return None if Event in (gives, *get_args(gives)) else gives
 
 
 def fits(gives: Any, takes: Any) -> bool:

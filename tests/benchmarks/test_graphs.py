@@ -1,0 +1,43 @@
+"""The benchmark of the graph engine runs, compares the answers, and writes its rows."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parents[2] / "benchmarks"
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(FOLDER / "graphs.py"), "--without-peers", "--rounds", "1", "--most", "3", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_rows_and_table(tmp_path: Path) -> None:
+    file = tmp_path / "rows.json"
+    done = run("--case", "chain", "--case", "batch of 10,000 rows", "--json", str(file))
+    rows: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
+    assert [(row["case"], row["contestant"], row["target"]) for row in rows] == [
+        ("chain", "plain Python", None),
+        ("chain", "modelyard", None),
+        ("batch of 10,000 rows", "plain Python", None),
+        ("batch of 10,000 rows", "modelyard", None),
+        ("batch of 10,000 rows", "modelyard", "contract ≤ 1.1× plain Python"),
+        ("batch of 10,000 rows", "modelyard", "goal ≤ 1.03× plain Python"),
+    ]
+    assert {tuple(row) for row in rows} == {("case", "contestant", "value", "unit", "ratio", "target", "met")}
+    assert all(row["value"] > 0 and row["unit"] == "CPU µs/event" for row in rows)
+    contract, goal = rows[-2:]
+    assert contract["met"] is (contract["ratio"] <= 1.1)
+    assert goal["met"] is (goal["ratio"] <= 1.03)
+    assert done.returncode == (0 if contract["met"] else 1), done.stderr
+    table = [line for line in done.stdout.splitlines() if line.startswith("|")]
+    assert table[0] == "| case | contestant | value | unit | ratio | target | met |"
+    assert len(table) == 2 + len(rows)
+
+
+def test_an_unknown_case_is_named() -> None:
+    done = run("--case", "chian")
+    assert done.returncode == 1
+    assert done.stderr.startswith("there is no case 'chian'; there are chain, ")
