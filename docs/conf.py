@@ -6,11 +6,12 @@ project = "modelyard"
 author = "The modelyard authors"
 copyright = "2026, the modelyard authors"
 release = installed_version("modelyard")
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinxcontrib.mermaid"]
 exclude_patterns = ["_build", "airflow/example_dags"]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
 myst_heading_anchors = 3
+myst_fence_as_directive = ["mermaid"]  # as GitHub and GitLab have it; the reader's browser draws
 html_theme = "alabaster"
 html_theme_options = {
     "description": "Machine learning in production from the tools a team already has",
