@@ -1,0 +1,39 @@
+"""Ready-made steps: what a graph does besides asking models, with arguments that are data."""
+
+from modelyard.graphs.steps.errors import (
+    ArgumentInvalid,
+    BodyInvalid,
+    CallFailed,
+    EventRepeated,
+    FieldMissing,
+    FieldUnfit,
+    FileRefused,
+    RateExceeded,
+    StateInvalid,
+    StepClosed,
+)
+from modelyard.graphs.steps.fields import FieldOperations, Fields
+from modelyard.graphs.steps.gates import Deduplicate, RateLimit, Sample
+from modelyard.graphs.steps.stateful import Fold, MapByKey
+from modelyard.graphs.steps.validate import Validate
+
+__all__ = [
+    "ArgumentInvalid",
+    "BodyInvalid",
+    "CallFailed",
+    "Deduplicate",
+    "EventRepeated",
+    "FieldMissing",
+    "FieldOperations",
+    "FieldUnfit",
+    "Fields",
+    "FileRefused",
+    "Fold",
+    "MapByKey",
+    "RateExceeded",
+    "RateLimit",
+    "Sample",
+    "StateInvalid",
+    "StepClosed",
+    "Validate",
+]
