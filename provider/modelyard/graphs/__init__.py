@@ -20,10 +20,12 @@ from modelyard.graphs.errors import (
 )
 from modelyard.graphs.event import Event
 from modelyard.graphs.failures import (
+    BodyUncopyable,
     CircuitOpen,
     CycleExceeded,
     DeadlineExceeded,
     HandlerFailed,
+    KeyUnusable,
     MergeIncomplete,
     OutletUnknown,
     PathMissing,
@@ -35,7 +37,6 @@ from modelyard.graphs.failures import (
     WorkerLost,
 )
 from modelyard.graphs.graph import Graph
-from modelyard.graphs.machine import TraceEntry
 from modelyard.graphs.mapping import Rows
 from modelyard.graphs.models.files import LoadedModel, ModelCard, Predictions, open_model, read_card
 from modelyard.graphs.models.rows import matrix_of
@@ -43,9 +44,11 @@ from modelyard.graphs.plan import Plan
 from modelyard.graphs.ports import Channel, FeatureReader, MetricSink, ModelLoader, Recorder, Resources, SecretSource
 from modelyard.graphs.settings import Cache, CircuitBreaker, Fallback, Retry, StepSettings
 from modelyard.graphs.spec import CycleSpec, GraphSpec, HandlerSpec, StepSpec, json_schema
+from modelyard.graphs.tokens import TraceEntry
 from modelyard.graphs.tracing import Trace
 
 __all__ = [
+    "BodyUncopyable",
     "Cache",
     "Channel",
     "Choice",
@@ -68,6 +71,7 @@ __all__ = [
     "GraphSpec",
     "HandlerFailed",
     "HandlerSpec",
+    "KeyUnusable",
     "LibraryMissing",
     "LoadedModel",
     "MergeIncomplete",

@@ -10,6 +10,7 @@ from modelyard.graphs.checks import MANY, Shape, check_shape
 from modelyard.graphs.context import Context
 from modelyard.graphs.definition import Definition, Handler, Node
 from modelyard.graphs.errors import GraphInvalid, ResourceMissing
+from modelyard.graphs.isolation import isolated
 from modelyard.graphs.lifetimes import Opened
 from modelyard.graphs.models.answers import ModelStep
 from modelyard.graphs.models.files import LoadedModel
@@ -132,7 +133,7 @@ class _Assembly:
             queue = self.queues[self.index[node.name]] = EventQueue(
                 node.name, node.options["size"], node.options["wait"]
             )
-            return StepCall(lambda event: queue.put(event.branch(event.body)), full_event=True)
+            return StepCall(lambda event: queue.put(event.branch(isolated(event.body))), full_event=True)
         if node.kind == "choice" and isinstance(node.use, str) and ":" not in node.use:
             return StepCall(lambda body: part_of(body, node.use))
         call = self._step(node.name, node.use, node.arguments, full_event=node.full_event)

@@ -1,12 +1,16 @@
 """One event loop in one background thread, for coroutine steps that are called from ordinary code."""
 
 import asyncio
+import logging
+import os
 from collections.abc import Coroutine
 from functools import cache
 from threading import Thread
 from typing import Any
 
 __all__ = ["run_in_background"]
+
+_LOG = logging.getLogger("modelyard.graphs")
 
 
 def run_in_background(work: Coroutine[Any, Any, Any]) -> Any:
@@ -19,11 +23,30 @@ def run_in_background(work: Coroutine[Any, Any, Any]) -> Any:
     >>> run_in_background(double(21))
     42
     """
-    return asyncio.run_coroutine_threadsafe(work, _loop()).result()
+    error, result = asyncio.run_coroutine_threadsafe(_boxed(work), _loop(os.getpid())).result()
+    if error is not None:
+        raise error
+    return result
+
+
+async def _boxed(work: Coroutine[Any, Any, Any]) -> tuple[BaseException | None, Any]:
+    try:
+        return None, await work
+    except (KeyboardInterrupt, SystemExit) as error:
+        return error, None  # raised in there it would stop the loop, and everybody else's work with it
 
 
 @cache
-def _loop() -> asyncio.AbstractEventLoop:
+def _loop(process: int) -> asyncio.AbstractEventLoop:
+    """Return the loop of a process: a forked one has none of its parent's threads."""
     loop = asyncio.new_event_loop()
-    Thread(target=loop.run_forever, name="modelyard-graph-steps", daemon=True).start()
+    Thread(target=_serve, args=[loop], name="modelyard-graph-steps", daemon=True).start()
     return loop
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    while True:
+        try:
+            loop.run_forever()
+        except (KeyboardInterrupt, SystemExit) as error:  # of a task that nobody waits for
+            _LOG.error("a step raised %s where nobody waits for it", type(error).__name__)

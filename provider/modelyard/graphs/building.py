@@ -114,11 +114,19 @@ class Place:
             What happens where a branch brings nothing: ``error``, ``drop`` the rest, or go on with the ``partial``
             join.
         key
-            A field (dotted): join across events with the same value, rather than within one event.
+            Join across events rather than within one: a field of the body (dotted), ``$id`` or ``$key`` of the event.
+            An event that still waits for its counterpart ends here with status 204; the one that completes the join
+            goes on with it. What never joins has nobody to reply to: with ``missing="error"`` it goes to the handlers,
+            and to the log.
         limit
             With `key`: how many incomplete joins are kept; the oldest goes by the rule of `missing`.
         seconds
             With `key`: how long one may stay incomplete; 0 is no bound.
+
+        Raises
+        ------
+        GraphInvalid
+            There are fewer than two branches, an option has a value that it cannot have, or the name is taken.
         """
         places = [place for place in (self, *branches) if place.source]
         if len(places) < 2:
@@ -135,11 +143,48 @@ class Place:
         ends = [self.to(step, name=each) for each, step in branches.items()]
         return Step(self.definition, "").merge(*ends, name=name, into=into)
 
-    def batch(self, size: int, *, name: str = "batch") -> "Step":
-        """Gather the events that one event became into lists of `size`; what is left at the end is a shorter list."""
-        if size < 1:
-            raise GraphInvalid(self.definition.name, f"a batch has at least one event, not {size}", step=name)
-        self.definition.add(Node(name, "batch", None, (self.source,), options={"size": size}))
+    def batch(
+        self,
+        size: int,
+        *,
+        name: str = "batch",
+        across: bool = False,
+        seconds: float = 0.0,
+        key: str = "",
+        limit: int = 1024,
+    ) -> "Step":
+        """Gather bodies into lists of `size`.
+
+        Within one event, those that a step before made of it; what is left at its end is a shorter list. Across events
+        (`across`, or with `seconds` or `key`), whole events: each ends here with status 204, but for the one that
+        completes a list, which goes on with it. A list that goes on as it is, because its time is up or the graph
+        closes, has nobody to reply to.
+
+        Parameters
+        ----------
+        size
+            How many make a list, at least 1.
+        name
+            Unique in the graph.
+        across
+            Whether different events come into one list.
+        seconds
+            How long the first of a list waits before the list goes on as it is; 0 is no bound.
+        key
+            What belongs together: a field of the body (dotted), ``$id`` or ``$key`` of the event; empty puts all
+            events together.
+        limit
+            With `key`: how many lists are open at once; the oldest goes on as it is.
+
+        Raises
+        ------
+        GraphInvalid
+            A number is too small, or the name is taken.
+        """
+        options: dict[str, Any] = {"size": size}
+        if across or seconds or key:
+            options |= {"across": True, "key": key, "limit": limit, "seconds": seconds}
+        self.definition.add(Node(name, "batch", None, (self.source,), options=options))
         return Step(self.definition, name)
 
     def unbatch(self, *, name: str = "unbatch") -> "Step":

@@ -9,7 +9,7 @@ from modelyard.graphs.bodies import part_of
 from modelyard.graphs.isolation import isolated
 from modelyard.graphs.settings import Cache
 
-__all__ = ["ResultCache"]
+__all__ = ["ResultCache", "frozen"]
 
 
 class ResultCache:
@@ -28,7 +28,7 @@ class ResultCache:
 
     def key(self, body: Any) -> Any:
         """Return what tells events apart; equal JSON values have equal keys."""
-        return _frozen(part_of(body, self._settings.key) if self._settings.key else body)
+        return frozen(part_of(body, self._settings.key) if self._settings.key else body)
 
     def find(self, key: Any) -> tuple[bool, Any]:
         """Return whether there is a result, and a copy of it."""
@@ -50,9 +50,16 @@ class ResultCache:
                 self._kept.popitem(last=False)
 
 
-def _frozen(value: Any) -> Any:
+def frozen(value: Any) -> Any:
+    """Return what stands for a JSON value as a key: equal for equal values of the same types.
+
+    Examples
+    --------
+    >>> frozen({"a": [1]}) == frozen({"a": [1]}), frozen(1) == frozen(True)
+    (True, False)
+    """
     if isinstance(value, dict):
-        return (dict, frozenset((key, _frozen(each)) for key, each in value.items()))
+        return (dict, frozenset((key, frozen(each)) for key, each in value.items()))
     if isinstance(value, list | tuple):
-        return (list, tuple(_frozen(each) for each in value))
+        return (list, tuple(frozen(each) for each in value))
     return (type(value), value)  # 1, 1.0 and True are equal, and not the same

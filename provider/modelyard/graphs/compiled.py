@@ -10,12 +10,14 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any, NamedTuple
 
+from modelyard.graphs.drivers import is_cancelled
 from modelyard.graphs.event import Event
+from modelyard.graphs.failures import FAILURES
 from modelyard.graphs.isolation import isolated
 from modelyard.graphs.joins import joined
-from modelyard.graphs.machine import Token, chosen, split
 from modelyard.graphs.parts import Edge, PlanNode
 from modelyard.graphs.plan import Plan
+from modelyard.graphs.tokens import Token, chosen, split
 
 __all__ = ["compile_plan", "source_of"]
 
@@ -93,14 +95,17 @@ class _Writer:
         self._lines = [f"{'async ' if plan.is_async else ''}def run(body, event=None):"]
         if self._whole:
             self._lines += ["    if event is None:", "        event = Event(body)"]
-        self._lines += ["    i = 0", "    try:"]
         start = "event" if self._whole else "body"
         pending: list[_Pending] = []
-        self._fan_out(pending, plan.entry, start, 2)
+        self._fan_out(pending, plan.entry, start, 1)  # no step has failed if the body cannot be copied
+        self._lines += ["    i = 0", "    try:"]
         self._walk(tuple(pending), {}, 2)
         self._line(1, "except Jump as jump:")
         self._line(2, f"return {self._wait}resume(*jump.args)")
-        self._line(1, "except Exception as error:")
+        self._line(1, "except FAILURES as error:")
+        if plan.is_async:
+            self._line(2, "if is_cancelled(error):")
+            self._line(3, "raise")
         self._write_failures(simple=simple)
         return "\n".join(self._lines) + "\n"
 
@@ -288,10 +293,13 @@ class _Writer:
         made = self._called(node, variable)
         result = self._fresh()
         self._line(depth, f"{result} = {made[1:-1]}")
-        if self._whole:
+        if self._whole and node.full_event:
             self._line(depth, f"if {result}.__class__ is not Event:")
             self._line(depth + 1, f"{variable}.body = {result}")
             self._line(depth + 1, f"{result} = {variable}")
+        elif self._whole:
+            self._line(depth, f"{variable}.body = {result}")
+            self._line(depth, f"{result} = {variable}")
         return result
 
     def _finish(self, arrived: dict[int, dict[int, str]], depth: int) -> None:
@@ -319,9 +327,11 @@ def _names(plan: Plan) -> dict[str, Any]:
     space: dict[str, Any] = {
         "Jump": _JumpError,
         "Event": Event,
+        "FAILURES": FAILURES,
         "chosen": chosen,
         "deque": deque,
         "failed": plan.failed,
+        "is_cancelled": is_cancelled,
         "follow": plan.follow_async if plan.is_async else plan.follow,
         "isolated": isolated,
         "joined": joined,

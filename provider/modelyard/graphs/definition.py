@@ -9,6 +9,7 @@ import msgspec
 from modelyard.errors import near_name
 from modelyard.graphs.calls import check_step
 from modelyard.graphs.errors import GraphInvalid
+from modelyard.graphs.options import checked_options
 from modelyard.graphs.settings import Cache, CircuitBreaker, Fallback, Retry, StepSettings
 
 __all__ = ["Cycle", "Definition", "Handler", "Kind", "Node", "settings_of"]
@@ -104,7 +105,7 @@ class Definition:
         Raises
         ------
         GraphInvalid
-            Its name is missing, wrong or taken, or it follows what is not there.
+            Its name is missing, wrong or taken, it follows what is not there, or an option has a wrong value.
         """
         if not node.name or node.name == "<lambda>":
             raise GraphInvalid(self.name, "a step without a name of its own needs one", mend="Say name='…'.")
@@ -123,7 +124,8 @@ class Definition:
                 )
         if node.kind in CODE and not (node.kind == "choice" and isinstance(node.use, str)):
             check_step(self.name, node.name, node.use)
-        self.nodes[node.name] = node
+        options = checked_options(self.name, node.name, node.kind, node.options)
+        self.nodes[node.name] = replace(node, options=options)
         self.changes += 1
 
     def change(self, name: str, **changes: Any) -> None:

@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Generator
 from typing import Any
 
-from modelyard.graphs.machine import Gather, Reply, Steps
+from modelyard.graphs.failures import FAILURES
+from modelyard.graphs.tokens import Gather, Reply, Steps
 
-__all__ = ["advance", "advance_async"]
+__all__ = ["advance", "advance_async", "is_cancelled"]
 
 
 def advance(steps: Generator[Any, Any, None]) -> Reply | None:
@@ -22,29 +23,52 @@ def advance(steps: Generator[Any, Any, None]) -> Reply | None:
 
 async def advance_async(steps: Generator[Any, Any, None]) -> Reply | None:
     """Run on to the next reply, awaiting what must be awaited; None at the end."""
+    end = await _driven(steps, replies=True)
+    return end if isinstance(end, Reply) else None
+
+
+async def _driven(steps: Generator[Any, Any, Any], *, replies: bool) -> Any:
+    """Run on to the next reply if there may be `replies`, or to the end, and return what it says."""
     result: Any = None
-    error: Exception | None = None
-    try:
-        while True:
+    error: BaseException | None = None
+    while True:
+        try:
             demand = steps.send(result) if error is None else steps.throw(error)
-            if isinstance(demand, Reply):
-                return demand
-            result = error = None
-            try:
-                result = await (_gather(demand) if isinstance(demand, Gather) else demand)
-            except Exception as raised:  # noqa: BLE001 (it is the interpreter's to judge)
-                error = raised
-    except StopIteration:
-        return None
-    except asyncio.CancelledError:
-        steps.close()  # a cancelled request starts no further step
-        raise
+        except StopIteration as end:
+            return end.value
+        if replies and isinstance(demand, Reply):
+            return demand
+        result = error = None
+        try:
+            result = await (_gather(demand) if isinstance(demand, Gather) else demand)
+        except FAILURES as raised:
+            if is_cancelled(raised):
+                steps.close()  # a cancelled request starts no further step
+                raise
+            error = raised
+        except BaseException:
+            steps.close()
+            raise
+
+
+def is_cancelled(error: BaseException) -> bool:
+    """Whether an error means that the request is cancelled, rather than some work of a step's own."""
+    if not isinstance(error, asyncio.CancelledError):
+        return False
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
 async def _gather(demand: Gather) -> list[Any]:
     tasks = [asyncio.ensure_future(_branch(branch)) for branch in demand.branches]
     try:
-        return [await task for task in tasks]
+        found = []
+        for task in tasks:
+            arrivals = await task
+            if isinstance(arrivals, BaseException):
+                raise arrivals
+            found.append(arrivals)
+        return found
     finally:
         for task in tasks:
             task.cancel()
@@ -52,18 +76,7 @@ async def _gather(demand: Gather) -> list[Any]:
 
 
 async def _branch(steps: Steps) -> Any:
-    result: Any = None
-    error: Exception | None = None
     try:
-        while True:
-            demand = steps.send(result) if error is None else steps.throw(error)
-            result = error = None
-            try:
-                result = await (_gather(demand) if isinstance(demand, Gather) else demand)
-            except Exception as raised:  # noqa: BLE001 (it is the interpreter's to judge)
-                error = raised
-    except StopIteration as end:
-        return end.value
-    except asyncio.CancelledError:
-        steps.close()
-        raise
+        return await _driven(steps, replies=False)
+    except (KeyboardInterrupt, SystemExit) as error:
+        return error  # raised in a task of its own it would stop the event loop

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from random import getrandbits
-from typing import Any
+from typing import Any, final
 
 from modelyard.graphs.isolation import isolated
 
 __all__ = ["Event"]
 
 
+@final
 class Event:
     """One request or message on its way through a graph.
 

@@ -1,14 +1,18 @@
 """What goes wrong while events run: errors of flow, of policies and of handlers."""
 
+import asyncio
 from collections.abc import Sequence
 
 from modelyard.errors import ErrorKind, ModelyardError, near_name
 
 __all__ = [
+    "FAILURES",
+    "BodyUncopyable",
     "CircuitOpen",
     "CycleExceeded",
     "DeadlineExceeded",
     "HandlerFailed",
+    "KeyUnusable",
     "MergeIncomplete",
     "OutletUnknown",
     "PathMissing",
@@ -19,6 +23,24 @@ __all__ = [
     "ValueMismatch",
     "WorkerLost",
 ]
+
+
+FAILURES = (Exception, SystemExit, asyncio.CancelledError)
+"""What a step may raise and has failed with: also a ``sys.exit()`` of its own, which ends nobody else's work, and work
+of its own that was cancelled. Everything else (Ctrl+C) goes through."""
+
+
+class BodyUncopyable(ModelyardError):
+    """Raised when a body cannot be copied for a second branch."""
+
+    kind = ErrorKind.USER_CODE
+
+    def __init__(self, body: object, cause: BaseException) -> None:
+        super().__init__(
+            f"the body, of type {type(body).__name__}, cannot be copied for a second branch: {cause}",
+            mend="Let branches start before such a thing is made, or give it a __deepcopy__.",
+            facts={"type": type(body).__name__},
+        )
 
 
 class StepTimeout(ModelyardError):
@@ -140,6 +162,19 @@ class MergeIncomplete(ModelyardError):
             f"nothing arrived from {', '.join(missing)}",
             mend='Say missing="partial" or missing="drop" if that is all right.',
             facts={"missing": list(missing)},
+        )
+
+
+class KeyUnusable(ModelyardError):
+    """Raised when what should tell which events belong together cannot be compared."""
+
+    kind = ErrorKind.INVALID
+
+    def __init__(self, key: str, found: object) -> None:
+        super().__init__(
+            f"the key {key!r} is a value of type {type(found).__name__}, which cannot be compared",
+            mend="Take a field that holds text, a number, or a list of them.",
+            facts={"key": key},
         )
 
 

@@ -262,7 +262,7 @@ class Graph(Place):
         if plan.is_async:
             return run_in_background(plan.settle_async(event))
         reply = plan.run(event)
-        if plan.queues:
+        if plan.queues or plan.crossings:
             run_in_background(plan.drain())
         return reply
 

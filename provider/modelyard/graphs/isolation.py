@@ -3,6 +3,8 @@
 import copy
 from typing import Any
 
+from modelyard.graphs.failures import BodyUncopyable
+
 __all__ = ["isolated"]
 
 _ATOMS = frozenset((int, float, str, bool, type(None), bytes, complex, frozenset, range))
@@ -10,6 +12,11 @@ _ATOMS = frozenset((int, float, str, bool, type(None), bytes, complex, frozenset
 
 def isolated(value: Any) -> Any:
     """Return a deep copy of `value`; what cannot change is shared.
+
+    Raises
+    ------
+    BodyUncopyable
+        There is something in it that has no copy: a lock, an open file.
 
     Examples
     --------
@@ -26,10 +33,17 @@ def isolated(value: Any) -> Any:
         try:
             return _plain(value)
         except (_NotPlainError, RecursionError):
-            return copy.deepcopy(value)  # shared or strange parts keep their identities
+            return _deep(value)  # shared or strange parts keep their identities
     if kind.__module__.partition(".")[0] == "pyarrow":
         return value  # Arrow data cannot change
-    return copy.deepcopy(value)
+    return _deep(value)
+
+
+def _deep(value: Any) -> Any:
+    try:
+        return copy.deepcopy(value)
+    except Exception as error:
+        raise BodyUncopyable(value, error) from error
 
 
 class _NotPlainError(Exception):

@@ -7,14 +7,14 @@ event leaves the straight line: errors that are handled, cycles, streams, and wh
 
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Generator, Sequence
-from dataclasses import dataclass, field
 from time import monotonic, perf_counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from modelyard.graphs.building import outlet_name
 from modelyard.graphs.errors import StepFailed
 from modelyard.graphs.event import Event
 from modelyard.graphs.failures import (
+    FAILURES,
+    BodyUncopyable,
     CycleExceeded,
     DeadlineExceeded,
     HandlerFailed,
@@ -25,77 +25,24 @@ from modelyard.graphs.failures import (
 from modelyard.graphs.isolation import isolated
 from modelyard.graphs.joins import ABSENT, joined
 from modelyard.graphs.parts import Edge, PlanNode
+from modelyard.graphs.tokens import (
+    Answered,
+    Gather,
+    Reply,
+    Run,
+    Spread,
+    Steps,
+    Token,
+    TraceEntry,
+    chosen,
+    next_of,
+    split,
+)
 
 if TYPE_CHECKING:
     from modelyard.graphs.plan import Plan
 
-__all__ = ["Gather", "Machine", "Reply", "Run", "Steps", "Token", "TraceEntry", "chosen", "split"]
-
-
-class Token(NamedTuple):
-    """An event on its way to a node."""
-
-    edge: Edge
-    event: Event
-    late: bool = False
-    """Whether it follows the reply: its errors can no longer change it."""
-
-
-@dataclass(slots=True)
-class _Spread:
-    """A step's results that are still to come."""
-
-    node: PlanNode
-    event: Event
-    items: Any
-    late: bool
-
-
-class Reply(NamedTuple):
-    """Handed out when the responder has run."""
-
-    value: Any
-
-
-class Gather(NamedTuple):
-    """Handed out when branches may run concurrently; the answer is the list of their arrivals, in order."""
-
-    branches: Sequence["Steps"]
-
-
-Steps = Generator[Any, Any, list[tuple[Edge, Event]]]
-
-
-class TraceEntry(NamedTuple):
-    """What one step did with one event."""
-
-    step: str
-    input: Any
-    output: Any
-    seconds: float
-    error: BaseException | None
-
-
-class _AnsweredError(Exception):
-    """An error handler answered: the event is over."""
-
-    def __init__(self, value: Any) -> None:
-        super().__init__()
-        self.value = value
-
-
-@dataclass(slots=True)
-class Run:
-    """What is remembered while one event runs."""
-
-    event: Event
-    replied: bool = False
-    joins: dict[int, list[deque[Any]]] = field(default_factory=dict)
-    batches: dict[int, list[Any]] = field(default_factory=dict)
-    rounds: dict[int, int] = field(default_factory=dict)
-    path: list[str] = field(default_factory=list)
-    trace: list[TraceEntry] | None = None
-    concurrent: bool = False
+__all__ = ["Machine"]
 
 
 class Machine:
@@ -115,7 +62,7 @@ class Machine:
         self._run = run
 
     def process(
-        self, tokens: Sequence[Token], failure: tuple[PlanNode, Event, Exception] | None = None
+        self, tokens: Sequence[Token], failure: tuple[PlanNode, Event, BaseException] | None = None
     ) -> Generator[Any, Any, None]:
         """Run the tokens, the first one first, and everything that follows from them.
 
@@ -134,13 +81,13 @@ class Machine:
         stack: list[Any] = list(reversed(tokens))
         try:
             if failure:
-                yield from self._recover(stack, *failure, late=False)
+                yield from self._recover(stack, *failure, late=self._run.detached)
             while True:
                 yield from self._execute(stack, -1)
                 more = yield from self._leftovers(stack)
                 if not more:
                     break
-        except _AnsweredError as answer:
+        except Answered as answer:
             self._run.replied = True
             yield Reply(answer.value)
 
@@ -149,7 +96,7 @@ class Machine:
         try:
             while stack:
                 entry = stack.pop()
-                if isinstance(entry, _Spread):
+                if isinstance(entry, Spread):
                     yield from self._spread(stack, entry)
                 elif entry.edge.to == boundary:
                     arrivals.append((entry.edge, entry.event))
@@ -157,27 +104,32 @@ class Machine:
                     yield from self._token(stack, entry)
         finally:
             for entry in stack:
-                if isinstance(entry, _Spread) and hasattr(entry.items, "close"):
+                if isinstance(entry, Spread) and hasattr(entry.items, "close"):
                     entry.items.close()
         return arrivals
 
     def _token(self, stack: list[Any], token: Token) -> Generator[Any, Any, None]:
         node, event, begin = self._nodes[token.edge.to], token.event, perf_counter()
         late = token.late or (self._run.replied and not self._plan.streams)
-        given = isolated(event.body) if self._run.trace is not None else None
+        given = _snapshot(event.body) if self._run.trace is not None else None
         try:
-            self._enter(token.edge, node, event)
+            self._enter(token.edge, node, event, late=late)
             value = self._apply(node, event, token.edge)
             if node.is_async and not node.yields:
-                value = yield self._bounded(value, event)
-        except Exception as error:  # noqa: BLE001 (whatever a step raises goes to its handler)
-            self._traced(node, given, None, begin, error)
+                value = yield self._bounded(value, event, late=late)
+        except FAILURES as error:
+            self._traced(node.name, given, None, begin, error)
             yield from self._recover(stack, node, event, error, late=late)
             return
-        self._traced(node, given, value, begin, None)
-        yield from self._deliver(stack, node, event, value, late=late)
+        self._traced(node.name, given, "…" if node.yields else value, begin, None)
+        before = event.body
+        try:
+            yield from self._deliver(stack, node, event, value, late=late)
+        except BodyUncopyable as error:
+            event.body = before
+            yield from self._recover(stack, node, event, error, late=late)
 
-    def _enter(self, edge: Edge, node: PlanNode, event: Event) -> None:
+    def _enter(self, edge: Edge, node: PlanNode, event: Event, *, late: bool) -> None:
         run, plan = self._run, self._plan
         if plan.cycles:
             run.path.append(node.name)
@@ -186,18 +138,23 @@ class Machine:
             limit = plan.cycles[edge.cycle]
             if run.rounds[edge.cycle] > limit.bound:
                 raise CycleExceeded(limit.name, limit.bound, run.path)
-        if event.deadline is not None and (late := monotonic() - event.deadline) > 0:
-            raise DeadlineExceeded(late)
+        if event.deadline is not None and not late and (passed := monotonic() - event.deadline) > 0:
+            raise DeadlineExceeded(passed)
 
     def _apply(self, node: PlanNode, event: Event, edge: Edge) -> Any:
+        crossing = self._plan.crossings.get(node.index)
+        if crossing is not None:
+            value, released = crossing.arrive(edge.inlet, event)
+            self._plan.crossed(node, released)
+            return value
         if node.kind == "merge":
             return self._arrive(node, edge.inlet, event.body)
         if node.kind == "batch":
             return self._gathered(node, event.body)
         return node.call(event if node.full_event else event.body)
 
-    def _bounded(self, work: Awaitable[Any], event: Event) -> Awaitable[Any]:
-        return work if event.deadline is None else self._plan.bounded(work, event.deadline)
+    def _bounded(self, work: Awaitable[Any], event: Event, *, late: bool) -> Awaitable[Any]:
+        return work if event.deadline is None or late else self._plan.bounded(work, event.deadline)
 
     def _deliver(
         self, stack: list[Any], node: PlanNode, event: Event, value: Any, *, late: bool
@@ -211,7 +168,7 @@ class Machine:
             except TypeError as error:
                 yield from self._recover(stack, node, event, error, late=late)
                 return
-            stack.append(_Spread(node, event, items, late))
+            stack.append(Spread(node, event, items, late))
             return
         edges = node.edges
         if kind == "filter":
@@ -223,11 +180,7 @@ class Machine:
             except OutletUnknown as error:
                 yield from self._recover(stack, node, event, error, late=late)
                 return
-        elif kind == "merge" and "key" in node.options:
-            for each in reversed(value):
-                self._push(stack, node.edges, event.branch(each), late=late)
-            return
-        elif isinstance(value, Event):
+        elif node.full_event and isinstance(value, Event):
             event = value
         else:
             event.body = value
@@ -236,7 +189,7 @@ class Machine:
     def _onwards(
         self, stack: list[Any], node: PlanNode, event: Event, edges: tuple[Edge, ...], *, late: bool
     ) -> Generator[Any, Any, None]:
-        if node.respond:
+        if node.respond and not self._run.detached:
             if self._run.replied and not self._plan.streams:
                 self._plan.report(self._failed(node, event, ReplyRepeated(node.name)))
                 return
@@ -270,7 +223,7 @@ class Machine:
             stack: list[Any] = []
             try:
                 yield from self._fork(stack, plan.entry_region, event, plan.entry, late=False)
-            except _AnsweredError as answer:
+            except Answered as answer:
                 self._run.replied = True
                 yield Reply(answer.value)
                 return
@@ -279,25 +232,23 @@ class Machine:
         else:
             yield from self.process(split(plan.entry, event, late=False))
 
-    def _spread(self, stack: list[Any], spread: _Spread) -> Generator[Any, Any, None]:
+    def _spread(self, stack: list[Any], spread: Spread) -> Generator[Any, Any, None]:
         node, event = spread.node, spread.event
         try:
             if isinstance(spread.items, AsyncIterator):
-                value = yield self._bounded(_next(spread.items), event)
+                value = yield self._bounded(next_of(spread.items), event, late=spread.late)
             else:
                 value = next(spread.items)
         except (StopIteration, StopAsyncIteration):
             return
-        except Exception as error:  # noqa: BLE001 (whatever a step raises goes to its handler)
+        except FAILURES as error:
             yield from self._recover(stack, node, event, error, late=spread.late)
             return
         stack.append(spread)
-        each = value if isinstance(value, Event) else event.branch(value)
+        each = value if node.full_event and isinstance(value, Event) else event.branch(value)
         yield from self._onwards(stack, node, each, node.edges, late=spread.late)
 
     def _arrive(self, node: PlanNode, inlet: int, body: Any) -> Any:
-        if "key" in node.options:
-            return self._plan.keyed[node.index].arrive(inlet, body) or ABSENT
         waiting = self._run.joins.get(node.index)
         if waiting is None:
             waiting = self._run.joins[node.index] = [deque() for _ in node.inlets]
@@ -338,17 +289,20 @@ class Machine:
         return False
 
     def _recover(
-        self, stack: list[Any], node: PlanNode, event: Event, error: Exception, *, late: bool
+        self, stack: list[Any], node: PlanNode, event: Event, error: BaseException, *, late: bool
     ) -> Generator[Any, Any, None]:
         event.error, event.origin = error, node.name
         for handler in node.handlers:
+            given, begin = _snapshot(event.body) if self._run.trace is not None else None, perf_counter()
             try:
                 value: Any = event
                 if handler.call is not None:
                     value = handler.call(event)
                     if handler.is_async:
                         value = yield value
-            except Exception as raised:  # noqa: BLE001 (a handler is a step, too)
+                    self._traced(handler.name, given, value, begin, None)
+            except FAILURES as raised:
+                self._traced(handler.name, given, None, begin, raised)
                 if raised is error:
                     continue
                 failed = HandlerFailed(self._plan.graph, handler.name, node.name, event.id, error, raised)
@@ -364,10 +318,10 @@ class Machine:
                 return
             if late:
                 return
-            raise _AnsweredError(value.body if isinstance(value, Event) else value)
+            raise Answered(value.body if isinstance(value, Event) else value)
         self._end(self._failed(node, event, error), late=late)
 
-    def _failed(self, node: PlanNode, event: Event, error: Exception) -> StepFailed:
+    def _failed(self, node: PlanNode, event: Event, error: BaseException) -> StepFailed:
         failed = StepFailed(self._plan.graph, node.name, event.id, error)
         failed.__cause__ = error
         return failed
@@ -377,48 +331,14 @@ class Machine:
             raise failed
         self._plan.report(failed)
 
-    def _traced(self, node: PlanNode, given: Any, value: Any, begin: float, error: Exception | None) -> None:
+    def _traced(self, step: str, given: Any, value: Any, begin: float, error: BaseException | None) -> None:
         if self._run.trace is not None and value is not ABSENT:
-            told = isolated(value) if not node.yields else "…"
-            self._run.trace.append(TraceEntry(node.name, given, told, perf_counter() - begin, error))
+            self._run.trace.append(TraceEntry(step, given, _snapshot(value), perf_counter() - begin, error))
 
 
-def split(edges: tuple[Edge, ...], event: Event, *, late: bool) -> list[Token]:
-    """Return a token for each edge; all but the last get copies."""
-    if not edges:
-        return []
-    tokens = [Token(edge, event.branch(isolated(event.body)), late) for edge in edges[:-1]]
-    tokens.append(Token(edges[-1], event, late))
-    return tokens
-
-
-def chosen(node: PlanNode, value: Any) -> tuple[Edge, ...]:
-    """Return the edges of the outlets that a choice named, in the order of declaration.
-
-    Raises
-    ------
-    OutletUnknown
-        It has no such outlet.
-    """
-    outlets = node.outlets
-    if not isinstance(value, list | tuple | set):
-        single = outlets.get(outlet_name(value)) or outlets.get("*")
-        if single is None:
-            raise OutletUnknown(value, [*outlets])
-        return single
-    names = {outlet_name(each) for each in value}
-    unknown = sorted(names - outlets.keys())
-    if unknown and "*" not in outlets:
-        raise OutletUnknown(unknown[0], [*outlets])
-    if not names:
-        raise OutletUnknown(None, [*outlets])
-    wanted = names | {"*"} if unknown else names
-    found = tuple(edge for name, edges in outlets.items() if name in wanted for edge in edges)
-    return tuple(sorted(found, key=lambda edge: (edge.cycle >= 0, edge.to)))
-
-
-def _next(items: AsyncIterator[Any]) -> Awaitable[Any]:
-    async def ask() -> Any:
-        return await anext(items)
-
-    return ask()
+def _snapshot(value: Any) -> Any:
+    """Return a copy of what a step got or gave, or the thing itself where there is no copy of it."""
+    try:
+        return isolated(value.body if isinstance(value, Event) else value)
+    except BodyUncopyable:
+        return value

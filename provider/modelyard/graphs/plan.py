@@ -4,21 +4,24 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, cast
 
 from modelyard.errors import ModelyardError
 from modelyard.graphs.background import run_in_background
-from modelyard.graphs.drivers import advance, advance_async
+from modelyard.graphs.drivers import advance, advance_async, is_cancelled
 from modelyard.graphs.errors import StepFailed
 from modelyard.graphs.event import Event
-from modelyard.graphs.failures import DeadlineExceeded, PlanClosed
-from modelyard.graphs.joins import KeyedJoin
-from modelyard.graphs.machine import Machine, Run, Token, TraceEntry, split
+from modelyard.graphs.failures import FAILURES, DeadlineExceeded, MergeIncomplete, PlanClosed
+from modelyard.graphs.joins import Crossing, Released, crossing_of
+from modelyard.graphs.machine import Machine
 from modelyard.graphs.models.files import LoadedModel
 from modelyard.graphs.parts import CycleLimit, Edge, PlanNode
 from modelyard.graphs.queues import EventQueue
+from modelyard.graphs.timers import Timer
+from modelyard.graphs.tokens import Run, Token, TraceEntry, split
 
 __all__ = ["Plan", "Wiring"]
 
@@ -86,15 +89,18 @@ class Plan:
         self.entry, self.entry_region, self.cycles = wiring.entry, wiring.entry_region, wiring.cycles
         self.streams, self.is_async, self.early = wiring.streams, wiring.is_async, wiring.early
         self.reported: deque[ModelyardError] = deque(maxlen=100)
-        self.keyed = {
-            node.index: KeyedJoin(node.inlets, **node.options)
+        self.crossings: dict[int, Crossing] = {
+            node.index: crossing
             for node in nodes
-            if node.kind == "merge" and "key" in node.options
+            if (crossing := crossing_of(node.kind, node.inlets, node.options)) is not None
         }
         self.compiled: Callable[[Any, Event | None], Any] | None = None
         self.queues: list[EventQueue] = []
         self._closers = list(wiring.closers)
-        self._background: set[asyncio.Task[None]] = set()
+        self._background: set[asyncio.Future[None]] = set()
+        self._timer = Timer(f"modelyard-timer-{graph}")
+        self._alarms: dict[int, float] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
 
     def run(self, event: Event) -> Any:
@@ -179,21 +185,30 @@ class Plan:
         if reply is None:
             event.status = 204
             return None
+        self._keep(steps)
+        return reply.value
+
+    def _keep(self, steps: Generator[Any, Any, None]) -> None:
+        """Let what is left of `steps` go on in a task."""
         task = asyncio.ensure_future(self._finish(steps))
         self._background.add(task)
         task.add_done_callback(self._background.discard)
-        return reply.value
 
     async def _finish(self, steps: Generator[Any, Any, None]) -> None:
-        while await advance_async(steps) is not None:
-            pass
+        try:
+            while await advance_async(steps) is not None:
+                pass
+        except FAILURES as error:
+            if is_cancelled(error):
+                raise
+            _LOG.exception("after the reply of graph %s", self.graph)  # nobody waits for this task
 
     def resume(
         self,
         event: Event,
         tokens: Sequence[Token],
         joins: dict[int, list[deque[Any]]],
-        failure: tuple[PlanNode, Event, Exception] | None = None,
+        failure: tuple[PlanNode, Event, BaseException] | None = None,
     ) -> Any:
         """Go on where a compiled function left the straight line."""
         return self._collect(self._resumed(event, tokens, joins, failure), event)
@@ -203,7 +218,7 @@ class Plan:
         event: Event,
         tokens: Sequence[Token],
         joins: dict[int, list[deque[Any]]],
-        failure: tuple[PlanNode, Event, Exception] | None = None,
+        failure: tuple[PlanNode, Event, BaseException] | None = None,
     ) -> Any:
         """Go on where a compiled function left the straight line."""
         return await self.first_reply(self._resumed(event, tokens, joins, failure), event)
@@ -218,16 +233,14 @@ class Plan:
         """Run what follows a reply in the background."""
         run = self._run(event, concurrent=True)
         run.replied = True
-        task = asyncio.ensure_future(self._finish(Machine(self, run).process(tokens)))
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
+        self._keep(Machine(self, run).process(tokens))
 
     def _resumed(
         self,
         event: Event,
         tokens: Sequence[Token],
         joins: dict[int, list[deque[Any]]],
-        failure: tuple[PlanNode, Event, Exception] | None,
+        failure: tuple[PlanNode, Event, BaseException] | None,
     ) -> Generator[Any, Any, None]:
         run = self._run(event, concurrent=self.is_async)
         run.joins = joins
@@ -237,23 +250,62 @@ class Plan:
         """Return what takes an event up behind a queue."""
 
         def work(event: Event) -> None:
-            run = self._run(event)
-            run.replied = True
-            steps = Machine(self, run).process(split(node.edges, event, late=True))
-            try:
-                while (run_in_background(advance_async(steps)) if self.is_async else advance(steps)) is not None:
-                    pass
-            except Exception as error:  # noqa: BLE001 (a worker outlives what it works on)
-                _LOG.exception("behind the queue %s: %s", node.name, error)
+            run = Run(event, replied=True, detached=True)
+            self._exhaust(Machine(self, run).process(split(node.edges, event, late=True)))
 
         return work
+
+    def _exhaust(self, steps: Generator[Any, Any, None]) -> None:
+        """Run what nobody waits for to its end, in this thread or on the background loop."""
+        if self.is_async:
+            run_in_background(self._finish(steps))
+            return
+        try:
+            while advance(steps) is not None:
+                pass
+        except FAILURES:
+            _LOG.exception("after the reply of graph %s", self.graph)
+
+    def crossed(self, node: PlanNode, released: Sequence[Released]) -> None:
+        """Let go on what an event has released at a join or batch across events; set the alarm for the rest."""
+        loop = asyncio.get_running_loop() if self.is_async else None
+        self._loop = loop or self._loop
+        for each in released:
+            if loop is not None:
+                self._keep(self._left_behind(node, each))
+            else:
+                self._timer.at(0.0, lambda each=each: self._exhaust(self._left_behind(node, each)))  # type: ignore[misc]
+        self._set_alarm(node)
+
+    def _set_alarm(self, node: PlanNode) -> None:
+        due = self.crossings[node.index].due
+        if due is not None and self._alarms.get(node.index) != due:
+            self._alarms[node.index] = due
+            self._timer.at(due, lambda: self._expire(node))
+
+    def _expire(self, node: PlanNode) -> None:
+        """Give up what has waited for too long, on the loop of the event that came last, or in this thread."""
+        released = self.crossings[node.index].overdue(monotonic())
+        for each in released:
+            steps = self._left_behind(node, each)
+            if self._loop is not None and self._loop.is_running():
+                self._loop.call_soon_threadsafe(self._keep, steps)
+            else:
+                self._exhaust(steps)
+        self._set_alarm(node)
+
+    def _left_behind(self, node: PlanNode, released: Released) -> Generator[Any, Any, None]:
+        run = Run(released.event, replied=True, detached=True, concurrent=self.is_async)
+        if released.missing:
+            return Machine(self, run).process((), (node, released.event, MergeIncomplete(released.missing)))
+        return Machine(self, run).process(split(node.edges, released.event, late=True))
 
     def report(self, error: ModelyardError) -> None:
         """Take down an error that can reach nobody: it came after the reply."""
         self.reported.append(error)
         _LOG.error("after the reply: %s", error)
 
-    def failed(self, index: int, event: Event, body: Any, error: Exception) -> StepFailed:
+    def failed(self, index: int, event: Event, body: Any, error: BaseException) -> StepFailed:
         """Return the error of a node that has no handler."""
         event.body, event.error, event.origin = body, error, self.nodes[index].name
         return StepFailed(self.graph, self.nodes[index].name, event.id, error)
@@ -277,20 +329,33 @@ class Plan:
 
     async def drain(self) -> None:
         """Wait until everything that follows replies has run, and the queues are empty."""
+        await asyncio.to_thread(self._timer.join)
         while waiting := [task for task in self._background if task.get_loop() is asyncio.get_running_loop()]:
             await asyncio.gather(*waiting, return_exceptions=True)
         for queue in self.queues:
             await asyncio.to_thread(queue.join)
 
     def close(self) -> None:
-        """Stop the workers, and close what was opened for the steps; a second time does nothing."""
+        """Let go on what waits in joins and batches, stop the workers, and close what was opened for the steps.
+
+        A second time does nothing.
+        """
         if self._closed:
             return
         self._closed = True
-        for queue in self.queues:
-            queue.close()
-        for closer in reversed(self._closers):
-            closer()
+        with ExitStack() as stack:  # whatever goes wrong, everything is closed
+            for closer in self._closers:
+                stack.callback(closer)
+            for queue in reversed(self.queues):
+                stack.callback(queue.close)
+            stack.callback(self._timer.close)
+            stack.callback(self._release_rest)
+
+    def _release_rest(self) -> None:
+        self._timer.join()
+        for index, crossing in self.crossings.items():
+            for each in crossing.rest():
+                self._exhaust(self._left_behind(self.nodes[index], each))
 
     def __enter__(self) -> "Plan":
         return self

@@ -1,5 +1,6 @@
 """A bounded queue with one worker, for what has nothing to do with a reply."""
 
+import logging
 import queue
 from collections.abc import Callable
 from threading import Thread
@@ -8,6 +9,8 @@ from modelyard.graphs.event import Event
 from modelyard.graphs.failures import QueueFull
 
 __all__ = ["EventQueue"]
+
+_LOG = logging.getLogger("modelyard.graphs")
 
 
 class EventQueue:
@@ -60,6 +63,8 @@ class EventQueue:
         while (event := self._events.get()) is not None:
             try:
                 self.work(event)
+            except BaseException as error:  # noqa: BLE001 (a worker outlives what it works on)
+                _LOG.exception("behind the queue %s: %s", self.name, error)
             finally:
                 self._events.task_done()
         self._events.task_done()

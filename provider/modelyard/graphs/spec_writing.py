@@ -121,7 +121,7 @@ def definition_of(spec: GraphSpec | Mapping[str, Any], inner: Callable[[GraphSpe
                 inner(step.graph) if step.graph else step.use,
                 (before,) if step.after is None else step.after,
                 dict(step.arguments),
-                _options(known.name, step),
+                dict(step.options),
                 step.full_event,
                 step.respond,
                 given,
@@ -132,26 +132,6 @@ def definition_of(spec: GraphSpec | Mapping[str, Any], inner: Callable[[GraphSpe
         before = step.name
     definition.handler = _read_handler(known.on_error)
     return definition
-
-
-_DEFAULTS: dict[str, dict[str, Any]] = {
-    "merge": {"into": "mapping", "missing": "error"},
-    "batch": {"size": 1},
-    "queue": {"size": 1024, "wait": 0.0},
-}
-_KEYED = {"key": "", "limit": 1024, "seconds": 0.0}
-_WORDS = {"into": ("mapping", "list", "update"), "missing": ("error", "drop", "partial")}
-
-
-def _options(graph: str, step: StepSpec) -> dict[str, Any]:
-    known = _DEFAULTS.get(step.kind, {}) | (_KEYED if step.kind == "merge" and "key" in step.options else {})
-    for name, value in step.options.items():
-        if name not in known:
-            mend = f"Known: {', '.join(known) or 'none'}."
-            raise GraphInvalid(graph, f"a {step.kind} has no option {name!r}", step=step.name, mend=mend)
-        if name in _WORDS and value not in _WORDS[name]:
-            raise GraphInvalid(graph, f"{name} is one of {', '.join(_WORDS[name])}, not {value!r}", step=step.name)
-    return known | step.options
 
 
 def _read_handler(spec: HandlerSpec | None) -> Handler | None:

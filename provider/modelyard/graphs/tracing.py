@@ -5,8 +5,8 @@ from typing import Any
 
 from modelyard.errors import ModelyardError
 from modelyard.graphs.event import Event
-from modelyard.graphs.machine import TraceEntry
 from modelyard.graphs.plan import Plan
+from modelyard.graphs.tokens import TraceEntry
 
 __all__ = ["Trace", "trace_plan"]
 
