@@ -45,7 +45,7 @@ def grown(send: Callable[[], Outcomes], expected: Outcomes, rounds: int) -> int:
     return sizes[-1] - sizes[1]
 
 
-# --- the steps: what they do depends on the last digit of the event's number -------------------------------------------
+# --- the steps: what they do depends on the last digit of the number --------------------------------------------------
 
 
 def body_of(number: int) -> dict[str, Any]:
