@@ -32,7 +32,7 @@ _RESERVED = {
         "ui_fgcolor unmap update_relative upstream_list upstream_task_ids valid_modes wait_for_completion "
         "wait_for_downstream wait_for_past_depends_before_skipping weight_rule"
     ),
-    "kfp": "Output Input",
+    "kfp": "Output Input exact library step workflow_run",
     "cli": "help version parameters_file quiet verbose",
     "every door": " ".join(COMMON_PARAMETERS),
     "python": "context self cls return",

@@ -18,6 +18,7 @@ from modelyard.tracking import ResolvedModel, TrackedRun, Tracking, open_trackin
 from modelyard.tracking.evaluations import BASELINE_PREFIX
 from modelyard.tracking.tags import BASELINE, BASELINE_ASKED, EVALUATED_MODEL
 from modelyard.training.comparison import compare
+from modelyard.training.curves_file import CURVES, curves_document
 from modelyard.training.errors import (
     BaselineUnlikeModel,
     LabelUnknown,
@@ -315,10 +316,13 @@ class _Judging:
     def _report(self, made: Evaluation) -> Path:
         page = render_report(made)
         self.record.log_artifact(page, REPORT)
+        curves = curves_document(made.candidate.outcomes)
         path = self._report_path(made)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, page.encode())
+            if curves is not None:
+                write_atomically(path.with_suffix(CURVES), curves)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise StorageFull(str(path)) from error

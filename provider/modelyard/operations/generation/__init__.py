@@ -1,6 +1,12 @@
-"""Writes what is generated from the operations' declarations: the catalogue, operators, references."""
+"""Writes what is generated from the operations' declarations: the catalogue, operators, components, references."""
 
 from modelyard.operations.generation.command import checkout_root, generate
+from modelyard.operations.generation.components import (
+    component_modules,
+    component_package,
+    component_source,
+    components_class,
+)
 from modelyard.operations.generation.files import Difference, differences, generated_files, write_files
 from modelyard.operations.generation.operators import operator_modules, operator_package, operator_source
 from modelyard.operations.generation.reference import cli_reference, operations_reference
@@ -9,6 +15,10 @@ __all__ = [
     "Difference",
     "checkout_root",
     "cli_reference",
+    "component_modules",
+    "component_package",
+    "component_source",
+    "components_class",
     "differences",
     "generate",
     "generated_files",

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 from modelyard.operations.declaration import OperationSpec
+from modelyard.operations.generation.components import component_modules, component_package, components_class
 from modelyard.operations.generation.operators import operator_modules, operator_package
 from modelyard.operations.generation.reference import cli_reference, operations_reference
 from modelyard.operations.generation.source import MARK, module_name
@@ -13,6 +14,7 @@ __all__ = ["Difference", "differences", "generated_files", "write_files"]
 
 CATALOGUE = PurePosixPath("provider/modelyard/operations/catalogue.json")
 AIRFLOW = PurePosixPath("operators/modelyard/operators/airflow")
+KFP = PurePosixPath("operators/modelyard/operators/kfp")
 REFERENCE = PurePosixPath("docs/reference")
 Difference = tuple[PurePosixPath, str]
 """A path below the root, and what is the matter with it: ``missing``, ``changed`` or ``stale``."""
@@ -24,6 +26,9 @@ def generated_files(specs: Iterable[OperationSpec]) -> dict[PurePosixPath, str]:
     package = ".".join(AIRFLOW.parts[1:])
     files = {AIRFLOW / name: source for name, source in operator_modules(ordered).items()}
     files[AIRFLOW / "__init__.py"] = operator_package(ordered, package)
+    files |= {KFP / name: source for name, source in component_modules(ordered).items()}
+    files[KFP / "__init__.py"] = component_package()
+    files[KFP / "components.py"] = components_class(ordered)
     modules = [f"{package}.{module_name(spec.name)}" for spec in ordered]
     files[PurePosixPath("provider/modelyard/airflow/operator_modules.py")] = _module_list(modules)
     files[REFERENCE / "operations.md"] = operations_reference(ordered)
