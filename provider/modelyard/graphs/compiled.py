@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from itertools import count
 from typing import Any, NamedTuple
+from weakref import finalize
 
 from modelyard.graphs.drivers import is_cancelled
 from modelyard.graphs.event import Event
@@ -55,11 +56,13 @@ def compile_plan(plan: Plan) -> Callable[[Any, Event | None], Any] | None:
     if source is None:
         return None
     name = f"<modelyard graph {plan.graph} #{next(_NUMBERS)}>"
-    # An entry without a time is kept until the process ends, and so is what tracebacks and debuggers show
+    # An entry without a time stays, for tracebacks and debuggers; it goes with the function, which their frames hold
     linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
     space = _names(plan)
     exec(compile(source, name, "exec"), space)  # noqa: S102 (written below, from names and indexes alone)
-    return space["run"]  # type: ignore[no-any-return]
+    function: Callable[[Any, Event | None], Any] = space["run"]
+    finalize(function, linecache.cache.pop, name, None).atexit = False
+    return function
 
 
 def source_of(plan: Plan) -> str | None:
