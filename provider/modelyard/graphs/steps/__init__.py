@@ -14,8 +14,11 @@ from modelyard.graphs.steps.errors import (
 )
 from modelyard.graphs.steps.fields import FieldOperations, Fields
 from modelyard.graphs.steps.gates import Deduplicate, RateLimit, Sample
+from modelyard.graphs.steps.http_call import HttpCall
+from modelyard.graphs.steps.reader import Reader
 from modelyard.graphs.steps.stateful import Fold, MapByKey
 from modelyard.graphs.steps.validate import Validate
+from modelyard.graphs.steps.writer import Writer
 
 __all__ = [
     "ArgumentInvalid",
@@ -29,11 +32,14 @@ __all__ = [
     "Fields",
     "FileRefused",
     "Fold",
+    "HttpCall",
     "MapByKey",
     "RateExceeded",
     "RateLimit",
+    "Reader",
     "Sample",
     "StateInvalid",
     "StepClosed",
     "Validate",
+    "Writer",
 ]
