@@ -38,7 +38,7 @@ def test_a_failure_names_the_step_and_how_to_go_on(command: Command, shop: Path)
     ended = command("run", "main", "--param", 'names=["x"]', "--key", "k")
     assert (ended.code, ended.out) == (7, "")
     *_, first, second, hint, error = ended.err.splitlines()
-    assert (first, second) == ("step first: failed", "step second: queued")
+    assert (first, second) == ("step first: failed", "step second: blocked")
     assert hint == "The same command with --key k continues where this run stopped."
     assert error.startswith("error: workflow main, step first, ")
     assert "no voice" in error

@@ -103,16 +103,17 @@ def test_a_kill_between_the_last_step_and_the_result_repeats_nothing(
             start(traced)
     acknowledged: list[str] = []
 
-    def once(self: LocalEngine, workflow: Any) -> None:
-        acknowledge(self._key(workflow.steps[0]), project=traced.root)
-        acknowledged.append(workflow.name)
+    def once(self: LocalEngine, outcome: Any) -> None:
+        first = next(iter(outcome.results))
+        acknowledge(self._key(first), project=traced.root)
+        acknowledged.append(first)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
         patched.setattr(LocalEngine, "acknowledge", once)
         with pytest.raises(KeyboardInterrupt):
             start(traced)
-    assert acknowledged == ["main"]
+    assert acknowledged == ["one"]
     assert start(traced)["steps"]["three"] == "succeeded"
     assert traced.ran == ["one", "two", "three"]
 

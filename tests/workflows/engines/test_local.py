@@ -68,7 +68,7 @@ def test_the_same_run_takes_what_had_finished_and_another_starts_anew(traced: An
     assert error.error_kind is ErrorKind.USER_CODE
     assert error.where.startswith("workflow main, step two, ")
     assert "two is told to fail" in error.what
-    assert error.facts["steps"] == {"one": "succeeded", "two": "failed", "three": "queued"}
+    assert error.facts["steps"] == {"one": "succeeded", "two": "failed", "three": "blocked"}
     assert (error.facts["workflow_run"], error.facts["step"]) == ("r1", "two")
 
     traced.told("fail").unlink()
@@ -83,9 +83,9 @@ def test_the_same_run_takes_what_had_finished_and_another_starts_anew(traced: An
 def test_acknowledged_steps_run_again(traced: Any) -> None:
     main = flow(traced, "main")
     engine(traced).run(main, main.bind({}))
-    engine(traced).run(main, main.bind({}))
+    outcome = engine(traced).run(main, main.bind({}))
     assert traced.ran == ["one", "two", "three"]
-    engine(traced).acknowledge(main)
+    engine(traced).acknowledge(outcome)
     engine(traced).run(main, main.bind({}))
     assert traced.ran == ["one", "two", "three"] * 2
     record = journal_of(traced.root).record("traced/r1/two")

@@ -1,15 +1,16 @@
 """Draws a workflow as Mermaid."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from modelyard.workflows.definition import Step, Workflow, WorkflowInput
-from modelyard.workflows.references import Reference, references_in
+from modelyard.workflows.conditions import described
+from modelyard.workflows.definition import Choice, Loop, Node, Step, Workflow, WorkflowInput
+from modelyard.workflows.references import AnyReference, Collection, InputReference, Reference
 
 __all__ = ["as_mermaid"]
 
 
 def as_mermaid(workflow: Workflow) -> str:
-    """Return the workflow as a Mermaid flowchart: inputs, steps and what flows along the arrows.
+    """Return the workflow as a Mermaid flowchart: inputs, steps, branches, loops and what flows along the arrows.
 
     Examples
     --------
@@ -22,29 +23,76 @@ def as_mermaid(workflow: Workflow) -> str:
         step_1["register"]
         step_0 -->|model| step_1
     """
-    steps = {step.name: f"step_{index}" for index, step in enumerate(workflow.steps)}
-    inputs = {each.name: f"input_{index}" for index, each in enumerate(workflow.inputs)}
-    lines = [f'{inputs[each.name]}(["{_input_label(each)}"])' for each in workflow.inputs]
-    lines += [f'{steps[step.name]}["{_step_label(step)}"]' for step in workflow.steps]
-    for step in workflow.steps:
-        lines += _arrows(step, steps, inputs)
-    return "\n    ".join(["flowchart TD", *lines])
+    drawing = _Drawing(workflow)
+    return "\n    ".join(["flowchart TD", *drawing.lines()])
 
 
-def _arrows(step: Step, steps: dict[str, str], inputs: dict[str, str]) -> Iterator[str]:
-    flowing: dict[str, list[str]] = {}
-    for each in references_in(step.parameters):
-        if isinstance(each, Reference):
-            labels = flowing.setdefault(steps[each.step], [])
-            label = _text(str(each).removeprefix(f"{each.step}."))
-            labels.extend([label] if label not in labels else [])
-        elif each.name in inputs:
-            flowing.setdefault(inputs[each.name], [])
-    for source, labels in flowing.items():
-        yield f"{source} -->|{', '.join(labels)}| {steps[step.name]}" if labels else f"{source} --> {steps[step.name]}"
-    for name in step.after:
-        if steps[name] not in flowing:
-            yield f"{steps[name]} -.-> {steps[step.name]}"
+class _Drawing:
+    def __init__(self, workflow: Workflow) -> None:
+        self._workflow = workflow
+        steps = [*workflow.steps, *([workflow.on_exit] if workflow.on_exit else [])]
+        blocks = [node for node, _ in workflow.walk() if not isinstance(node, Step)]
+        self._ids = {step.name: f"step_{index}" for index, step in enumerate(steps)}
+        self._ids |= {block.name: f"block_{index}" for index, block in enumerate(blocks)}
+        self._inputs = {each.name: f"input_{index}" for index, each in enumerate(workflow.inputs)}
+        self._nodes: list[Node] = [*steps, *blocks]
+
+    def lines(self) -> Iterator[str]:
+        for each in self._workflow.inputs:
+            yield f'{self._inputs[each.name]}(["{_input_label(each)}"])'
+        yield from self._members(self._workflow.body, "")
+        if self._workflow.on_exit:
+            step = self._workflow.on_exit
+            yield f'{self._ids[step.name]}[/"{_step_label(step)}<br/>at the end"/]'
+        for node in self._nodes:
+            yield from self._arrows(node)
+
+    def _members(self, nodes: Sequence[Node], indent: str) -> Iterator[str]:
+        for node in nodes:
+            name = self._ids[node.name]
+            if isinstance(node, Step):
+                yield f'{indent}{name}["{_step_label(node)}"]'
+            elif isinstance(node, Loop):
+                yield from self._group(name, f"{node.name}: for each item", node.body, indent)
+            else:
+                yield f'{indent}{name}{{"{_text(described(node.condition))}"}}'
+                yield from self._branch(node, "then", node.then, indent)
+                yield from self._branch(node, "otherwise", node.otherwise, indent)
+
+    def _branch(self, choice: Choice, branch: str, members: Sequence[Node], indent: str) -> Iterator[str]:
+        if members:
+            name = self._ids[choice.name]
+            yield from self._group(f"{name}_{branch}", f"{choice.name}: {branch}", members, indent)
+            yield f"{indent}{name} -->|{branch}| {name}_{branch}"
+
+    def _group(self, name: str, title: str, members: Sequence[Node], indent: str) -> Iterator[str]:
+        yield f'{indent}subgraph {name}["{title}"]'
+        yield from self._members(members, f"{indent}    ")
+        yield f"{indent}end"
+
+    def _arrows(self, node: Node) -> Iterator[str]:
+        target = self._ids[node.name]
+        flowing: dict[str, list[str]] = {}
+        for each in node.references:
+            source, label = self._source(each)
+            if source:
+                labels = flowing.setdefault(source, [])
+                labels.extend([label] if label and label not in labels else [])
+        for source, labels in flowing.items():
+            yield f"{source} -->|{', '.join(labels)}| {target}" if labels else f"{source} --> {target}"
+        for name in node.after if isinstance(node, Step) else ():
+            if self._ids[name] not in flowing:
+                yield f"{self._ids[name]} -.-> {target}"
+
+    def _source(self, reference: AnyReference) -> tuple[str, str]:
+        """Return where a reference's arrow begins, and what flows along it; an item needs none."""
+        if isinstance(reference, Reference):
+            return self._ids[reference.step], _text(str(reference).removeprefix(f"{reference.step}."))
+        if isinstance(reference, Collection):
+            return self._ids[reference.of.step], _text(f"all {str(reference.of).removeprefix(f'{reference.of.step}.')}")
+        if isinstance(reference, InputReference):
+            return self._inputs.get(reference.name, ""), ""
+        return "", ""
 
 
 def _step_label(step: Step) -> str:

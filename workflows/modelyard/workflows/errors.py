@@ -1,14 +1,22 @@
 """Errors of workflows: definitions that cannot hold, and steps that failed."""
 
+import msgspec
+
 from modelyard.errors import ErrorKind, ErrorRecord, ModelyardError, near_name
+from modelyard.workflows.outcome import WorkflowOutcome
 
 __all__ = [
+    "ConditionUndecidable",
+    "EngineUnknown",
     "NotAWorkflow",
     "ResultFieldUnknown",
+    "ResultMaybeMissing",
     "StepFailed",
     "StepNameTaken",
     "StepNotFound",
+    "StepTimeout",
     "TypesMismatch",
+    "ValueMissing",
     "WorkflowCyclic",
     "WorkflowInvalid",
 ]
@@ -20,15 +28,36 @@ class WorkflowInvalid(ModelyardError):
     ::
 
         WorkflowInvalid
+        ├── ConditionUndecidable    values that have no order are to be ordered (in a run)
+        ├── EngineUnknown           no engine has that name
         ├── NotAWorkflow            a name leads to something else
         ├── ResultFieldUnknown      a step has no such result
+        ├── ResultMaybeMissing      a result is asked for where its step may not have run, or has run many times
         ├── StepNameTaken           two steps were given one name
         ├── StepNotFound            a reference names a step that is not there
         ├── TypesMismatch           a result or an input does not fit the parameter it is passed to
+        ├── ValueMissing            a reference leads to nothing in the value that a run has for it
         └── WorkflowCyclic          steps that wait for each other
     """
 
     kind = ErrorKind.INVALID
+
+
+class ConditionUndecidable(WorkflowInvalid):
+    """Raised when a run is to order values that have no order."""
+
+    def __init__(self, condition: str, left: object, right: object) -> None:
+        super().__init__(
+            f"{condition} cannot be decided: {_shortened(left)} and {_shortened(right)} have no order",
+            mend="Compare numbers with numbers, or text with text.",
+        )
+
+
+class EngineUnknown(WorkflowInvalid):
+    """Raised when no engine has the name that is asked for, or the engine cannot do what is asked for."""
+
+    def __init__(self, name: str, known: list[str], *, what: str = "engine") -> None:
+        super().__init__(f"there is no {what} {name!r}", where="engine", mend=near_name(name, known))
 
 
 class NotAWorkflow(WorkflowInvalid):
@@ -50,6 +79,13 @@ class ResultFieldUnknown(WorkflowInvalid):
             mend=near_name(field, known),
             facts={"step": step, "operation": operation, "field": field},
         )
+
+
+class ResultMaybeMissing(WorkflowInvalid):
+    """Raised when a result is asked for where its step may have been skipped, or has run once for each item."""
+
+    def __init__(self, reference: str, why: str, *, where: str, mend: str) -> None:
+        super().__init__(f"{reference} {why}", where=where, mend=mend, facts={"reference": reference})
 
 
 class StepNameTaken(WorkflowInvalid):
@@ -85,6 +121,17 @@ class TypesMismatch(WorkflowInvalid):
         )
 
 
+class ValueMissing(WorkflowInvalid):
+    """Raised when a reference leads to nothing in the value that a run has for it."""
+
+    def __init__(self, reference: str, key: str | int, value: object) -> None:
+        super().__init__(
+            f"{reference} leads nowhere: there is no {key!r} in {_shortened(value)}",
+            mend="Let the step return it, or refer to something that it returns.",
+            facts={"reference": reference},
+        )
+
+
 class WorkflowCyclic(WorkflowInvalid):
     """Raised when steps wait for each other."""
 
@@ -97,6 +144,20 @@ class WorkflowCyclic(WorkflowInvalid):
         )
 
 
+class StepTimeout(ModelyardError):
+    """Raised when one try of a step takes longer than it may."""
+
+    kind = ErrorKind.TIMEOUT
+
+    def __init__(self, step: str, seconds: float) -> None:
+        super().__init__(
+            f"it took longer than {seconds:g} s",
+            where=f"step {step}",
+            mend="Give it more time: steps(timeout=…).",
+            facts={"step": step, "timeout": seconds},
+        )
+
+
 class StepFailed(ModelyardError):
     """Raised when a step of a running workflow failed; it has the kind, the words and the facts of the step's error.
 
@@ -106,12 +167,12 @@ class StepFailed(ModelyardError):
         Which step of which run of which workflow.
     error
         What the step failed with.
-    states
-        The state of every step of the workflow.
+    left
+        What the run has left: the states of all steps, the results of those that succeeded, and all failures.
     """
 
     def __init__(
-        self, workflow: str, workflow_run: str, step: str, error: ModelyardError, states: dict[str, str]
+        self, workflow: str, workflow_run: str, step: str, error: ModelyardError, left: WorkflowOutcome
     ) -> None:
         place = f", {error.where}" if error.where else ""
         super().__init__(
@@ -123,9 +184,11 @@ class StepFailed(ModelyardError):
                 "workflow": workflow,
                 "workflow_run": workflow_run,
                 "step": step,
-                "steps": states,
+                "steps": left.states,
+                "failures": msgspec.to_builtins(left.failures),
             },
         )
+        self.left = left
         self.original = error.record()
 
     @property
@@ -143,3 +206,8 @@ class StepFailed(ModelyardError):
             mend=self.mend,
             facts=self.facts,
         )
+
+
+def _shortened(value: object) -> str:
+    text = msgspec.json.encode(value).decode()
+    return text if len(text) <= 120 else f"{text[:117]}…"

@@ -74,7 +74,7 @@ def run(context: OperationContext, *, workflow: str, parameters: dict[str, Any] 
         record = WorkflowRecord(definition.name, engine.workflow_run, engine.run(definition, inputs))
         records.write(record)
     # Only now: a kill before the record is on disk must find the steps' results again, not their keys free.
-    engine.acknowledge(definition)
+    engine.acknowledge(record.outcome)
     return RunResult(engine.workflow_run, record.outcome.states, _carried(record.outcome.results))
 
 

@@ -8,21 +8,22 @@ import msgspec
 
 from modelyard.errors import ModelyardError
 from modelyard.operations import OperationNotFound, OperationSpec, ParameterType, ParameterUnknown
-from modelyard.workflows.compatibility import fits, type_inside
-from modelyard.workflows.definition import Step, Workflow, WorkflowInput
-from modelyard.workflows.errors import (
-    ResultFieldUnknown,
-    StepNameTaken,
-    StepNotFound,
-    TypesMismatch,
-    WorkflowInvalid,
-)
-from modelyard.workflows.references import InputReference, Reference, contains_reference
+from modelyard.operations.launchers import LAUNCHERS
+from modelyard.workflows.compatibility import fits
+from modelyard.workflows.conditions import Condition, comparisons_in, described
+from modelyard.workflows.definition import Choice, Loop, Node, Place, Step, Workflow
+from modelyard.workflows.errors import StepNameTaken, StepNotFound, TypesMismatch, WorkflowInvalid
+from modelyard.workflows.references import contains_reference
+from modelyard.workflows.scopes import Scope
 
-__all__ = ["check_name", "check_step", "check_workflow"]
+__all__ = ["LIST_OF_ANY", "check_block", "check_name", "check_step", "check_workflow", "operation_of"]
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*")
 _NAME_LENGTH = 60
+_RESERVED = re.compile(r"root|(condition|condition-branches|exit-handler|for-loop|pipelinechannel|dag)(-.*)?")
+"""What orchestrators call parts of their own."""
+_CACHEABLE = ("none", "any")
+_LONGEST_RETRIES = 100
 
 
 def check_name(name: str, what: str, where: str) -> None:
@@ -31,7 +32,7 @@ def check_name(name: str, what: str, where: str) -> None:
     Raises
     ------
     WorkflowInvalid
-        The name is empty, too long or has other characters than the rule allows.
+        The name is empty, too long, reserved, or has other characters than the rule allows.
     """
     if not _NAME.fullmatch(name) or len(name) > _NAME_LENGTH:
         raise WorkflowInvalid(
@@ -39,6 +40,9 @@ def check_name(name: str, what: str, where: str) -> None:
             where=where,
             mend=f"Take lower case letters, digits and single - or _ between them, at most {_NAME_LENGTH}.",
         )
+    if what != "workflow" and _RESERVED.fullmatch(name):
+        mend = "Take another."
+        raise WorkflowInvalid(f"the name {name!r} of the {what} is reserved by an orchestrator", where=where, mend=mend)
 
 
 def check_workflow(workflow: Workflow, catalogue: Mapping[str, OperationSpec]) -> None:
@@ -47,8 +51,8 @@ def check_workflow(workflow: Workflow, catalogue: Mapping[str, OperationSpec]) -
     Raises
     ------
     WorkflowInvalid
-        A name is taken or ill-formed, a reference leads nowhere or does not fit, steps wait for each other, a
-        parameter is unknown, missing or of another type.
+        A name is taken or ill-formed, a reference leads nowhere, may be missing or does not fit, steps wait for each
+        other, a parameter is unknown, missing or of another type.
     OperationNotFound
         A step calls an operation that no installed distribution declares.
     """
@@ -56,16 +60,38 @@ def check_workflow(workflow: Workflow, catalogue: Mapping[str, OperationSpec]) -
     check_name(workflow.name, "workflow", where)
     if not workflow.steps:
         raise WorkflowInvalid("it has no step", where=where, mend="Call at least one operation: steps.call(…).")
+    names: set[str] = set()
     specs: dict[str, OperationSpec] = {}
-    for step in workflow.steps:
-        check_name(step.name, "step", where)
-        if step.name in specs:
-            raise StepNameTaken(step.name, where=where)
-        specs[step.name] = operation_of(step, catalogue, f"{where}, step {step.name}")
-    workflow.ordered()
+    places: dict[str, tuple[Place, ...]] = {}
+    for node, around in _everything(workflow):
+        check_name(node.name, _kind_of(node), where)
+        if node.name in names:
+            raise StepNameTaken(node.name, where=where)
+        names.add(node.name)
+        if isinstance(node, Step) and node is not workflow.on_exit:
+            specs[node.name] = operation_of(node, catalogue, f"{where}, step {node.name}")
+            places[node.name] = around
+    workflow.in_order()
     inputs = {each.name: each for each in workflow.inputs}
-    for step in workflow.steps:
-        check_step(step, specs[step.name], specs, inputs, where=f"{where}, step {step.name}")
+    for node, around in _everything(workflow):
+        scope = Scope(specs, inputs, places, around, exiting=node is workflow.on_exit)
+        if isinstance(node, Step):
+            place = f"{where}, step {node.name}"
+            check_step(node, operation_of(node, catalogue, place), scope, where=place)
+        else:
+            check_block(node, scope, where=f"{where}, {_kind_of(node)} {node.name}")
+    results = Scope(specs, inputs, places)
+    for name, value in workflow.results.items():
+        results.check(value, ParameterType("any"), f"{where}, result {name}")
+
+
+def _everything(workflow: Workflow) -> list[tuple[Node, tuple[Place, ...]]]:
+    found = list(workflow.walk())
+    return [*found, (workflow.on_exit, ())] if workflow.on_exit else found
+
+
+def _kind_of(node: Node) -> str:
+    return "step" if isinstance(node, Step) else "loop" if isinstance(node, Loop) else "choice"
 
 
 def operation_of(step: Step, catalogue: Mapping[str, OperationSpec], where: str) -> OperationSpec:
@@ -83,36 +109,92 @@ def operation_of(step: Step, catalogue: Mapping[str, OperationSpec], where: str)
     return catalogue[step.operation]
 
 
-def check_step(
-    step: Step,
-    spec: OperationSpec,
-    specs: Mapping[str, OperationSpec],
-    inputs: Mapping[str, WorkflowInput],
-    *,
-    where: str,
-) -> None:
-    """Refuse a step whose parameters cannot be what its operation needs.
+def check_step(step: Step, spec: OperationSpec, scope: Scope, *, where: str) -> None:
+    """Refuse a step whose parameters cannot be what its operation needs, or whose settings cannot be kept.
 
     Parameters
     ----------
     step, spec
         The step and the specification of its operation.
-    specs
-        The specifications of the operations of all steps it may refer to, by step name.
-    inputs
-        The workflow's inputs by name.
+    scope
+        What it may refer to.
     where
         The place, for the error.
     """
     for name in step.after:
-        if name not in specs:
-            raise StepNotFound(name, list(specs), where=where)
-    scope = _Scope(specs, inputs)
+        if name not in scope.specs:
+            raise StepNotFound(name, list(scope.specs), where=where)
+    _check_settings(step, spec, where)
     declared = {each.name: each.type for each in spec.parameters}
     waiting = {name: value for name, value in step.parameters.items() if contains_reference(value)}
     _check_literals(spec, step.parameters, waiting, where)
-    for name, value in waiting.items():
+    for name, value in step.parameters.items():
         scope.check(value, declared[name], f"{where}, parameter {name}")
+
+
+def _check_settings(step: Step, spec: OperationSpec, where: str) -> None:
+    rules = {
+        "retries": (0 <= step.retries <= _LONGEST_RETRIES, f"0 to {_LONGEST_RETRIES}"),
+        "retry_delay": (step.retry_delay >= 0, "0 seconds or more"),
+        "timeout": (step.timeout is None or step.timeout > 0, "more than 0 seconds"),
+        "launcher": (step.launcher in ("", *LAUNCHERS), f"one of {', '.join(LAUNCHERS)}"),
+        "cache": (step.cache is not True or spec.side_effects in _CACHEABLE, _cache_rule(spec)),
+    }
+    for name, (held, rule) in rules.items():
+        if not held:
+            raise WorkflowInvalid(
+                f"{name} must be {rule}, got {getattr(step, name)!r}", where=where, mend=f"Write steps({name}=…)."
+            )
+
+
+def _cache_rule(spec: OperationSpec) -> str:
+    return f"off for {spec.name}, which changes more than its result ({spec.side_effects})"
+
+
+def check_block(block: Choice | Loop, scope: Scope, *, where: str) -> None:
+    """Refuse a choice whose condition nobody can decide, or a loop over something that is no list.
+
+    Parameters
+    ----------
+    block
+        The choice or loop.
+    scope
+        What it may refer to.
+    where
+        The place, for the error.
+    """
+    if isinstance(block, Choice):
+        _check_condition(block.condition, scope, where)
+        return
+    if block.parallel < 0:
+        raise WorkflowInvalid(f"parallel must be 0 or more, got {block.parallel}", where=where)
+    scope.check(block.items, LIST_OF_ANY, f"{where}, items")
+
+
+LIST_OF_ANY = ParameterType("list", item=ParameterType("any"))
+"""What a loop takes."""
+
+_ORDERED = (("integer", "number"), ("string", "choice", "dataset", "model"))
+_COMPARED = (*_ORDERED, ("boolean",))
+
+
+def _check_condition(condition: Condition, scope: Scope, where: str) -> None:
+    for each in comparisons_in(condition):
+        place = f"{where}, {described(each)}"
+        left, right = (_operand_type(side, scope, place) for side in (each.left, each.right))
+        if "any" in (left.kind, right.kind):
+            continue
+        sorts = _COMPARED if each.operator in ("==", "!=") else _ORDERED
+        if not any(left.kind in sort and right.kind in sort for sort in sorts) or not (
+            fits(left, right) or fits(right, left)
+        ):
+            raise TypesMismatch(place, "the other side", right.described(), f"comparable to {left.described()}")
+
+
+def _operand_type(value: Any, scope: Scope, where: str) -> ParameterType:
+    scope.check(value, ParameterType("any"), where)
+    found = scope.value_type(value, where)
+    return msgspec.structs.replace(found, optional=False)
 
 
 def _check_literals(spec: OperationSpec, given: dict[str, Any], waiting: dict[str, Any], where: str) -> None:
@@ -128,69 +210,3 @@ def _check_literals(spec: OperationSpec, given: dict[str, Any], waiting: dict[st
     except ModelyardError as error:
         place = f"{where}, parameter {error.where}" if error.where else where
         raise WorkflowInvalid(error.what, where=place, mend=error.mend, facts=error.facts) from error
-
-
-class _Scope:
-    """What a step may refer to."""
-
-    def __init__(self, specs: Mapping[str, OperationSpec], inputs: Mapping[str, WorkflowInput]) -> None:
-        self.specs = specs
-        self.inputs = inputs
-
-    def check(self, value: Any, needed: ParameterType, where: str) -> None:
-        """Refuse a value with references inside that can never be of the type `needed`."""
-        if isinstance(value, Reference | InputReference):
-            given = self.type_of(value, where)
-            if not fits(given, needed):
-                raise TypesMismatch(where, str(value), given.described(), needed.described())
-        elif needed.kind == "any" or not contains_reference(value):
-            self._check_plain(value, needed, where)
-        elif isinstance(value, list) and needed.kind == "list":
-            for index, each in enumerate(value):
-                self.check(each, needed.item or ParameterType("any"), f"{where}[{index}]")
-        elif isinstance(value, dict) and needed.kind == "mapping":
-            for key, each in value.items():
-                self.check(each, needed.item or ParameterType("any"), f"{where}.{key}")
-        else:
-            raise TypesMismatch(where, "it", "a list" if isinstance(value, list) else "a mapping", needed.described())
-
-    def _check_plain(self, value: Any, needed: ParameterType, where: str) -> None:
-        if contains_reference(value):
-            for each in value.values() if isinstance(value, dict) else value:
-                self.check(each, ParameterType("any"), where)
-            return
-        try:
-            needed.coerce(value, where)
-        except ModelyardError as error:
-            raise WorkflowInvalid(error.what, where=where, facts=error.facts) from error
-
-    def type_of(self, reference: Reference | InputReference, where: str) -> ParameterType:
-        """Return the type of what a reference points at."""
-        whole = self._whole(reference, where)
-        inside = type_inside(whole, reference.path)
-        if inside is None:
-            raise WorkflowInvalid(
-                f"{reference} leads nowhere: {_without_path(reference)} is {whole.described()}",
-                where=where,
-                mend="Refer to the whole value, or to what it has inside.",
-            )
-        return inside
-
-    def _whole(self, reference: Reference | InputReference, where: str) -> ParameterType:
-        if isinstance(reference, InputReference):
-            if reference.name not in self.inputs:
-                raise WorkflowInvalid(f"the workflow has no parameter {reference.name!r}", where=where)
-            return self.inputs[reference.name].type
-        if reference.step not in self.specs:
-            raise StepNotFound(reference.step, list(self.specs), where=where)
-        spec = self.specs[reference.step]
-        for field in spec.results:
-            if field.name == reference.field:
-                return field.type
-        raise ResultFieldUnknown(
-            reference.step, spec.name, reference.field, [each.name for each in spec.results], where=where
-        )
-
-
-def _without_path(reference: Reference | InputReference) -> str:
-    return reference.name if isinstance(reference, InputReference) else f"{reference.step}.{reference.field}"
