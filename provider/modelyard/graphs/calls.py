@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple, get_type_hints
 
+from modelyard.errors import ErrorKind, ModelyardError
 from modelyard.graphs.errors import GraphInvalid, StepNotFound
 
 __all__ = ["StepCall", "check_step", "dotted_path", "resolve", "step_call"]
@@ -175,7 +176,18 @@ def _built(graph: str, name: str, step: type, arguments: Mapping[str, Any], cont
         raise GraphInvalid(graph, f"the class {step.__name__} has no method do(body) or do_event(event)", step=name)
     arguments = _with_context(step, arguments, context, first=0)
     _check_signature(graph, name, step, arguments, positional=())
-    return step(**arguments)
+    try:
+        return step(**arguments)
+    except GraphInvalid:
+        raise
+    except ModelyardError as error:
+        # a class of ours refuses an argument: that is a fault of the graph's definition, and not of an event
+        if error.error_kind is not ErrorKind.INVALID:
+            raise
+        place = f"{error.where}: " if error.where else ""
+        raise GraphInvalid(graph, f"{place}{error.what}", step=name, mend=error.mend) from error
+    except (TypeError, ValueError) as error:
+        raise GraphInvalid(graph, f"its class raised {type(error).__name__}: {error}", step=name) from error
 
 
 def _check_signature(

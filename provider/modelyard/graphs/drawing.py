@@ -1,10 +1,13 @@
 """Draws graphs: as text in errors, as Mermaid in documents, as SVG in notebooks."""
 
+import inspect
 import re
 from collections.abc import Iterable, Mapping
 from html import escape
 
-from modelyard.graphs.definition import Handler, Node
+from modelyard.graphs.calls import resolve
+from modelyard.graphs.definition import CODE, Handler, Node
+from modelyard.graphs.errors import StepNotFound
 
 __all__ = ["Drawing", "text_drawing"]
 
@@ -105,6 +108,7 @@ class Drawing:
             drawn.append(
                 f'<rect x="{x}" y="{y}" width="150" height="40" rx="6" fill="{fill}" stroke="#555"{dash}/>'
                 f'<text x="{x + 75}" y="{y + 24}" text-anchor="middle">{escape(name[:22])}</text>'
+                f'<text x="{x + 75}" y="{y + 36}" text-anchor="middle" font-size="9">{escape(_memory(node).strip())}</text>'
             )
         return "".join(drawn) + "</svg>"
 
@@ -117,7 +121,20 @@ class Drawing:
 
 def _label(node: Node) -> str:
     border = {"process": " ⧉ process", "dedicated": " ⧉ own process", "thread": " ∥ thread"}
-    return node.name + border.get(node.settings.concurrency, "")
+    return node.name + border.get(node.settings.concurrency, "") + _memory(node)
+
+
+def _memory(node: Node) -> str:
+    """Return where a step keeps what it remembers, as its class declares it: a word, or a function of its arguments."""
+    use = node.use
+    if isinstance(use, str) and node.kind in CODE and not (node.kind == "choice" and ":" not in use):
+        try:
+            use = resolve(use)
+        except (StepNotFound, ImportError):
+            return ""
+    told = getattr(use, "state", "") if inspect.isclass(use) else ""
+    where = told(dict(node.arguments)) if callable(told) else told
+    return f" (state per {where})" if isinstance(where, str) and where else ""
 
 
 def _error_lines(source: str, own: str, handler: Handler, ids: Mapping[str, str], first: str = "") -> list[str]:

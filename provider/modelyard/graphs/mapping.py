@@ -63,6 +63,8 @@ def map_plan(plan: Plan, bodies: Iterable[Any]) -> Rows:
 def _items(rows: Any) -> Sequence[Any]:
     if hasattr(rows, "to_pylist"):
         return rows.to_pylist()  # type: ignore[no-any-return]
+    if hasattr(rows, "columns") and hasattr(rows, "to_dict"):
+        return rows.to_dict("records")  # type: ignore[no-any-return]
     return list(rows)
 
 
