@@ -2,7 +2,7 @@
 #   make demo         data → model → endpoint → predictions on the flights project (ENGINE=local: without Airflow; KEEP=1: leave the endpoint up)
 #   make test         all fast tests        make test-slow   real servers, built environments
 #   make check        lint, types, layout   make soak        fuzzing, minute-long loads, ten million rows
-#   make generate     operators, catalogue, references from the operations
+#   make generate     operators, components, catalogue, references from the operations
 #   make lock         renew constraints/    make docs        HTML under docs/_build
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -14,23 +14,26 @@ KEEP ?=
 VENVS := .venvs
 MAIN := $(VENVS)/main/bin
 AIRFLOW := $(VENVS)/airflow/bin
+KFP := $(VENVS)/kfp/bin
 UV := $(VENVS)/uv/bin/uv
 LOCK := $(UV) pip compile --quiet --upgrade --python-version 3.11 --no-header --no-annotate --no-emit-index-url pyproject.toml
 CORE_TYPES := provider workflows
 AIRFLOW_TYPES := provider/modelyard/airflow operators/modelyard/operators/airflow
+KFP_TYPES := operators/modelyard/operators/kfp
 BENCHMARKS := $(filter-out %/contest.py,$(wildcard benchmarks/*.py))
 FAST := -m "not slow and not soak"
 AIRFLOW_TESTS := tests/airflow tests/operators/airflow
+KFP_TESTS := tests/operators/kfp
 # Certificates of the machine, so that a proxy with one of its own works.
 export UV_SYSTEM_CERTS ?= 1
 export MODELYARD_TEST_PYTHON := $(abspath $(MAIN)/python)
 
-.PHONY: help demo test test-core test-airflow test-slow soak check generate lock docs bench environments clean
+.PHONY: help demo test test-core test-airflow test-kfp test-slow soak check generate lock docs bench environments clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
 
-# --- environments: one for the work, one for Airflow, none inside the other -------------------------------------------
+# --- environments: one for the work, one for Airflow, one for KFP, none inside another ----------------------------------------
 
 $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "modelyard needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; set PYTHON=…")'
@@ -49,9 +52,12 @@ $(VENVS)/main/.ready: pyproject.toml constraints/main.txt | $(UV)
 $(VENVS)/airflow/.ready: pyproject.toml constraints/airflow.txt | $(UV)
 	$(call environment,airflow,airflow$(comma)dev)
 
+$(VENVS)/kfp/.ready: pyproject.toml constraints/kfp.txt | $(UV)
+	$(call environment,kfp,kfp$(comma)dev)
+
 comma := ,
 
-environments: $(VENVS)/main/.ready $(VENVS)/airflow/.ready
+environments: $(VENVS)/main/.ready $(VENVS)/airflow/.ready $(VENVS)/kfp/.ready
 
 # --- the main job -----------------------------------------------------------------------------------------------------
 
@@ -64,32 +70,39 @@ endif
 
 # --- tests ------------------------------------------------------------------------------------------------------------
 
-test: test-core test-airflow
+test: test-core test-airflow test-kfp
 
 test-core: $(VENVS)/main/.ready
-	$(MAIN)/pytest $(FAST) $(addprefix --ignore=,$(AIRFLOW_TESTS)) tests examples/flights/tests
+	$(MAIN)/pytest $(FAST) $(addprefix --ignore=,$(AIRFLOW_TESTS) $(KFP_TESTS)) tests examples/flights/tests
 	$(MAIN)/pytest -q --doctest-modules --ignore=provider/modelyard/airflow provider workflows
 
 test-airflow: $(VENVS)/main/.ready $(VENVS)/airflow/.ready
 	$(AIRFLOW)/pytest $(FAST) $(AIRFLOW_TESTS)
 
-test-slow: $(VENVS)/main/.ready $(VENVS)/airflow/.ready
-	$(MAIN)/pytest -m slow $(addprefix --ignore=,$(AIRFLOW_TESTS)) tests examples/flights/tests
+test-kfp: $(VENVS)/main/.ready $(VENVS)/kfp/.ready
+	$(KFP)/pytest $(FAST) $(KFP_TESTS)
+	$(KFP)/pytest -q --doctest-modules operators/modelyard/operators/kfp
+
+test-slow: $(VENVS)/main/.ready $(VENVS)/airflow/.ready $(VENVS)/kfp/.ready
+	$(MAIN)/pytest -m slow $(addprefix --ignore=,$(AIRFLOW_TESTS) $(KFP_TESTS)) tests examples/flights/tests
 	$(AIRFLOW)/pytest -m slow $(AIRFLOW_TESTS) || test $$? -eq 5
+	$(KFP)/pytest -m slow $(KFP_TESTS) || test $$? -eq 5
 
 soak: $(VENVS)/main/.ready
-	$(MAIN)/pytest -m soak -s $(addprefix --ignore=,$(AIRFLOW_TESTS)) tests
+	$(MAIN)/pytest -m soak -s $(addprefix --ignore=,$(AIRFLOW_TESTS) $(KFP_TESTS)) tests
 
 # --- what is checked without running it -------------------------------------------------------------------------------
 
-check: $(VENVS)/main/.ready $(VENVS)/airflow/.ready
+check: $(VENVS)/main/.ready $(VENVS)/airflow/.ready $(VENVS)/kfp/.ready
 	$(MAIN)/ruff check .
 	$(MAIN)/ruff check --preview --select AIR operators examples docs
 	$(MAIN)/ruff format --check .
 	$(MAIN)/mypy $(CORE_TYPES) --exclude 'modelyard/airflow/'
 	$(MAIN)/mypy --python-executable $(AIRFLOW)/python --cache-dir .mypy_cache/airflow $(AIRFLOW_TYPES)
+	$(MAIN)/mypy --python-executable $(KFP)/python --cache-dir .mypy_cache/kfp $(KFP_TYPES)
 	$(MAIN)/pyright --pythonpath $(MAIN)/python $(filter-out %/airflow,$(wildcard provider/modelyard/*)) workflows
 	$(MAIN)/pyright --pythonpath $(AIRFLOW)/python $(AIRFLOW_TYPES)
+	$(MAIN)/pyright --pythonpath $(KFP)/python $(KFP_TYPES)
 
 # --- what is written by machine ---------------------------------------------------------------------------------------
 
@@ -100,6 +113,7 @@ lock: $(UV)
 	$(LOCK) --extra ml --extra serving --extra examples --extra dev --extra peers --output-file constraints/main.txt
 	$(LOCK) --extra serving --constraints constraints/main.txt --output-file constraints/serving.txt
 	$(LOCK) --extra airflow --extra dev --output-file constraints/airflow.txt
+	$(LOCK) --extra kfp --extra dev --output-file constraints/kfp.txt
 
 docs: $(VENVS)/main/.ready
 	$(MAIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html

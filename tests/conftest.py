@@ -8,9 +8,10 @@ import signal
 from importlib.util import find_spec
 
 HAS_AIRFLOW = find_spec("airflow") is not None
+HAS_KFP = find_spec("kfp") is not None
 
 pytest_plugins = ["airflow_home"] if HAS_AIRFLOW else []
-collect_ignore = [] if HAS_AIRFLOW else ["airflow", "operators/airflow"]
+collect_ignore = [*([] if HAS_AIRFLOW else ["airflow", "operators/airflow"]), *([] if HAS_KFP else ["operators/kfp"])]
 
 # A shell without job control has its background jobs ignore SIGINT, and so would every command that the tests
 # interrupt: an ignored signal is inherited.

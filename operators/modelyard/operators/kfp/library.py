@@ -27,6 +27,9 @@ ValueT = TypeVar("ValueT")
 Given: TypeAlias = ValueT | PipelineChannel
 """What a parameter takes in a pipeline: a value, an output of another task, or a parameter of the pipeline."""
 
+_PLACEHOLDERS: dict[str, Any] = {"list": [], "mapping": {}}
+"""What KFP is given for a parameter whose value goes another way."""
+
 
 class TaskSettings(TypedDict, total=False):
     """What a task may be told besides its operation's parameters.
@@ -221,7 +224,7 @@ class _Bundle:
                 self._arguments[parameter.name] = value
         elif _has_channel(value):
             self._exact[parameter.name] = self._holed(value)
-            self._arguments[parameter.name] = [] if parameter.type.kind == "list" else {}
+            self._arguments[parameter.name] = _PLACEHOLDERS.get(parameter.type.kind, "null")
         else:
             self._put(parameter, parameter.type.coerce(value, parameter.name))
 

@@ -1,0 +1,229 @@
+"""What goes in at a component is what the operation receives: every type, and every value that KFP would bend."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from door_component import door
+from kfp import dsl
+
+from modelyard.operations import ParameterInvalid, ParameterMissing, ParameterUnknown
+from modelyard.operators.kfp import ComponentLibrary, Installed
+from modelyard.operators.kfp.errors import SettingInvalid
+
+Outputs = Callable[[str], dict[str, Any]]
+
+DEFAULTS: dict[str, Any] = {
+    "text": "",
+    "dataset": "in.parquet",
+    "model": "models:/m@champion",
+    "count": 0,
+    "ratio": 0.5,
+    "flag": False,
+    "choice": "one",
+    "names": [],
+    "table": [],
+    "settings": {},
+    "limits": {},
+    "maybe_text": None,
+    "maybe_count": None,
+    "maybe_names": None,
+    "anything": None,
+}
+CASES: dict[str, dict[str, Any]] = {
+    "left out": {"text": "t"},
+    "usual": {
+        "text": "some text",
+        "dataset": "s3://bucket/in/",
+        "model": "models:/delays/3",
+        "count": 7,
+        "ratio": 0.25,
+        "flag": True,
+        "choice": "two",
+        "names": ["a", "b"],
+        "table": [[1, 2], [3]],
+        "settings": {"depth": 7},
+        "limits": {"auc": 0.7},
+        "maybe_text": "perhaps",
+        "maybe_count": 3,
+        "maybe_names": ["c"],
+        "anything": "x",
+    },
+    "empty": {
+        "text": "",
+        "count": 0,
+        "ratio": 0.0,
+        "flag": False,
+        "names": [],
+        "table": [],
+        "settings": {},
+        "limits": {},
+        "maybe_text": "",
+        "maybe_count": 0,
+        "maybe_names": [],
+        "anything": "",
+    },
+    "odd": {
+        "text": "ä → 😀 \"quoted\" 'too' \\ $HOME %s {x} }}\n",
+        "dataset": "näme with space.csv",
+        "count": -(2**70),
+        "ratio": 1e-308,
+        "flag": True,
+        "names": ["", "ä", "a,b", "[1]", "null", "'\""],
+        "table": [[], [2**64, -1]],
+        "settings": {"ä": None, "t": True, "f": 1.0, "i": 1, "big": 2**64, "deep": [{"a": [[], {}, "1", 1.5e300]}]},
+        "limits": {"one": 1.0},
+        "maybe_text": "None",
+        "maybe_count": 2**100,
+        "anything": [1, 1.0, None, {"k": "v"}],
+    },
+    "at the edge": {"text": "t", "count": 2**53 - 1, "maybe_count": 2**53, "settings": {"n": -(2**53) + 1}},
+    "nothing": {"text": "t", "maybe_text": None, "maybe_count": None, "maybe_names": None, "anything": None},
+    "text that looks like something else": {"text": "2024", "maybe_text": "null", "names": ["1", "true"]},
+    "a mark of kfp's in a mapping": {"text": "t", "settings": {"note": "{{$.inputs}}", "none": None}},
+}
+
+
+def _library(project: Path) -> ComponentLibrary:
+    return ComponentLibrary(delivery=Installed(), project=str(project))
+
+
+def test_constants_arrive_as_they_are(project: Path, local_runner: Path, outputs: Outputs) -> None:
+    library = _library(project)
+
+    @dsl.pipeline(name="constants")
+    def constants() -> None:
+        for parameters in CASES.values():
+            library.start(door, parameters)
+
+    constants()
+    tasks = ["door", *(f"door-{number}" for number in range(2, len(CASES) + 1))]
+
+    assert {case: outputs(task)["received"] for case, task in zip(CASES, tasks, strict=True)} == {
+        case: json.dumps({**DEFAULTS, **parameters}) for case, parameters in CASES.items()
+    }
+
+
+def test_parameters_of_the_pipeline_arrive_as_they_are(project: Path, local_runner: Path, outputs: Outputs) -> None:
+    library = _library(project)
+
+    @dsl.pipeline(name="parameters")
+    def parameters(
+        text: str = "",
+        count: int = 0,
+        ratio: float = 0.0,
+        flag: bool = False,
+        names: list = [],  # noqa: B006
+        settings: dict = {},  # noqa: B006
+    ) -> None:
+        library.start(
+            door,
+            {
+                "text": text,
+                "count": count,
+                "ratio": ratio,
+                "flag": flag,
+                "names": names,
+                "settings": settings,
+                "limits": {"share": ratio},
+                "maybe_count": count,
+                "table": [[count, 2], []],
+                "anything": {"all": [text, count, ratio, flag, names, settings]},
+            },
+        )
+
+    text = "ä \"q\" \\ 's' {x}\n"
+    parameters(text=text, count=7, ratio=2.0, flag=True, names=["a", '"'], settings={"depth": 7, "share": 0.5})
+
+    assert json.loads(outputs("door")["received"]) == {
+        **DEFAULTS,
+        "text": text,
+        "count": 7,
+        "ratio": 2.0,
+        "flag": True,
+        "names": ["a", '"'],
+        "settings": {"depth": 7, "share": 0.5},
+        "limits": {"share": 2.0},
+        "maybe_count": 7,
+        "table": [[7, 2], []],
+        "anything": {"all": [text, 7, 2, True, ["a", '"'], {"depth": 7, "share": 0.5}]},
+    }
+    assert '"count": 7,' in outputs("door")["received"], "a whole number has become a float"
+
+
+def test_results_of_other_tasks_arrive_whatever_is_in_them(project: Path, local_runner: Path, outputs: Outputs) -> None:
+    library = _library(project)
+    odd = CASES["odd"]
+
+    @dsl.pipeline(name="results")
+    def results() -> None:
+        first = library.start(door, odd)
+        library.start(
+            door,
+            {
+                "text": first.outputs["received"],
+                "names": [first.outputs["received"], "b"],
+                "settings": {"deep": [{"circumstances": first.outputs["circumstances"]}]},
+                "anything": first.outputs["circumstances"],
+                "maybe_text": first.outputs["nothing"],
+            },
+        )
+
+    results()
+    first, second = outputs("door"), json.loads(outputs("door-2")["received"])
+    told = json.loads(first["result"])["circumstances"]
+
+    assert second == {
+        **DEFAULTS,
+        "text": first["received"],
+        "names": [first["received"], "b"],
+        "settings": {"deep": [{"circumstances": told}]},
+        "anything": told,
+        "maybe_text": "",
+    }
+    assert isinstance(second["anything"]["attempt"], int)
+    assert (first["nothing"], json.loads(first["result"])["nothing"]) == ("", None)
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "rule"),
+    [
+        ({"count": "seven"}, ParameterInvalid, 'count: must be a whole number, got "seven".'),
+        ({"choice": "three"}, ParameterInvalid, 'choice: must be one of one, two, got "three".'),
+        ({"limits": {"auc": "high"}}, ParameterInvalid, 'limits.auc: must be a number, got "high".'),
+        ({"conut": 1}, ParameterUnknown, "conut: door has no parameter 'conut'. Did you mean count?"),
+    ],
+)
+def test_what_does_not_fit_is_refused_when_the_pipeline_is_defined(
+    project: Path, given: dict[str, Any], error: type[Exception], rule: str
+) -> None:
+    library = _library(project)
+
+    with pytest.raises(error) as caught:
+        _compiled(lambda: library.start(door, {"text": "", **given}))
+
+    assert str(caught.value) == rule
+
+
+def test_a_missing_parameter_is_named(project: Path) -> None:
+    with pytest.raises(ParameterMissing, match=r"^text: door needs text: "):
+        _compiled(lambda: _library(project).start(door, {}))
+
+
+def test_a_task_is_no_value(project: Path) -> None:
+    library = _library(project)
+
+    with pytest.raises(SettingInvalid) as caught:
+        _compiled(lambda: library.start(door, {"text": library.start(door, {"text": ""})}))
+
+    assert str(caught.value) == "text: must be a value or an output of a task, as task.outputs[…], got 'the task door'."
+
+
+def _compiled(body: Callable[[], Any]) -> Any:
+    @dsl.pipeline(name="refused")
+    def refused() -> None:
+        body()
+
+    return refused
