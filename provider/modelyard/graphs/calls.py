@@ -114,7 +114,7 @@ def step_call(
     if isinstance(step, str):
         step = resolve(step)
     owner = None
-    if inspect.isclass(step):
+    if inspect.isclass(step) and not _is_conversion(step):
         step = owner = _built(graph, name, step, arguments, context)
         arguments = {}
     check_step(graph, name, step)
@@ -165,6 +165,11 @@ def check_step(graph: str, name: str, step: Any) -> None:
     if not isinstance(step, str) and not callable(step) and not _has_method(step):
         rule = f"a step is a function, a class with do(body), or a dotted path to one, not {type(step).__name__}"
         raise GraphInvalid(graph, rule, step=name)
+
+
+def _is_conversion(step: type) -> bool:
+    """Whether the class is a function in everything but name: ``int``, ``str``, ``list``."""
+    return step.__module__ == "builtins" and not _has_method(step)
 
 
 def _has_method(step: Any) -> bool:
