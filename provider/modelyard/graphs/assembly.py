@@ -139,7 +139,16 @@ class _Assembly:
         call = self._step(node.name, node.use, node.arguments, full_event=node.full_event)
         if node.kind in ("filter", "choice") and call.yields:
             raise GraphInvalid(self.definition.name, f"a {node.kind} does not yield", step=node.name)
+        self._check_kind(node, call.owner)
         return call
+
+    def _check_kind(self, node: Node, owner: Any) -> None:
+        """Refuse a class in a place that it is not made for: a predicate as a step would answer True or False."""
+        kinds = getattr(owner, "kinds", (node.kind,))
+        if isinstance(kinds, tuple) and node.kind not in kinds:
+            ways = " or ".join(f"graph.{'to' if kind == 'call' else kind}(…)" for kind in kinds)
+            rule = f"{type(owner).__name__} with these arguments goes with {ways}"
+            raise GraphInvalid(self.definition.name, rule, step=node.name)
 
     def _step(self, name: str, use: Any, arguments: Mapping[str, Any], *, full_event: bool) -> StepCall:
         context = Context(self.definition.name, name, self.definition.parameters, self.resources, self.opened.getters)
