@@ -1,0 +1,145 @@
+"""What a server of the Open Inference Protocol offers, whatever carries it: the one contract of its fronts."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+from modelyard.errors import ErrorKind, ModelyardError, near_name
+from modelyard.serving.inference.messages import InferenceRequest, InferenceResponse
+
+__all__ = [
+    "Caller",
+    "InferenceService",
+    "ModelMetadata",
+    "ModelState",
+    "ModelUnknown",
+    "ServerMetadata",
+    "TensorMetadata",
+    "VersionUnknown",
+]
+
+EXTENSIONS = ("binary_tensor_data", "model_repository")
+
+
+class ModelUnknown(ModelyardError):
+    """Raised when no model of that name is served."""
+
+    kind = ErrorKind.NOT_FOUND
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        super().__init__(f"no model is called {name!r}", mend=near_name(name, list(known)), facts={"model": name})
+
+
+class VersionUnknown(ModelyardError):
+    """Raised when the model is served, but not this version of it."""
+
+    kind = ErrorKind.NOT_FOUND
+
+    def __init__(self, name: str, version: str, known: Sequence[str]) -> None:
+        super().__init__(
+            f"the version {version!r} of {name} is not served",
+            mend=f"Served: {', '.join(known)}." if known else "Ask without a version.",
+            facts={"model": name, "version": version},
+        )
+
+
+class ServerMetadata(NamedTuple):
+    """Who serves, and which extensions of the protocol it speaks."""
+
+    name: str
+    version: str
+    extensions: tuple[str, ...] = EXTENSIONS
+
+
+class TensorMetadata(NamedTuple):
+    """An input or output: its name, datatype and shape; -1 is any extent."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+
+
+class ModelMetadata(NamedTuple):
+    """What the protocol tells about one model."""
+
+    name: str
+    versions: tuple[str, ...]
+    platform: str
+    inputs: tuple[TensorMetadata, ...] = ()
+    outputs: tuple[TensorMetadata, ...] = ()
+
+
+class ModelState(NamedTuple):
+    """One line of the repository's index: ``READY``, ``LOADING`` or ``UNAVAILABLE``, and why."""
+
+    name: str
+    version: str
+    state: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """What the transport knows about a request besides its tensors.
+
+    Parameters
+    ----------
+    path
+        Where it arrived; over gRPC the method's name.
+    headers
+        Lower-case names.
+    deadline
+        On the clock of ``time.monotonic()``; None if the client waits for ever.
+    """
+
+    path: str = "/"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    deadline: float | None = None
+
+
+class InferenceService(Protocol):
+    """What the fronts ask.
+
+    Raises
+    ------
+    ModelUnknown, VersionUnknown
+        From every method that takes a name.
+    """
+
+    def ready(self) -> bool:
+        """Return whether every model answers."""
+        ...
+
+    def server(self) -> ServerMetadata:
+        """Return who serves."""
+        ...
+
+    def model_ready(self, name: str, version: str) -> bool:
+        """Return whether one model answers."""
+        ...
+
+    def model(self, name: str, version: str) -> ModelMetadata:
+        """Return what is known about one model."""
+        ...
+
+    async def infer(self, name: str, version: str, request: InferenceRequest, caller: Caller) -> InferenceResponse:
+        """Return the model's answer."""
+        ...
+
+    def stream(
+        self, name: str, version: str, request: InferenceRequest, caller: Caller
+    ) -> AsyncIterator[InferenceResponse]:
+        """Yield the model's answers as they come; one for a model that does not stream."""
+        ...
+
+    def index(self, *, ready: bool) -> Sequence[ModelState]:
+        """Return the models and their states; with `ready` those that answer."""
+        ...
+
+    async def load(self, name: str, parameters: Mapping[str, Any]) -> None:
+        """Load a model anew, without a dropped request."""
+        ...
+
+    async def unload(self, name: str) -> None:
+        """Stop serving a model."""
+        ...

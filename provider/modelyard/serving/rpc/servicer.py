@@ -1,0 +1,176 @@
+"""The service's calls, carried over gRPC: messages in, the one inference service asked, messages out."""
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from time import monotonic
+from typing import Any, NoReturn
+
+import grpc
+
+from modelyard.errors import ErrorKind, ModelyardError, outcome_of
+from modelyard.serving.errors import HttpRefusal
+from modelyard.serving.inference.service import Caller, InferenceService
+from modelyard.serving.rpc.schema import METHODS, SERVICE, message_class
+from modelyard.serving.rpc.tensors import parameters_of, read_infer, write_infer
+
+__all__ = ["Servicer", "service_handler", "status_of"]
+
+_LOG = logging.getLogger("modelyard.serving.rpc")
+Context = Any
+"""``grpc.aio.ServicerContext``, which has no usable types."""
+
+
+def status_of(error: BaseException) -> grpc.StatusCode:
+    """Return the gRPC status of an error, by its kind.
+
+    Examples
+    --------
+    >>> from modelyard.serving.inference import TensorInvalid
+    >>> status_of(TensorInvalid("x", "no")).name, status_of(ValueError()).name
+    ('INVALID_ARGUMENT', 'INTERNAL')
+    """
+    if isinstance(error, HttpRefusal) and error.kind is ErrorKind.INVALID:
+        return grpc.StatusCode.INVALID_ARGUMENT
+    kind = error.error_kind if isinstance(error, ModelyardError) else ErrorKind.INTERNAL
+    return grpc.StatusCode[outcome_of(kind).grpc]
+
+
+class Servicer:
+    """Answers the calls of ``inference.GRPCInferenceService``.
+
+    Parameters
+    ----------
+    service
+        Who knows the answers.
+    """
+
+    def __init__(self, service: InferenceService) -> None:
+        self._service = service
+
+    async def server_live(self, request: Any, context: Context) -> Any:
+        """Answer: somebody is here."""
+        return _message("ServerLiveResponse", live=True)
+
+    async def server_ready(self, request: Any, context: Context) -> Any:
+        """Answer whether every model is loaded."""
+        return _message("ServerReadyResponse", ready=self._service.ready())
+
+    async def model_ready(self, request: Any, context: Context) -> Any:
+        """Answer whether one model is loaded."""
+        return _message("ModelReadyResponse", ready=self._service.model_ready(request.name, request.version))
+
+    async def server_metadata(self, request: Any, context: Context) -> Any:
+        """Answer who serves."""
+        return _message("ServerMetadataResponse", **self._service.server()._asdict())
+
+    async def model_metadata(self, request: Any, context: Context) -> Any:
+        """Answer what goes into a model and comes out."""
+        known = self._service.model(request.name, request.version)
+        inputs, outputs = ([each._asdict() for each in tensors] for tensors in (known.inputs, known.outputs))
+        return _message("ModelMetadataResponse", **{**known._asdict(), "inputs": inputs, "outputs": outputs})
+
+    async def model_infer(self, request: Any, context: Context) -> Any:
+        """Answer one request."""
+        asked, raw = read_infer(request)
+        response = await self._service.infer(request.model_name, request.model_version, asked, _caller(context))
+        return write_infer(response, raw=raw)
+
+    async def model_stream_infer(self, requests: AsyncIterator[Any], context: Context) -> AsyncIterator[Any]:
+        """Answer each request of a stream with one or more responses, in the order of the requests."""
+        async for request in requests:
+            asked, raw = read_infer(request)
+            answers = self._service.stream(request.model_name, request.model_version, asked, _caller(context))
+            async for response in answers:
+                yield write_infer(response, raw=raw)
+
+    async def repository_index(self, request: Any, context: Context) -> Any:
+        """Answer which models there are."""
+        states = self._service.index(ready=request.ready)
+        return _message("RepositoryIndexResponse", models=[each._asdict() for each in states])
+
+    async def repository_model_load(self, request: Any, context: Context) -> Any:
+        """Load a model anew."""
+        await self._service.load(request.model_name, parameters_of(request.parameters))
+        return _message("RepositoryModelLoadResponse")
+
+    async def repository_model_unload(self, request: Any, context: Context) -> Any:
+        """Stop serving a model."""
+        await self._service.unload(request.model_name)
+        return _message("RepositoryModelUnloadResponse")
+
+
+def service_handler(servicer: Servicer) -> grpc.GenericRpcHandler:
+    """Return what a gRPC server needs to route the service's calls to `servicer`."""
+    calls: dict[str, Callable[..., Any]] = {
+        "ServerLive": servicer.server_live,
+        "ServerReady": servicer.server_ready,
+        "ModelReady": servicer.model_ready,
+        "ServerMetadata": servicer.server_metadata,
+        "ModelMetadata": servicer.model_metadata,
+        "ModelInfer": servicer.model_infer,
+        "ModelStreamInfer": servicer.model_stream_infer,
+        "RepositoryIndex": servicer.repository_index,
+        "RepositoryModelLoad": servicer.repository_model_load,
+        "RepositoryModelUnload": servicer.repository_model_unload,
+    }
+    handlers: dict[str, Any] = {}
+    for name, method in METHODS.items():
+        ends: dict[str, Any] = {
+            "request_deserializer": message_class(method.request).FromString,
+            "response_serializer": message_class(method.response).SerializeToString,
+        }
+        if method.streams:
+            handlers[name] = grpc.stream_stream_rpc_method_handler(_streamed(calls[name]), **ends)
+        else:
+            handlers[name] = grpc.unary_unary_rpc_method_handler(_answered(calls[name]), **ends)
+    return grpc.method_handlers_generic_handler(SERVICE, handlers)
+
+
+def _answered(call: Callable[[Any, Context], Awaitable[Any]]) -> Callable[[Any, Context], Awaitable[Any]]:
+    async def answered(request: Any, context: Context) -> Any:
+        try:
+            return await call(request, context)
+        except Exception as error:  # noqa: BLE001 (a client gets a status, whatever happens)
+            await _abort(error, context)
+
+    return answered
+
+
+def _streamed(call: Callable[[Any, Context], AsyncIterator[Any]]) -> Callable[[Any, Context], AsyncIterator[Any]]:
+    async def streamed(requests: Any, context: Context) -> AsyncIterator[Any]:
+        try:
+            async for response in call(requests, context):
+                yield response
+        except Exception as error:  # noqa: BLE001 (a client gets a status, whatever happens)
+            await _abort(error, context)
+
+    return streamed
+
+
+async def _abort(error: Exception, context: Context) -> NoReturn:
+    status = status_of(error)
+    if isinstance(error, ModelyardError):
+        if status in (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN):
+            _LOG.error("%s", error, exc_info=error)
+        told = ((f"x-{name}", error.facts.get(name)) for name in ("graph", "step", "event"))
+        trailers = tuple((name, str(fact).encode("ascii", "replace").decode()) for name, fact in told if fact)
+        await context.abort(status, str(error), trailers)
+    else:
+        _LOG.error("a call failed", exc_info=error)
+        await context.abort(status, "the server failed; see its log")
+    raise AssertionError("abort has raised")
+
+
+def _message(name: str, /, **fields: Any) -> Any:
+    return message_class(name)(**fields)
+
+
+def _caller(context: Context) -> Caller:
+    left = context.time_remaining()
+    headers = {name: value for name, value in context.invocation_metadata() or () if isinstance(value, str)}
+    deadline = None if left is None or left > _ETERNITY else monotonic() + left
+    return Caller("/inference.GRPCInferenceService/ModelInfer", headers, deadline)
+
+
+_ETERNITY = 10**8
+"""Seconds; what gRPC calls no deadline is a very late one."""
