@@ -84,7 +84,7 @@ class _Writer:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._whole = any(node.full_event for node in plan.nodes)
+        self._whole = any(node.full_event and node.direct is None for node in plan.nodes)
         self._lines: list[str] = []
         self._states: list[tuple[PlanNode, str, _State]] = []
         self._variables = count(1)
@@ -117,7 +117,7 @@ class _Writer:
             body = f"{variable}.body" if self._whole else variable
             self._line(2, f"if i == {index}:")
             if simple or not node.handlers:
-                self._line(3, f"raise failed({node.index}, {self._event(variable)}, {body}, error) from error")
+                self._line(3, f"raise failed({node.index}, {self._event(variable)}, {body}, error)")
             else:
                 self._base(3, variable)
                 tokens, joins = self._handed(state)
@@ -289,6 +289,8 @@ class _Writer:
             self._line(depth, f"i = {len(self._states) - 1}")
 
     def _called(self, node: PlanNode, variable: str) -> str:
+        if node.direct is not None and not self._whole:
+            return f"(d{node.index}({variable}, event))"
         argument = variable if node.full_event else self._body(variable)
         return f"({'await ' if node.is_async else ''}f{node.index}({argument}))"
 
@@ -346,6 +348,7 @@ def _names(plan: Plan) -> dict[str, Any]:
     }
     for node in plan.nodes:
         space[f"f{node.index}"] = node.call
+        space[f"d{node.index}"] = node.direct
         for position, edges in enumerate(node.outlets.values()):
             space[f"o{node.index}_{position}"] = edges
     return space

@@ -14,10 +14,12 @@ from modelyard.graphs.settings import Cache, CircuitBreaker, Fallback, Retry, St
 
 __all__ = ["Cycle", "Definition", "Handler", "Kind", "Node", "settings_of"]
 
-Kind = Literal["call", "model", "filter", "flat_map", "choice", "merge", "batch", "unbatch", "queue", "graph"]
+Kind = Literal[
+    "call", "model", "filter", "flat_map", "choice", "merge", "batch", "unbatch", "queue", "graph", "router", "ensemble"
+]
 KINDS: tuple[str, ...] = get_args(Kind)
-CODE = ("call", "filter", "flat_map", "choice")
-"""Kinds whose `use` is a step."""
+CODE = ("call", "filter", "flat_map", "choice", "router", "ensemble")
+"""Kinds whose `use` is a step, or decides about steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,8 @@ class Node:
         What the step is built or called with.
     options
         What the kind can be told: of a merge, for example, what is missing.
+    members
+        Of a router or ensemble: name → what it routes to or combines, in order.
     """
 
     name: str
@@ -82,6 +86,7 @@ class Node:
     settings: StepSettings = field(default_factory=StepSettings)
     on_error: Handler | None = None
     cycles: tuple[Cycle, ...] = ()
+    members: Mapping[str, "Node"] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

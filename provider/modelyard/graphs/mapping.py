@@ -6,11 +6,15 @@ from typing import Any
 
 from modelyard.graphs.background import run_in_background
 from modelyard.graphs.event import Event
+from modelyard.graphs.group_errors import RowsFailed
+from modelyard.graphs.groups import GROUPS
 from modelyard.graphs.isolation import isolated
 from modelyard.graphs.parts import PlanNode
 from modelyard.graphs.plan import Plan
 
 __all__ = ["Rows", "map_plan"]
+
+_KINDS = ("call", "model", *GROUPS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +58,9 @@ def map_plan(plan: Plan, bodies: Iterable[Any]) -> Rows:
     rows: Any = bodies if hasattr(bodies, "__len__") else list(bodies)
     chain = _vectorised_chain(plan)
     if chain and len(rows):
-        found = _at_once(chain, rows)
+        found = _at_once(plan, chain, rows)
         if found is not None:
-            return Rows(found, vectorised=True)
+            return found
     return _by_rows(plan, _items(rows))
 
 
@@ -76,7 +80,9 @@ def _vectorised_chain(plan: Plan) -> list[PlanNode]:
         if len(edges) != 1 or edges[0].cycle >= 0:
             return []
         node = plan.nodes[edges[0].to]
-        if node.batch is None or node.kind not in ("call", "model") or node.wrapped or node.full_event or node.yields:
+        if node.batch is None or node.kind not in _KINDS or node.wrapped or node.yields:
+            return []
+        if node.full_event and node.kind not in GROUPS:
             return []
         chain.append(node)
         if node.respond and node.edges:
@@ -85,18 +91,42 @@ def _vectorised_chain(plan: Plan) -> list[PlanNode]:
     return chain
 
 
-def _at_once(chain: list[PlanNode], rows: Any) -> Any:
-    """Return the result for all rows, or None if a step failed or gave another number of rows."""
+def _at_once(plan: Plan, chain: list[PlanNode], rows: Any) -> Rows | None:
+    """Return the replies to all rows, or None if a step failed or gave another number of rows."""
     values = isolated(rows) if isinstance(rows, list) else rows
+    there, others, errors = list(range(len(rows))), dict[int, Any](), dict[int, Exception]()
     for node in chain:
         assert node.batch is not None  # noqa: S101 (the chain is made of such nodes)
         try:
-            values = node.batch(values)
-            if len(values) != len(rows):
+            given, values = values, node.batch(values)
+            if len(values) != len(there):
                 return None
+        except RowsFailed as failed:
+            bodies = _items(given)
+            for index, error in failed.errors.items():
+                try:
+                    others[there[index]] = _recovered(plan, node, bodies[index], error)
+                except Exception as raised:  # noqa: BLE001 (one bad row does not spoil the others)
+                    errors[there[index]] = raised
+            good = [index for index in range(len(there)) if index not in failed.errors]
+            there, values = [there[index] for index in good], [failed.values[index] for index in good]
+            if not values:
+                break
         except Exception:  # noqa: BLE001 (the rows one by one will show which one it is)
             return None
-    return values
+    if len(there) == len(rows):
+        return Rows(values, vectorised=True)
+    found = dict(zip(there, _items(values), strict=True)) | others
+    return Rows([found.get(row) for row in range(len(rows))], dict(sorted(errors.items())), vectorised=True)
+
+
+def _recovered(plan: Plan, node: PlanNode, body: Any, error: BaseException) -> Any:
+    """Return what comes of one row that failed in the midst of a batch: the reply of a handler, or the error."""
+    event = Event(body)
+    failure = (node, event, error)
+    if plan.is_async:
+        return run_in_background(plan.resume_async(event, (), {}, failure))
+    return plan.resume(event, (), {}, failure)
 
 
 def _by_rows(plan: Plan, rows: Sequence[Any]) -> Rows:

@@ -62,6 +62,8 @@ class PlanNode:
         The merge at which all its branches meet, if they may run concurrently; -1 otherwise.
     batch
         What takes many bodies at once, if there is such a thing.
+    direct
+        Of a router or ensemble that can do without an event: takes the body, and the event if there is one.
     """
 
     index: int
@@ -80,3 +82,4 @@ class PlanNode:
     region: int = -1
     batch: Callable[[Any], Any] | None = None
     wrapped: bool = False
+    direct: Callable[[Any, Any], Any] | None = None
