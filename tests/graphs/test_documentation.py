@@ -1,11 +1,18 @@
 """What the pages about graphs show is true: every example runs, every drawing is the one that its graph draws.
 
-A drawing in a page belongs to the graph that the page calls ``graph`` at that place. After a change of drawings
-``python tests/graphs/test_documentation.py`` writes them anew.
+In a page, a drawing belongs to the graph that is called ``graph`` at that place; a block that begins with a comment
+such as ``# flights.py`` is a file in the current folder; any other block of Python without a prompt runs as it stands,
+and then the tests that it defines. After a change of drawings ``python tests/graphs/test_documentation.py`` writes
+them anew.
 """
 
 import doctest
+import os
 import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +21,54 @@ import pytest
 DOCS = Path(__file__).parents[2] / "docs/graphs"
 PAGES = sorted(DOCS.glob("*.md"))
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-DRAWING = re.compile(r"^```mermaid\n(.*?)^```\n", re.DOTALL | re.MULTILINE)
-DRAW = ">>> print(graph.show(), end='')  # doctest: -NORMALIZE_WHITESPACE\n"
+FENCE = re.compile(r"^```(mermaid|python|yaml)\n(.*?)^```\n", re.DOTALL | re.MULTILINE)
+FILE = re.compile(r"# (\w+\.\w+)\n")
+DRAW = "print(graph.show(), end='')  # doctest: -NORMALIZE_WHITESPACE\n"
 
 
 def examples(page: Path) -> doctest.DocTest:
-    text = DRAWING.sub(lambda found: f"{DRAW}{found[1]}\n", page.read_text())
-    return doctest.DocTestParser().get_doctest(text, {"__name__": "__main__"}, page.name, str(page), 0)
+    """Return everything on the page that can be tried, as one doctest."""
+    blocks: list[str] = []
+
+    def example(found: re.Match[str]) -> str:
+        kind, text = found.groups()
+        if kind == "mermaid":
+            return f">>> {DRAW}{text}\n"
+        if text.startswith(">>>"):
+            return text
+        blocks.append(text)
+        name = FILE.match(text)
+        if name:
+            return f">>> _ = __import__('pathlib').Path({name[1]!r}).write_text(BLOCKS[{len(blocks) - 1}])\n\n"
+        if kind != "python":
+            return ""
+        tests = re.findall(r"^def (test_\w+)", text, re.MULTILINE)
+        return f">>> exec(BLOCKS[{len(blocks) - 1}])\n" + "".join(f">>> {each}()\n" for each in tests) + "\n"
+
+    text = FENCE.sub(example, page.read_text())
+    names: dict[str, Any] = {"__name__": "__main__", "BLOCKS": blocks}
+    return doctest.DocTestParser().get_doctest(text, names, page.name, str(page), 0)
+
+
+@contextmanager
+def empty_folder() -> Iterator[None]:
+    """Work in a folder of its own, from which modules can be imported."""
+    known = set(sys.modules)
+    with tempfile.TemporaryDirectory() as folder, chdir(folder):
+        sys.path.insert(0, folder)
+        try:
+            yield
+        finally:
+            sys.path.remove(folder)
+            for name in set(sys.modules) - known:
+                if (getattr(sys.modules[name], "__file__", None) or "").startswith(folder + os.sep):
+                    del sys.modules[name]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_example_and_drawing_of_the_page_is_true(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    result = doctest.DocTestRunner(optionflags=FLAGS).run(examples(page))
+    with empty_folder():
+        result = doctest.DocTestRunner(optionflags=FLAGS).run(examples(page))
     assert result.failed == 0, capsys.readouterr().out
     assert result.attempted > 3
 
@@ -38,16 +81,21 @@ class _Draw(doctest.DocTestRunner):
         self.drawn: list[str] = []
 
     def report_start(self, out: Any, test: doctest.DocTest, example: doctest.Example) -> None:
-        if example.source == DRAW.removeprefix(">>> "):
+        if example.source == DRAW:
             self.drawn.append(str(test.globs["graph"].show()))
 
 
 def draw(page: Path) -> None:
     """Write the drawings of a page anew."""
     runner = _Draw()
-    runner.run(examples(page), out=lambda text: None, clear_globs=False)
+    with empty_folder():
+        runner.run(examples(page), out=lambda text: None, clear_globs=False)
     drawn = iter(runner.drawn)
-    page.write_text(DRAWING.sub(lambda found: f"```mermaid\n{next(drawn)}```\n", page.read_text()))
+
+    def drawing(found: re.Match[str]) -> str:
+        return f"```mermaid\n{next(drawn)}```\n" if found[1] == "mermaid" else found[0]
+
+    page.write_text(FENCE.sub(drawing, page.read_text()))
 
 
 if __name__ == "__main__":
