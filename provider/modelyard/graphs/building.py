@@ -1,12 +1,14 @@
 """The fluent way to write a graph: places to go on from."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal, Self
 
 from modelyard.graphs.definition import Cycle, Definition, Handler, Kind, Node, settings_of
 from modelyard.graphs.errors import GraphInvalid
+from modelyard.graphs.group_building import group_node, with_member
 
-__all__ = ["Choice", "Outlet", "Place", "Step", "add_cycle", "handler_of", "outlet_name", "own_name"]
+__all__ = ["Choice", "Group", "Outlet", "Place", "Step", "add_cycle", "handler_of", "outlet_name", "own_name"]
 
 Missing = Literal["error", "drop", "partial"]
 Into = Literal["mapping", "list", "update"]
@@ -45,7 +47,7 @@ class Place:
         kind: Kind = "graph" if getattr(step, "is_graph", False) else "call"
         return self._add(kind, step, name or own_name(step), options, full_event=full_event)
 
-    def model(self, name: str, model: str, **options: Any) -> "Step":
+    def model(self, name: str, model: Any = "", **options: Any) -> "Step":
         """Add a model here.
 
         Parameters
@@ -53,17 +55,20 @@ class Place:
         name
             Unique in the graph.
         model
-            The model's reference: ``models:/name@alias`` or ``models:/name/version``.
+            The model's reference (``models:/name@alias``, ``models:/name/version``), a subclass of
+            `modelyard.graphs.models.Model`, a function of the body, or a dotted path (``module:name``) to one of them.
         **options
-            Settings, as for `to`.
+            Settings, as for `to`; ``versions``, ``default``, ``warm_up``, ``operation_field``, ``version_field``; with
+            a class, ``source`` is the reference that it loads. Everything else is what the class is built with.
 
         Raises
         ------
         GraphInvalid
-            The name is taken.
+            The name is taken, or it is no model.
         """
-        if not isinstance(model, str) or not model:
-            raise GraphInvalid(self.definition.name, f"a model is named by its reference, not {model!r}", step=name)
+        if not (callable(model) or (isinstance(model, str) and (model or options.get("versions")))):
+            rule = f"a model is a reference, a class or a function, not {model!r}"
+            raise GraphInvalid(self.definition.name, rule, step=name)
         return self._add("model", model, name, options)
 
     def filter(self, predicate: Any, *, name: str = "", **options: Any) -> "Step":
@@ -89,6 +94,58 @@ class Place:
         """
         default = by.replace(".", "_") if isinstance(by, str) else own_name(by)
         return Choice(self._add("choice", by, name or default, options))
+
+    def router(
+        self, strategy: Any, *, name: str = "router", routes: Mapping[str, Any] | None = None, **options: Any
+    ) -> "Group":
+        """Send each event to one of several members, which the strategy chooses.
+
+        Parameters
+        ----------
+        strategy
+            A class of `modelyard.graphs.routers`, one of your own with ``select(event)``, its dotted path, or a
+            function of the event that returns the route's name.
+        name
+            Unique in the graph.
+        routes
+            Route → member: a step as for `to`, a model's reference (``models:/name@alias``), a `Graph`, or a mapping
+            of ``use`` or ``model`` with settings and arguments of its own.
+        **options
+            Settings of the router, as for `to`, and the strategy's arguments.
+
+        Raises
+        ------
+        GraphInvalid
+            A name is taken or missing, a setting is wrong, or a member is no step.
+        """
+        return self._group("router", strategy, name, routes or {}, options)
+
+    def ensemble(
+        self, strategy: Any, *, name: str = "ensemble", members: Mapping[str, Any] | None = None, **options: Any
+    ) -> "Group":
+        """Ask several members about each event, and make one answer of theirs.
+
+        Parameters
+        ----------
+        strategy
+            A class of `modelyard.graphs.ensembles`, one of your own with ``combine(answers, failures)``, its dotted
+            path, or a function of answers and failures.
+        name
+            Unique in the graph.
+        members
+            Name → member, as the routes of `router`.
+        **options
+            ``on_member_error`` (``fail``, or ``answer`` from the rest), ``min_members`` (how many must then answer),
+            ``tell`` (the field of a mapping reply that names those that failed; empty keeps it out), ``by_path``
+            (whether a request for ``/<member>/infer`` gets that member's answer alone); settings, as for `to`; and the
+            strategy's arguments.
+
+        Raises
+        ------
+        GraphInvalid
+            A name is taken or missing, a setting is wrong, or a member is no step.
+        """
+        return self._group("ensemble", strategy, name, members or {}, options)
 
     def merge(
         self,
@@ -207,6 +264,16 @@ class Place:
         self.definition.add(Node(name, "queue", None, (self.source,), options={"size": size, "wait": wait}))
         return Step(self.definition, name)
 
+    def _group(
+        self, kind: Kind, strategy: Any, name: str, members: Mapping[str, Any], options: Mapping[str, Any]
+    ) -> "Group":
+        rest = dict(options)
+        handler = rest.pop("on_error", None)
+        node = group_node(self.definition, kind, strategy, name, members, rest)
+        handler = handler if isinstance(handler, Handler) or handler is None else Handler(handler, own_name(handler))
+        self.definition.add(replace(node, after=(self.source,), on_error=handler))
+        return Group(self.definition, name)
+
     def _add(self, kind: Kind, use: Any, name: str, options: Mapping[str, Any], *, full_event: bool = False) -> "Step":
         if "after" in options or "before" in options:
             raise GraphInvalid(self.definition.name, "say after and before with add_step", step=name)
@@ -281,6 +348,30 @@ class Step(Place):
 
     def __repr__(self) -> str:
         return f"<step {self.name} of graph {self.definition.name}>"
+
+
+class Group(Step):
+    """A router or an ensemble, to give members to and to continue from."""
+
+    def member(self, name: str, step: Any, **options: Any) -> Self:
+        """Add a member.
+
+        Parameters
+        ----------
+        name
+            Unique in the group: the route's name.
+        step
+            As the routes of `Place.router`.
+        **options
+            Settings and arguments of this member.
+
+        Raises
+        ------
+        GraphInvalid
+            The name is taken, a setting is wrong, or it is no step.
+        """
+        with_member(self.definition, self.name, name, step, options)
+        return self
 
 
 class Outlet(Place):

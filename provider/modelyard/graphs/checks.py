@@ -7,6 +7,7 @@ from modelyard.errors import near_name
 from modelyard.graphs.definition import Node
 from modelyard.graphs.drawing import text_drawing
 from modelyard.graphs.errors import GraphInvalid
+from modelyard.graphs.groups import GROUPS
 
 __all__ = ["Shape", "check_shape"]
 
@@ -233,6 +234,19 @@ def _settings_fit(shape: Shape) -> None:
             raise shape.refuse("a choice has no result to reply with", name)
 
 
+def _groups_filled(shape: Shape) -> None:
+    for name, node in shape.nodes.items():
+        if node.kind not in GROUPS:
+            continue
+        if not node.members:
+            rule = "a router has at least one route" if node.kind == "router" else "an ensemble has at least one member"
+            raise shape.refuse(rule, name, "Say routes={…} or members={…}, or .member(…).")
+        if node.settings.concurrency != "inline":
+            raise shape.refuse(f"a {node.kind} runs where its members run", name, "Say concurrency of a member.")
+        if node.settings.validate or node.settings.vectorised:
+            raise shape.refuse(f"a {node.kind} has no setting validate or vectorised", name)
+
+
 _RULES: Sequence[Callable[[Shape], None]] = (
     _not_empty,
     _outlets_declared,
@@ -244,4 +258,5 @@ _RULES: Sequence[Callable[[Shape], None]] = (
     _fan_in_clear,
     _merges_complete,
     _settings_fit,
+    _groups_filled,
 )

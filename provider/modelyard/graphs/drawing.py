@@ -30,14 +30,18 @@ def text_drawing(nodes: Iterable[Node]) -> str:
       a → b (responds)
     """
     lines: dict[str, list[str]] = {"": []}
+    groups = []
     for node in nodes:
+        if node.members:
+            groups.append(f"\n  {node.name} ({node.kind}): {', '.join(node.members)}")
         shown = f"{node.name} (responds)" if node.respond else node.name
         for source in node.after or ("nothing",):
             lines.setdefault(source, []).append(shown)
         for cycle in node.cycles:
             source = f"{node.name}:{cycle.outlet}" if cycle.outlet else node.name
             lines.setdefault(source, []).append(f"↩ {cycle.to}")
-    return "\n".join(f"  {source or 'input'} → {', '.join(names)}" for source, names in lines.items() if names)
+    ways = "\n".join(f"  {source or 'input'} → {', '.join(names)}" for source, names in lines.items() if names)
+    return ways + "".join(groups)
 
 
 class Drawing:
@@ -64,8 +68,7 @@ class Drawing:
         ids = {name: re.sub(r"\W", "_", f"n_{name}") for name in self._nodes}
         lines = ["flowchart LR", "    input((input))"]
         for name, node in self._nodes.items():
-            begin, end = _SHAPES.get(node.kind, ("[", "]"))
-            lines.append(f'    {ids[name]}{begin}"{_label(node)}"{end}')
+            lines += _box(ids[name], node)
         for name, node in self._nodes.items():
             for source in node.after:
                 origin, _, outlet = source.partition(":")
@@ -108,7 +111,7 @@ class Drawing:
             drawn.append(
                 f'<rect x="{x}" y="{y}" width="150" height="40" rx="6" fill="{fill}" stroke="#555"{dash}/>'
                 f'<text x="{x + 75}" y="{y + 24}" text-anchor="middle">{escape(name[:22])}</text>'
-                f'<text x="{x + 75}" y="{y + 36}" text-anchor="middle" font-size="9">{escape(_memory(node).strip())}</text>'
+                f'<text x="{x + 75}" y="{y + 36}" text-anchor="middle" font-size="9">{escape(_small(node))}</text>'
             )
         return "".join(drawn) + "</svg>"
 
@@ -119,9 +122,25 @@ class Drawing:
         return self.mermaid
 
 
+def _box(own: str, node: Node) -> list[str]:
+    if not node.members:
+        begin, end = _SHAPES.get(node.kind, ("[", "]"))
+        return [f'    {own}{begin}"{_label(node)}"{end}']
+    lines = [f'    subgraph {own}["{_label(node)} ({node.kind})"]']
+    for index, member in enumerate(node.members.values()):
+        lines += [f"    {line}" for line in _box(f"{own}__{index}", member)]
+    return [*lines, "    end"]
+
+
 def _label(node: Node) -> str:
     border = {"process": " ⧉ process", "dedicated": " ⧉ own process", "thread": " ∥ thread"}
     return node.name + border.get(node.settings.concurrency, "") + _memory(node)
+
+
+def _small(node: Node) -> str:
+    """Return what is said of a step in small letters: its members, and where it keeps its state."""
+    members = f"{node.kind}: {', '.join(node.members)}" if node.members else ""
+    return f"{members[:34]}{_memory(node)}".strip()
 
 
 def _memory(node: Node) -> str:

@@ -17,7 +17,7 @@ from modelyard.graphs.request_paths import RequestPaths
 from modelyard.graphs.router_group import RouterGroup
 from modelyard.graphs.shadows import Shadows
 
-__all__ = ["Group", "Surroundings", "built_group", "own_members"]
+__all__ = ["Group", "Surroundings", "built_group"]
 
 Group = RouterGroup | EnsembleGroup
 
@@ -136,21 +136,3 @@ class _CombineFunction(EnsembleStrategy):
 
     def combine(self, answers: Mapping[str, Any], failures: Mapping[str, BaseException]) -> Any:
         return self._function(answers, failures, **self._arguments)
-
-
-def own_members(graph: str, node: Node) -> None:
-    """Refuse members that a group cannot have.
-
-    Raises
-    ------
-    GraphInvalid
-        There is none, or a setting of the group is one of its members'.
-    """
-    if not node.members:
-        rule = "a router has at least one route" if node.kind == "router" else "an ensemble has at least one member"
-        raise GraphInvalid(graph, rule, step=node.name)
-    if node.settings.concurrency != "inline":
-        rule = f"a {node.kind} runs where its members run"
-        raise GraphInvalid(graph, rule, step=node.name, mend="Say concurrency of a member.")
-    if node.settings.validate or node.settings.vectorised:
-        raise GraphInvalid(graph, f"a {node.kind} has no setting validate or vectorised", step=node.name)

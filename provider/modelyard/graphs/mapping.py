@@ -1,7 +1,8 @@
 """Runs many events: with whole batches at once where every step can, row by row elsewhere."""
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from modelyard.graphs.background import run_in_background
@@ -58,18 +59,42 @@ def map_plan(plan: Plan, bodies: Iterable[Any]) -> Rows:
     rows: Any = bodies if hasattr(bodies, "__len__") else list(bodies)
     chain = _vectorised_chain(plan)
     if chain and len(rows):
-        found = _at_once(plan, chain, rows)
+        found = _vectorised(plan, chain, rows)
         if found is not None:
             return found
     return _by_rows(plan, _items(rows))
 
 
+class _WrittenError(Exception):
+    """A step has tried to write into the rows that it was given."""
+
+
+def _vectorised(plan: Plan, chain: list[PlanNode], rows: Any) -> Rows | None:
+    """Return what `_at_once` does; the rows stay as they are, whatever a step does to what it is given."""
+    np = sys.modules.get("numpy")
+    if np is None or not isinstance(rows, np.ndarray) or rows.dtype.hasobject:
+        return _at_once(plan, chain, rows.copy() if _is_frame(rows) else isolated(rows))
+    lent = rows.view()
+    lent.flags.writeable = False  # a copy would cost more than many a model, and hardly any step writes
+    try:
+        found = _at_once(plan, chain, lent)
+    except _WrittenError:
+        return _at_once(plan, chain, rows.copy())
+    if found is not None and isinstance(found.values, np.ndarray) and np.may_share_memory(found.values, rows):
+        return replace(found, values=found.values.copy())
+    return found
+
+
 def _items(rows: Any) -> Sequence[Any]:
     if hasattr(rows, "to_pylist"):
         return rows.to_pylist()  # type: ignore[no-any-return]
-    if hasattr(rows, "columns") and hasattr(rows, "to_dict"):
+    if _is_frame(rows):
         return rows.to_dict("records")  # type: ignore[no-any-return]
     return list(rows)
+
+
+def _is_frame(rows: Any) -> bool:
+    return hasattr(rows, "columns") and hasattr(rows, "to_dict")
 
 
 def _vectorised_chain(plan: Plan) -> list[PlanNode]:
@@ -82,7 +107,7 @@ def _vectorised_chain(plan: Plan) -> list[PlanNode]:
         node = plan.nodes[edges[0].to]
         if node.batch is None or node.kind not in _KINDS or node.wrapped or node.yields:
             return []
-        if node.full_event and node.kind not in GROUPS:
+        if node.full_event and node.kind not in (*GROUPS, "model"):
             return []
         chain.append(node)
         if node.respond and node.edges:
@@ -93,7 +118,7 @@ def _vectorised_chain(plan: Plan) -> list[PlanNode]:
 
 def _at_once(plan: Plan, chain: list[PlanNode], rows: Any) -> Rows | None:
     """Return the replies to all rows, or None if a step failed or gave another number of rows."""
-    values = isolated(rows) if isinstance(rows, list) else rows
+    values = rows
     there, others, errors = list(range(len(rows))), dict[int, Any](), dict[int, Exception]()
     for node in chain:
         assert node.batch is not None  # noqa: S101 (the chain is made of such nodes)
@@ -112,7 +137,9 @@ def _at_once(plan: Plan, chain: list[PlanNode], rows: Any) -> Rows | None:
             there, values = [there[index] for index in good], [failed.values[index] for index in good]
             if not values:
                 break
-        except Exception:  # noqa: BLE001 (the rows one by one will show which one it is)
+        except Exception as error:  # noqa: BLE001 (the rows one by one will show which one it is)
+            if "read-only" in str(error):
+                raise _WrittenError from error
             return None
     if len(there) == len(rows):
         return Rows(values, vectorised=True)
@@ -134,9 +161,11 @@ def _by_rows(plan: Plan, rows: Sequence[Any]) -> Rows:
         return run_in_background(_by_rows_async(plan, rows))  # type: ignore[no-any-return]
     values: list[Any] = []
     errors: dict[int, Exception] = {}
+    compiled = plan.compiled
     for index, row in enumerate(rows):
         try:
-            values.append(plan.run(Event(isolated(row))))
+            body = isolated(row)
+            values.append(plan.run(Event(body)) if compiled is None else compiled(body, None))
         except Exception as error:  # noqa: BLE001 (one bad row does not spoil the others)
             values.append(None)
             errors[index] = error

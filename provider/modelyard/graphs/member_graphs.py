@@ -64,6 +64,16 @@ class MemberGraph:
             raise RowsFailed(list(rows.values), told)
         return rows.values
 
+    enters_either_way = True
+    """It is opened on the event loop if the outer graph is, and without one otherwise."""
+
+    def __enter__(self) -> Self:
+        self.plan.open()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.plan.close()
+
     async def __aenter__(self) -> Self:
         await self.plan.open_async()
         return self

@@ -1,9 +1,10 @@
 """A graph as data: what is written to disk, sent to a worker and read back."""
 
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
+from modelyard.graphs.definition import Kind
 from modelyard.graphs.settings import StepSettings
 
 __all__ = ["CycleSpec", "GraphSpec", "HandlerSpec", "StepSpec", "json_schema"]
@@ -68,10 +69,12 @@ class StepSpec(msgspec.Struct, frozen=True, omit_defaults=True):
         What its kind can be told besides.
     graph
         The graph in the graph.
+    members
+        Of a router or ensemble: what it routes to or combines.
     """
 
     name: str
-    kind: Literal["call", "model", "filter", "flat_map", "choice", "merge", "batch", "unbatch", "queue", "graph"]
+    kind: Kind
     use: str = ""
     arguments: dict[str, Any] = {}
     full_event: bool = False
@@ -82,6 +85,7 @@ class StepSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     cycles: tuple[CycleSpec, ...] = ()
     options: dict[str, Any] = {}
     graph: "GraphSpec | None" = None
+    members: tuple["StepSpec", ...] = ()
 
 
 class GraphSpec(msgspec.Struct, frozen=True, omit_defaults=True):

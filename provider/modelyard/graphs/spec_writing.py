@@ -1,6 +1,7 @@
 """Writes definitions as specifications, and reads them back; code is named by its path, never evaluated."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -9,6 +10,8 @@ from modelyard.graphs.building import own_name
 from modelyard.graphs.calls import dotted_path
 from modelyard.graphs.definition import CODE, Cycle, Definition, Handler, Node
 from modelyard.graphs.errors import GraphInvalid
+from modelyard.graphs.group_building import group_options
+from modelyard.graphs.groups import GROUPS
 from modelyard.graphs.settings import StepSettings
 from modelyard.graphs.spec import CycleSpec, GraphSpec, HandlerSpec, StepSpec
 
@@ -37,7 +40,7 @@ def spec_of(definition: Definition) -> GraphSpec:
 
 
 def _step(graph: str, node: Node, before: str) -> StepSpec:
-    is_code = node.kind in CODE and not (node.kind == "choice" and isinstance(node.use, str))
+    is_code = (node.kind in CODE or (node.kind == "model" and callable(node.use))) and not (node.kind == "choice" and isinstance(node.use, str))
     settings = node.settings
     for field in ("condition", "fallback"):
         given = getattr(settings, field)
@@ -61,7 +64,13 @@ def _step(graph: str, node: Node, before: str) -> StepSpec:
         tuple(CycleSpec(each.to, each.bound, each.outlet) for each in node.cycles),
         dict(node.options),
         spec_of(node.use.definition) if node.kind == "graph" and not isinstance(node.use, str) else None,
+        tuple(_member(graph, node, member) for member in node.members.values()),
     )
+
+
+def _member(graph: str, group: Node, member: Node) -> StepSpec:
+    spec = _step(graph, replace(member, name=f"{group.name}.{member.name}"), "")
+    return msgspec.structs.replace(spec, name=member.name)
 
 
 def _handler(graph: str, handler: Handler) -> HandlerSpec:
@@ -113,25 +122,41 @@ def definition_of(spec: GraphSpec | Mapping[str, Any], inner: Callable[[GraphSpe
     definition = Definition(known.name, known.cycle_bound, parameters=dict(known.parameters))
     before = ""
     for step in known.steps:
-        given = step.settings or StepSettings()
-        definition.add(
-            Node(
-                step.name,
-                step.kind,
-                inner(step.graph) if step.graph else step.use,
-                (before,) if step.after is None else step.after,
-                dict(step.arguments),
-                dict(step.options),
-                step.full_event,
-                step.respond,
-                given,
-                _read_handler(step.on_error),
-                tuple(Cycle(each.to, each.bound, each.outlet) for each in step.cycles),
-            )
-        )
+        definition.add(_node(known.name, step, before, inner))
         before = step.name
     definition.handler = _read_handler(known.on_error)
     return definition
+
+
+def _node(graph: str, step: StepSpec, before: str, inner: Callable[[GraphSpec], Any]) -> Node:
+    options = dict(step.options)
+    return Node(
+        step.name,
+        step.kind,
+        inner(step.graph) if step.graph else step.use,
+        (before,) if step.after is None else step.after,
+        dict(step.arguments),
+        group_options(graph, step.name, step.kind, options) if step.kind in GROUPS else options,
+        step.full_event,
+        step.respond,
+        step.settings or StepSettings(),
+        _read_handler(step.on_error),
+        tuple(Cycle(each.to, each.bound, each.outlet) for each in step.cycles),
+        {member.name: _read_member(graph, step, member, inner) for member in step.members},
+    )
+
+
+def _read_member(graph: str, group: StepSpec, member: StepSpec, inner: Callable[[GraphSpec], Any]) -> Node:
+    place = f"{group.name}.{member.name}"
+    if member.kind not in ("call", "model", "graph"):
+        raise GraphInvalid(graph, f"a member is a call, a model or a graph, not a {member.kind}", step=place)
+    if member.members or member.cycles or member.respond or member.on_error or member.after:
+        raise GraphInvalid(graph, "a member has no neighbours, handlers or members of its own", step=place)
+    if [each.name for each in group.members].count(member.name) > 1:
+        raise GraphInvalid(graph, f"there is a member {member.name!r} already", step=group.name)
+    node = _node(graph, member, "", inner)
+    Definition(graph).add(replace(node, name=place))  # the same rules as for any step
+    return node
 
 
 def _read_handler(spec: HandlerSpec | None) -> Handler | None:
