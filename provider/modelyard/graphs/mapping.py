@@ -122,8 +122,9 @@ def _at_once(plan: Plan, chain: list[PlanNode], rows: Any) -> Rows | None:
     there, others, errors = list(range(len(rows))), dict[int, Any](), dict[int, Exception]()
     for node in chain:
         assert node.batch is not None  # noqa: S101 (the chain is made of such nodes)
+        given = values
         try:
-            given, values = values, node.batch(values)
+            values = node.batch(given)
             if len(values) != len(there):
                 return None
         except RowsFailed as failed:
@@ -137,7 +138,7 @@ def _at_once(plan: Plan, chain: list[PlanNode], rows: Any) -> Rows | None:
             there, values = [there[index] for index in good], [failed.values[index] for index in good]
             if not values:
                 break
-        except Exception as error:  # noqa: BLE001 (the rows one by one will show which one it is)
+        except Exception as error:  # the rows one by one will show which one it is
             if "read-only" in str(error):
                 raise _WrittenError from error
             return None

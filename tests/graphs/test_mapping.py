@@ -1,0 +1,93 @@
+"""Many events at once: the caller's rows stay as they are, and a batch agrees with its rows one by one."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from modelyard.graphs import Graph
+
+ROWS = [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
+
+
+def shift(rows: Any) -> Any:
+    rows += 1.0
+    return rows
+
+
+def total(rows: Any) -> Any:
+    return np.asarray(rows).sum(axis=-1)
+
+
+def careful(rows: Any) -> Any:
+    totals = np.asarray(rows).sum(axis=-1)
+    if np.any(totals > 10):
+        raise ValueError("too much")
+    return totals
+
+
+def same(rows: Any) -> Any:
+    return rows
+
+
+def graph_of(*steps: Any) -> Graph:
+    graph = Graph("batch")
+    place: Any = graph
+    for step in steps:
+        place = place.to(step, vectorised=True)
+    return graph
+
+
+def test_a_step_that_writes_into_its_array_does_not_change_the_callers() -> None:
+    matrix = np.array(ROWS)
+    rows = graph_of(shift, total).map(matrix)
+    assert rows.vectorised
+    assert rows.values.tolist() == [5.0, 9.0, 13.0]
+    assert matrix.tolist() == ROWS
+
+
+def test_rows_after_a_failed_batch_are_those_that_came() -> None:
+    matrix = np.array(ROWS)
+    rows = graph_of(shift, careful).map(matrix)
+    assert not rows.vectorised
+    assert rows.values == [5.0, 9.0, None]
+    assert str(rows.errors[2].__cause__) == "too much"
+    assert matrix.tolist() == ROWS
+
+
+def test_replies_do_not_share_memory_with_the_rows() -> None:
+    matrix = np.array(ROWS)
+    rows = graph_of(same).map(matrix)
+    rows.values[0, 0] = 100.0
+    assert matrix.tolist() == ROWS
+
+
+def test_a_read_only_array_is_mapped_like_any_other() -> None:
+    matrix = np.array(ROWS)
+    matrix.flags.writeable = False
+    assert graph_of(shift, total).map(matrix).values.tolist() == [5.0, 9.0, 13.0]
+
+
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_bodies_in_a_list_or_tuple_stay_as_they_are(kind: type) -> None:
+    def mark(bodies: Any) -> Any:
+        for body in bodies:
+            body["seen"] = True
+        return bodies
+
+    given = kind([{"x": 1}, {"x": 2}])
+    assert list(graph_of(mark).map(given)) == [{"x": 1, "seen": True}, {"x": 2, "seen": True}]
+    assert list(given) == [{"x": 1}, {"x": 2}]
+
+
+def test_a_frame_stays_as_it_is() -> None:
+    def widen(frame: Any) -> Any:
+        frame["b"] = frame["a"] * 2
+        return frame["b"].to_numpy()
+
+    frame = pd.DataFrame({"a": [1, 2]})
+    rows = graph_of(widen).map(frame)
+    assert rows.vectorised
+    assert list(rows) == [2, 4]
+    assert list(frame.columns) == ["a"]
