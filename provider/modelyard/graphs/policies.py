@@ -326,18 +326,29 @@ def _cached_async(run: AsyncCall, kept: ResultCache) -> AsyncCall:
     return cached
 
 
+def _part(argument: Any, source: str) -> Any:
+    """Return the part of a body; of an event, the same event with that part as its body."""
+    if not isinstance(argument, Event):
+        return part_of(argument, source)
+    event = argument.branch(part_of(argument.body, source))
+    event.metadata = argument.metadata
+    return event
+
+
 def _located(run: Call, source: str, target: str) -> Call:
-    def located(body: Any) -> Any:
-        result = run(part_of(body, source) if source else body)
-        return with_part(body, target, result) if target else result
+    def located(argument: Any) -> Any:
+        body = _body(argument)
+        result = run(_part(argument, source) if source else argument)
+        return with_part(body, target, _body(result)) if target else result
 
     return located
 
 
 def _located_async(run: AsyncCall, source: str, target: str) -> AsyncCall:
-    async def located(body: Any) -> Any:
-        result = await run(part_of(body, source) if source else body)
-        return with_part(body, target, result) if target else result
+    async def located(argument: Any) -> Any:
+        body = _body(argument)
+        result = await run(_part(argument, source) if source else argument)
+        return with_part(body, target, _body(result)) if target else result
 
     return located
 
