@@ -202,7 +202,7 @@ def test_definitions_that_break_a_rule_are_refused() -> None:
     first = graph.to(operator.neg)
     with pytest.raises(GraphInvalid, match="step neg: there is a step of this name already"):
         first.to(operator.neg)
-    with pytest.raises(GraphInvalid, match="step m: a model is named by its reference, not ''"):
+    with pytest.raises(GraphInvalid, match="step m: a model is a reference, a class or a function, not ''"):
         first.model("m", "")
     first.to(operator.abs).respond()
     assert graph.test(-3) == 3

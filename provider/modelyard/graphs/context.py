@@ -90,6 +90,10 @@ class Context:
             )
         return self._opened[name]()
 
+    def part(self, name: str) -> "Context":
+        """Return the surroundings of a part of this step; it is called ``step.name``."""
+        return Context(self.graph, f"{self.step}.{name}", self.parameters, self._ports, self._opened)
+
     @property
     def ports(self) -> Resources:
         """What the graph got from the outside."""

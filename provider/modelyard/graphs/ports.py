@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from modelyard.graphs.event import Event
-from modelyard.graphs.models.files import LoadedModel
+
+if TYPE_CHECKING:
+    from modelyard.graphs.models.files import LoadedModel
 
 __all__ = ["Channel", "FeatureReader", "MetricSink", "ModelLoader", "Recorder", "Resources", "SecretSource"]
 
@@ -13,7 +15,7 @@ __all__ = ["Channel", "FeatureReader", "MetricSink", "ModelLoader", "Recorder", 
 class ModelLoader(Protocol):
     """Finds and loads models; called once per model step, when a graph opens."""
 
-    def load(self, reference: str) -> LoadedModel:
+    def load(self, reference: str) -> "LoadedModel":
         """Return the model that `reference` names now; its ``name`` is the exact version."""
         ...
 

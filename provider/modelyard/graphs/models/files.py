@@ -5,7 +5,7 @@ import pickle
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
@@ -13,6 +13,8 @@ import yaml
 
 from modelyard.data.digests import digest_of
 from modelyard.graphs.errors import (
+    FeatureMissing,
+    FeatureWrong,
     FlavorUnsupported,
     LibraryMissing,
     ModelDigestWrong,
@@ -20,6 +22,9 @@ from modelyard.graphs.errors import (
     ModelNotTrusted,
     PredictionFailed,
 )
+from modelyard.graphs.models.examples import read_examples
+from modelyard.graphs.models.labels import labels_follow
+from modelyard.graphs.models.rows import matrix_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -80,7 +85,7 @@ class ModelCard:
     file
         The serialised estimator, relative to the folder.
     format
-        ``pickle``, ``cloudpickle`` or ``skops``.
+        ``pickle``, ``cloudpickle``, ``skops`` or ``onnx``.
     skops_types
         The types that the model's own file asks skops to trust.
     code
@@ -115,6 +120,10 @@ class LoadedModel:
         The classes, in the order of the probabilities.
     name
         How errors call it.
+    examples
+        Rows from the folder's input example: mappings by feature, or lists of values.
+    one_call
+        Whether the labels are proven to follow from the probabilities, so that one call of the estimator gives both.
     """
 
     estimator: Any
@@ -122,6 +131,8 @@ class LoadedModel:
     digest: str
     classes: tuple[Any, ...] = ()
     name: str = "model"
+    examples: tuple[Any, ...] = ()
+    one_call: bool = False
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -146,13 +157,35 @@ class LoadedModel:
         PredictionFailed
             The estimator raised.
         """
-        rows: Any = _frame(matrix, self.card) if self.card.input == "frame" else matrix
+        rows = self.rows(matrix)
         try:
+            if self.one_call:
+                return _from_probabilities(self.estimator, rows)
             labels = self.estimator.predict(rows)
             probable = self.task != "regression" and hasattr(self.estimator, "predict_proba")
             return Predictions(labels, self.estimator.predict_proba(rows) if probable else None)
         except Exception as error:
             raise PredictionFailed(self.name, error) from error
+
+    def rows(self, matrix: "NDArray[Any]") -> Any:
+        """Return rows by features as the estimator wants them: the matrix itself, or a pandas frame."""
+        return _frame(matrix, self.card) if self.card.input == "frame" else matrix
+
+
+def _from_probabilities(estimator: Any, rows: Any) -> Predictions:
+    """Return labels and probabilities of one call; the estimator itself decides between equally likely classes."""
+    import numpy as np
+
+    both = getattr(estimator, "predict_both", None)
+    if both is not None:
+        return Predictions(*both(rows))
+    probabilities = estimator.predict_proba(rows)
+    best = probabilities.argmax(axis=1)
+    labels = estimator.classes_.take(best)
+    top = np.partition(probabilities, -2, axis=1)[:, -2:] if probabilities.shape[1] > 1 else None
+    if top is not None and (tied := top[:, 0] == top[:, 1]).any():
+        labels[tied] = estimator.predict(rows)[tied]
+    return Predictions(labels, probabilities)
 
 
 def open_model(folder: Path, *, digest: str | None, trust: bool = False, name: str = "") -> LoadedModel:
@@ -164,7 +197,7 @@ def open_model(folder: Path, *, digest: str | None, trust: bool = False, name: s
     Parameters
     ----------
     folder
-        An MLflow model folder with the scikit-learn flavour.
+        An MLflow model folder with the scikit-learn or the ONNX flavour.
     digest
         The digest that the registry vouches for; None if nobody does.
     trust
@@ -177,7 +210,7 @@ def open_model(folder: Path, *, digest: str | None, trust: bool = False, name: s
     ModelFilesInvalid
         The folder holds no model.
     FlavorUnsupported
-        It is of another flavour than scikit-learn's.
+        It is of another flavour than scikit-learn's or ONNX.
     ModelDigestWrong
         The files are not the registered ones.
     ModelNotTrusted
@@ -190,13 +223,26 @@ def open_model(folder: Path, *, digest: str | None, trust: bool = False, name: s
     if digest is not None and digest != found and not trust:
         raise ModelDigestWrong(str(folder), digest, found)
     vouched = trust or digest is not None
-    if not vouched and (card.format != "skops" or card.code):
+    if not vouched and (card.format not in _HARMLESS or card.code):
         raise ModelNotTrusted(str(folder), "no digest of it is registered")
     with _modules_of(folder, card):
         estimator = _restore(folder, card, vouched=vouched)
     given = cast("Sequence[Any] | None", getattr(estimator, "classes_", None)) if card.task != "regression" else None
     classes = tuple(_plain(given)) if given is not None else card.classes
-    return LoadedModel(estimator, _completed(card, estimator), found, classes, name or folder.name)
+    model = LoadedModel(
+        estimator, _completed(card, estimator), found, classes, name or folder.name, read_examples(folder)
+    )
+    return replace(model, one_call=labels_follow(estimator, _example_rows(model)) and model.task != "regression")
+
+
+def _example_rows(model: LoadedModel) -> Any:
+    """Return the rows of the model's example as its estimator takes them; None if they do not fit it."""
+    if not model.examples:
+        return None
+    try:
+        return model.rows(matrix_of(model.examples, model.features, model.card.dtypes))
+    except (FeatureMissing, FeatureWrong):
+        return None
 
 
 def read_card(folder: Path) -> ModelCard:
@@ -207,7 +253,7 @@ def read_card(folder: Path) -> ModelCard:
     ModelFilesInvalid
         The folder holds no model.
     FlavorUnsupported
-        It is of another flavour than scikit-learn's.
+        It is of another flavour than scikit-learn's or ONNX.
     """
     try:
         described = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
@@ -216,7 +262,8 @@ def read_card(folder: Path) -> ModelCard:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ModelFilesInvalid(str(folder), "the MLmodel file is not YAML") from error
     flavors = described.get("flavors") if isinstance(described, dict) else None
-    flavor = flavors.get("sklearn") if isinstance(flavors, dict) else None
+    kind = next((each for each in ("sklearn", "onnx") if isinstance(flavors, dict) and each in flavors), "")
+    flavor = flavors[kind] if kind and isinstance(flavors, dict) else None
     if not isinstance(flavor, dict):
         raise FlavorUnsupported(str(folder), sorted(flavors) if isinstance(flavors, dict) else ())
     said = (described.get("metadata") or {}).get("modelyard") or {}
@@ -224,12 +271,12 @@ def read_card(folder: Path) -> ModelCard:
     return ModelCard(
         features=tuple(said.get("features") or names),
         dtypes=tuple(said.get("dtypes") or dtypes),
-        input=said.get("input") or ("frame" if names else "matrix"),
+        input=said.get("input") or ("frame" if names and kind == "sklearn" else "matrix"),
         task=said.get("task") or "",
         classes=tuple(said.get("classes") or ()),
         label=said.get("label") or "",
-        file=str(flavor.get("pickled_model") or "model.pkl"),
-        format=str(flavor.get("serialization_format") or "pickle"),
+        file=str(flavor.get("data" if kind == "onnx" else "pickled_model") or _FILES[kind]),
+        format="onnx" if kind == "onnx" else str(flavor.get("serialization_format") or "pickle"),
         skops_types=tuple(flavor.get("skops_trusted_types") or ()),
         code=str(flavor.get("code") or ""),
     )
@@ -265,10 +312,19 @@ def _restore(folder: Path, card: ModelCard, *, vouched: bool) -> Any:
         return _READERS[card.format](file, card, vouched)
     except ModuleNotFoundError as error:
         library = (error.name or "a library").partition(".")[0]
-        extra = {"sklearn": "serving", "cloudpickle": "serving", "numpy": "serving", "skops": "ml"}.get(library, "")
+        extra = _EXTRAS.get(library, "")
         raise LibraryMissing(library, f"the model in {folder}", extra) from error
     except (pickle.UnpicklingError, EOFError, AttributeError, ImportError) as error:
         raise ModelFilesInvalid(str(folder), f"the model cannot be restored: {error}") from error
+
+
+_EXTRAS = {
+    "cloudpickle": "serving",
+    "numpy": "serving",
+    "onnxruntime": "onnx",
+    "sklearn": "serving",
+    "skops": "ml",
+}
 
 
 def _read_pickle(file: Path, card: ModelCard, vouched: bool) -> Any:
@@ -294,7 +350,16 @@ def _read_skops(file: Path, card: ModelCard, vouched: bool) -> Any:
     return load(file, trusted=[*trusted, *unknown])
 
 
-_READERS = {"pickle": _read_pickle, "cloudpickle": _read_cloudpickle, "skops": _read_skops}
+def _read_onnx(file: Path, card: ModelCard, vouched: bool) -> Any:
+    from modelyard.graphs.models.sessions import onnx_estimator
+
+    del vouched  # an ONNX file is data: it runs no code of its own
+    return onnx_estimator(file.read_bytes(), features=card.features, classes=card.classes, task=card.task)
+
+
+_READERS = {"pickle": _read_pickle, "cloudpickle": _read_cloudpickle, "skops": _read_skops, "onnx": _read_onnx}
+_FILES = {"sklearn": "model.pkl", "onnx": "model.onnx"}
+_HARMLESS = ("skops", "onnx")
 
 
 @contextmanager

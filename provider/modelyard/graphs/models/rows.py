@@ -1,7 +1,8 @@
 """Turns rows of JSON values into the array that the model was fitted on."""
 
 from collections.abc import Mapping, Sequence
-from math import isinf
+from math import isfinite, isinf
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from modelyard.graphs.errors import FeatureMissing, FeatureWrong
@@ -9,9 +10,10 @@ from modelyard.graphs.errors import FeatureMissing, FeatureWrong
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["is_row", "matrix_of"]
+__all__ = ["RowReader", "is_row", "matrix_of"]
 
 _NUMERIC = ("int", "uint", "float", "double", "half", "long", "integer", "bool", "decimal")
+_PLAIN = frozenset((int, float, bool))
 _INTEGRAL = ("int", "uint", "long", "integer")
 
 
@@ -129,3 +131,46 @@ def _typed(value: Any, numeric: bool, whole: bool) -> Any:
     if value is None or isinstance(value, bool) or not numeric:
         return value
     return int(value) if whole and value == int(value) else float(value)
+
+
+class RowReader:
+    """Reads one row at a time into a matrix of one row; does what `matrix_of` does, faster where all is numbers.
+
+    Parameters
+    ----------
+    features, dtypes, width
+        As for `matrix_of`.
+
+    Examples
+    --------
+    >>> RowReader(["a", "b"], ["int64", "double"]).read({"b": 2.5, "a": 1, "c": "ignored"})
+    array([[1. , 2.5]])
+    """
+
+    def __init__(self, features: Sequence[str], dtypes: Sequence[str] = (), *, width: int = 0) -> None:
+        self._features, self._dtypes, self._width = tuple(features), tuple(dtypes), len(features) or width
+        known = len(dtypes) == len(features) > 0
+        self._numeric = known and all(_plain_type(dtype).startswith(_NUMERIC) for dtype in dtypes)
+        self._pick = itemgetter(*features) if len(features) > 1 else None
+
+    def read(self, row: Any) -> "NDArray[Any]":
+        """Return one row as an array of one row by features.
+
+        Raises
+        ------
+        FeatureMissing, FeatureWrong
+            It does not fit.
+        """
+        import numpy as np
+
+        if self._numeric and self._pick is not None:
+            kind = type(row)
+            try:
+                values = self._pick(row) if kind is dict else row
+                # A sum that is finite has no infinite and no missing part, and of text there is no sum
+                fits = kind is dict or (kind is list and len(row) == self._width)
+                if fits and _PLAIN.issuperset(map(type, values)) and isfinite(sum(values)):
+                    return np.array((values,), dtype=np.float64)
+            except (KeyError, TypeError, OverflowError):
+                pass  # what is wrong is said below
+        return matrix_of((row,), self._features, self._dtypes, width=self._width)

@@ -1,0 +1,186 @@
+"""The model of the registry in a graph: rows in, label and probability out."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from threading import Lock
+from typing import Any, ClassVar, Literal, get_args
+
+from modelyard.graphs.errors import FeatureWrong, PredictionFailed
+from modelyard.graphs.models.compiling import compiled
+from modelyard.graphs.models.explaining import Explainer
+from modelyard.graphs.models.files import LoadedModel
+from modelyard.graphs.models.model import Model
+from modelyard.graphs.models.rows import RowReader, is_row, matrix_of
+from modelyard.graphs.models.signatures import Signature, signature_of
+
+__all__ = ["EstimatorModel"]
+
+Output = Literal["answer", "label", "probabilities"]
+
+
+class EstimatorModel(Model):
+    """A model of any MLflow flavour, found by its reference; what ``graph.model(name, "models:/…")`` makes.
+
+    One row (a mapping of features, or a list of values in the model's order) gives one answer, a list of rows a list
+    of answers. An answer is ``{"label": …}``, with ``"probability"`` if the model knows one: that of the second class
+    where there are two, that of the label otherwise. The operation ``explain`` gives ``{"value", "unit", "base",
+    "contributions"}`` for each row; see `Explanation`.
+
+    Parameters
+    ----------
+    output
+        ``answer``; ``label`` leaves the probability away, and asks a classifier for labels alone; ``probabilities``
+        adds ``"probabilities"``, a number for each of ``"classes"``.
+    compile
+        ``onnx`` converts a scikit-learn model when it is loaded, and refuses if it then says something else.
+    tolerance
+        How much compiled probabilities (or, relative to the greatest, numbers) may differ.
+    examples
+        Rows to warm up with and to compare on; by default those that came with the model.
+    background
+        Rows that explanations compare with; by default the examples.
+
+    Raises
+    ------
+    ValueError
+        An argument has a value that it cannot have.
+    """
+
+    leaves_body: ClassVar[bool] = True
+    platform: ClassVar[str] = "mlflow"
+
+    def __init__(
+        self,
+        *,
+        output: Output = "answer",
+        compile: Literal["", "onnx"] = "",  # noqa: A002 (what it is called everywhere)
+        tolerance: float = 1e-5,
+        examples: Sequence[Any] = (),
+        background: Sequence[Any] = (),
+    ) -> None:
+        if output not in get_args(Output):
+            raise ValueError(f"output is one of {', '.join(get_args(Output))}, not {output!r}")
+        if compile not in ("", "onnx"):
+            raise ValueError(f"compile is onnx or empty, not {compile!r}")
+        if not tolerance > 0:
+            raise ValueError(f"tolerance is above 0, not {tolerance!r}")
+        self._output, self._compile, self._tolerance = output, compile, tolerance
+        self._examples, self._background = tuple(examples), tuple(background)
+        self._explainer: Explainer | None = None
+
+    def load(self) -> None:
+        """Find the model that the reference names now, and compile it if that is asked for."""
+        self.serve(self.fetch())
+
+    def serve(self, loaded: LoadedModel) -> None:
+        """Answer with this model from now on; for `load`."""
+        loaded = replace(loaded, examples=self._examples or loaded.examples)
+        if self._compile:
+            loaded = compiled(loaded, tolerance=self._tolerance)
+        self.loaded, self.name, self.digest = loaded, loaded.name, loaded.digest
+        card, estimator = loaded.card, loaded.estimator
+        self._width = int(getattr(estimator, "n_features_in_", 0))
+        self._reader = RowReader(card.features, card.dtypes, width=self._width)
+        self._matrices = card.input == "matrix"
+        self._probable = loaded.task != "regression" and hasattr(estimator, "predict_proba")
+        self._pair = len(loaded.classes) == 2 and self._output == "answer" and self._matrices
+        self._both = getattr(estimator, "predict_both", None) if self._pair and loaded.one_call else None
+        self._proba = estimator.predict_proba if self._pair and loaded.one_call and self._both is None else None
+
+    def example(self) -> Any:
+        """Return the rows that came with the model."""
+        return list(self.loaded.examples) or None
+
+    def signature(self) -> Signature:
+        """Return the model's columns, label and probability."""
+        return signature_of(self.loaded)
+
+    def predict(self, inputs: Any) -> Any:
+        """Return the answer, or the answers, to a row or rows.
+
+        Raises
+        ------
+        FeatureMissing, FeatureWrong
+            A row does not fit the model.
+        PredictionFailed
+            The model raised.
+        """
+        if is_row(inputs):
+            matrix = self._reader.read(inputs)
+            return self._quick(matrix) if self._proba is not None or self._both is not None else self._told(matrix)[0]
+        if not isinstance(inputs, list | tuple):
+            raise FeatureWrong(f"the model takes a row or a list of rows, not {type(inputs).__name__}", 0)
+        return self._told(self._matrix(inputs)) if inputs else []
+
+    def predict_batch(self, inputs: Any) -> Any:
+        """Return the answers to many inputs, each one row, with one call of the model."""
+        import numpy as np
+
+        if isinstance(inputs, np.ndarray):
+            return self._told(inputs)
+        if all(is_row(each) for each in inputs):
+            return self._told(self._matrix(inputs))
+        return [self.predict(each) for each in inputs]
+
+    def explain(self, inputs: Any) -> Any:
+        """Return why the model says what it says about a row or rows; needs the extra ``explain``.
+
+        Raises
+        ------
+        ExplanationUnavailable
+            There are no rows to compare with, or the model has features that are no numbers.
+        """
+        one = is_row(inputs)
+        rows = [inputs] if one else inputs
+        with _EXPLAINING:
+            if self._explainer is None:
+                self._explainer = Explainer(self.loaded, self._background)
+            said = [each._asdict() for each in self._explainer.explain(self._matrix(rows))] if rows else []
+        return said[0] if one else said
+
+    def _matrix(self, rows: Sequence[Any]) -> Any:
+        card = self.loaded.card
+        return matrix_of(rows, card.features, card.dtypes, width=self._width)
+
+    def _quick(self, matrix: Any) -> dict[str, Any]:
+        """Return the answer to one row of a model with two classes, without the arrays in between."""
+        try:
+            if self._both is not None:
+                labels, probabilities = self._both(matrix)
+                return {"label": labels.item(), "probability": probabilities.item(1)}
+            probabilities = self._proba(matrix)  # type: ignore[misc]
+        except Exception as error:
+            raise PredictionFailed(self.name, error) from error
+        first, second = probabilities.item(0), probabilities.item(1)
+        if first == second or first != first:  # noqa: PLR0124 (not a number)
+            return self._told(matrix)[0]
+        return {"label": self.loaded.classes[second > first], "probability": second}
+
+    def _told(self, matrix: Any) -> list[dict[str, Any]]:
+        if self._output == "label" and self._probable:
+            return [{"label": label} for label in self._labels(matrix).tolist()]
+        predictions = self.loaded.predict(matrix)
+        labels, probability = predictions.labels.tolist(), predictions.probability
+        if probability is None or self._output == "label":
+            return [{"label": label} for label in labels]
+        answers = [
+            {"label": label, "probability": value} for label, value in zip(labels, probability.tolist(), strict=True)
+        ]
+        if self._output == "probabilities" and predictions.probabilities is not None:
+            classes = list(self.loaded.classes)
+            for answer, row in zip(answers, predictions.probabilities.tolist(), strict=True):
+                answer |= {"probabilities": row, "classes": classes}
+        return answers
+
+    def _labels(self, matrix: Any) -> Any:
+        try:
+            return self.loaded.estimator.predict(self.loaded.rows(matrix))
+        except Exception as error:
+            raise PredictionFailed(self.name, error) from error
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_explainer": None}
+
+
+_EXPLAINING = Lock()
+"""shap is not known to be safe in several threads."""

@@ -1,0 +1,71 @@
+"""Tells for which classifiers the label follows from the probabilities, so that one call of them gives both."""
+
+from collections.abc import Sequence
+from typing import Any
+
+__all__ = ["labels_follow"]
+
+_PROVEN = frozenset(
+    {
+        "sklearn.calibration.CalibratedClassifierCV",
+        "sklearn.ensemble._forest.ExtraTreesClassifier",
+        "sklearn.ensemble._forest.RandomForestClassifier",
+        "sklearn.ensemble._gb.GradientBoostingClassifier",
+        "sklearn.ensemble._hist_gradient_boosting.gradient_boosting.HistGradientBoostingClassifier",
+        "sklearn.linear_model._logistic.LogisticRegression",
+        "sklearn.linear_model._logistic.LogisticRegressionCV",
+        "sklearn.naive_bayes.BernoulliNB",
+        "sklearn.naive_bayes.GaussianNB",
+        "sklearn.naive_bayes.MultinomialNB",
+        "sklearn.neural_network._multilayer_perceptron.MLPClassifier",
+        "sklearn.tree._classes.DecisionTreeClassifier",
+        "sklearn.tree._classes.ExtraTreeClassifier",
+    }
+)
+"""Classes whose ``predict`` is the greatest of what ``predict_proba`` increases with.
+
+Equal probabilities may hide unequal scores (rounding), so ties are left to ``predict``. Not here, on purpose:
+SVC, whose probabilities are fitted apart from its labels, and nearest neighbours, which decide ties by other code.
+"""
+
+
+def labels_follow(estimator: Any, rows: Any) -> bool:
+    """Return whether a classifier's label is the class of the one greatest probability, for any row.
+
+    It has to be one of the known classes, or a pipeline or search that ends in one, and to agree on the example.
+
+    Parameters
+    ----------
+    estimator
+        The fitted estimator.
+    rows
+        Example rows as the estimator takes them; None if there are none.
+    """
+    if hasattr(estimator, "predict_both"):
+        return True
+    if not hasattr(estimator, "predict_proba") or not _proven(estimator):
+        return False
+    classes: Any = getattr(estimator, "classes_", None)
+    if not hasattr(classes, "take") or len(classes) < 2:
+        return False
+    if rows is None:
+        return True
+    probabilities = estimator.predict_proba(rows)
+    told = estimator.predict(rows)
+    pairs = zip(probabilities, told, strict=True)
+    return all(_is_tied(row) or bool(classes[row.argmax()] == label) for row, label in pairs)
+
+
+def _proven(estimator: Any) -> bool:
+    kind = type(estimator)
+    name = f"{kind.__module__}.{kind.__qualname__}"
+    if name == "sklearn.pipeline.Pipeline":
+        return _proven(estimator.steps[-1][1])
+    if name in ("sklearn.model_selection._search.GridSearchCV", "sklearn.model_selection._search.RandomizedSearchCV"):
+        return _proven(getattr(estimator, "best_estimator_", None))
+    return name in _PROVEN
+
+
+def _is_tied(row: Sequence[Any]) -> bool:
+    greatest = max(row)
+    return sum(bool(each == greatest) for each in row) > 1

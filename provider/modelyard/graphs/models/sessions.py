@@ -1,0 +1,138 @@
+"""ONNX models that answer like estimators: one session, one call for label and probabilities."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from modelyard.graphs.errors import LibraryMissing
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["OnnxClassifier", "OnnxEstimator", "onnx_estimator"]
+
+_DTYPES = {
+    "tensor(bool)": "bool",
+    "tensor(double)": "float64",
+    "tensor(float)": "float32",
+    "tensor(float16)": "float16",
+    "tensor(int32)": "int32",
+    "tensor(int64)": "int64",
+    "tensor(string)": "object",
+    "tensor(uint8)": "uint8",
+}
+
+
+class OnnxEstimator:
+    """An ONNX model with one value per row.
+
+    Parameters
+    ----------
+    data
+        The serialised model.
+    features
+        The names of the columns; needed where the model takes each column as an input of its own.
+    classes
+        The classes, where the one output is a score for each of them.
+    """
+
+    def __init__(self, data: bytes, features: Sequence[str] = (), classes: Sequence[Any] = ()) -> None:
+        self._data, self._features, self._classes = data, tuple(features), tuple(classes)
+        self._session = _session(data)
+        inputs = self._session.get_inputs()
+        self._inputs = [(each.name, _DTYPES.get(each.type, "float32")) for each in inputs]
+        width = inputs[0].shape[-1] if len(inputs) == 1 and inputs[0].shape else len(inputs)
+        self.n_features_in_ = width if isinstance(width, int) else 0
+
+    def predict(self, rows: Any) -> "NDArray[Any]":
+        """Return one value per row: a number, or the class of the greatest score."""
+        said = self.run(rows)[0]
+        if said.ndim == 2 and said.shape[1] == 1:
+            return said[:, 0]  # type: ignore[no-any-return]
+        if said.ndim == 2 and self._classes:
+            return self.classes_.take(said.argmax(axis=1))  # type: ignore[no-any-return]
+        return said  # type: ignore[no-any-return]
+
+    @property
+    def classes_(self) -> "NDArray[Any]":
+        """The classes, as scikit-learn has them."""
+        import numpy as np
+
+        return np.array(self._classes)
+
+    def run(self, rows: Any) -> list[Any]:
+        """Return all outputs for a matrix or a frame of rows by features."""
+        import numpy as np
+
+        matrix = rows.to_numpy() if hasattr(rows, "to_numpy") else rows
+        if len(self._inputs) == 1:
+            name, dtype = self._inputs[0]
+            return self._session.run(None, {name: np.ascontiguousarray(matrix, dtype=dtype)})  # type: ignore[no-any-return]
+        places = {feature: index for index, feature in enumerate(self._features)}
+        given = {
+            name: np.ascontiguousarray(matrix[:, [places.get(name, index)]], dtype=dtype)
+            for index, (name, dtype) in enumerate(self._inputs)
+        }
+        return self._session.run(None, given)  # type: ignore[no-any-return]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._data, self._features, self._classes)
+
+
+class OnnxClassifier(OnnxEstimator):
+    """An ONNX model with two outputs: labels, and probabilities of the classes."""
+
+    def predict(self, rows: Any) -> "NDArray[Any]":
+        """Return one label per row."""
+        return self.predict_both(rows)[0]
+
+    def predict_proba(self, rows: Any) -> "NDArray[Any]":
+        """Return rows by classes."""
+        return self.predict_both(rows)[1]
+
+    def predict_both(self, rows: Any) -> tuple["NDArray[Any]", "NDArray[Any]"]:
+        """Return labels and probabilities of one run."""
+        import numpy as np
+
+        labels, probabilities, *_ = self.run(rows)
+        if isinstance(probabilities, list):  # a list of mappings by class, as some converters have it
+            probabilities = np.array([list(each.values()) for each in probabilities])
+        if self._classes and labels.dtype.kind != self.classes_.dtype.kind:
+            labels = labels.astype(self.classes_.dtype)  # ONNX has no classes True and False, but 1 and 0
+        return labels, probabilities.astype(np.float64)
+
+
+def onnx_estimator(
+    data: bytes, *, features: Sequence[str] = (), classes: Sequence[Any] = (), task: str = ""
+) -> OnnxEstimator:
+    """Return a serialised ONNX model as an estimator.
+
+    Parameters
+    ----------
+    data
+        The serialised model.
+    features, classes
+        The columns and classes by name, as far as they are known.
+    task
+        ``classification``, ``regression`` or empty: then two outputs make a classification.
+
+    Raises
+    ------
+    LibraryMissing
+        onnxruntime is not installed.
+    """
+    found = OnnxEstimator(data, features, classes)
+    outputs = found._session.get_outputs()  # noqa: SLF001 (its own factory)
+    if task != "regression" and len(outputs) >= 2 and not outputs[0].type.startswith("tensor(float"):
+        return OnnxClassifier(data, features, classes)
+    return found
+
+
+def _session(data: bytes) -> Any:
+    try:
+        import onnxruntime
+    except ModuleNotFoundError as error:
+        raise LibraryMissing("onnxruntime", "an ONNX model", "onnx") from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # a row is too little work to share, and a worker has a core of its own
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
