@@ -98,6 +98,7 @@ class _Assembly:
         self.built: dict[int, PlanHandler] = {}
 
     def plan(self) -> Plan:
+        """Return the plan; nothing of it is open yet."""
         calls = {name: self._call(node) for name, node in self.shape.nodes.items()}
         check_types(self.shape, calls)
         handlers = {name: self._handlers(name) for name in self.shape.nodes}
@@ -111,10 +112,10 @@ class _Assembly:
             streams=self._streams(nodes),
             is_async=any(node.is_async or any(each.is_async for each in node.handlers) for node in nodes),
             early=self._answers_early(),
-            closers=(self.opened.close, self.policies.close),
+            closers=(self.policies.close,),
+            opened=self.opened,
         )
         plan = Plan(self.definition.name, nodes, wiring, self.models)
-        self.opened.start()
         for index, queue in self.queues.items():
             queue.work = plan.worker(nodes[index])
             plan.queues.append(queue)
@@ -154,7 +155,7 @@ class _Assembly:
         context = Context(self.definition.name, name, self.definition.parameters, self.resources, self.opened.getters)
         call = step_call(self.definition.name, name, use, arguments, full_event=full_event, context=context)
         if call.owner is not None:
-            self.opened.own(call.owner)
+            self.opened.own(name, call.owner)
         return call
 
     def _node(self, node: Node, call: StepCall, handlers: tuple[PlanHandler, ...]) -> PlanNode:
@@ -234,7 +235,7 @@ class _Assembly:
 
 
 def assemble(definition: Definition, resources: Resources | None) -> Plan:
-    """Return the open plan of a definition.
+    """Return the plan of a definition; what its steps need is still to be opened.
 
     Raises
     ------

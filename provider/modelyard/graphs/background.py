@@ -4,11 +4,12 @@ import asyncio
 import logging
 import os
 from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from threading import Thread
 from typing import Any
 
-__all__ = ["run_in_background"]
+__all__ = ["run_in_background", "running_loop"]
 
 _LOG = logging.getLogger("modelyard.graphs")
 
@@ -23,10 +24,23 @@ def run_in_background(work: Coroutine[Any, Any, Any]) -> Any:
     >>> run_in_background(double(21))
     42
     """
-    error, result = asyncio.run_coroutine_threadsafe(_boxed(work), _loop(os.getpid())).result()
+    loop = _loop(os.getpid())
+    if running_loop() is loop:  # a coroutine step asks another graph, and waits: its own loop cannot serve both
+        with ThreadPoolExecutor(1) as aside:
+            error, result = aside.submit(asyncio.run, _boxed(work)).result()
+    else:
+        error, result = asyncio.run_coroutine_threadsafe(_boxed(work), loop).result()
     if error is not None:
         raise error
     return result
+
+
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the event loop that runs in this thread; None if none does."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 async def _boxed(work: Coroutine[Any, Any, Any]) -> tuple[BaseException | None, Any]:

@@ -14,6 +14,7 @@ __all__ = [
     "ModelDigestWrong",
     "ModelFilesInvalid",
     "ModelNotTrusted",
+    "OpeningFailed",
     "PredictionFailed",
     "ResourceMissing",
     "StepFailed",
@@ -155,6 +156,26 @@ class ResourceMissing(ModelyardError):
             mend=f"Hand it over: Resources({resource}=…).",
             facts={"graph": graph, "step": step, "resource": resource},
         )
+
+
+class OpeningFailed(ModelyardError):
+    """Raised when a resource of a graph, or a step that is a context manager, cannot be opened."""
+
+    kind = ErrorKind.USER_CODE
+
+    def __init__(self, graph: str, what: str, cause: Exception) -> None:
+        said = str(cause) if isinstance(cause, ModelyardError) else f"{type(cause).__name__}: {cause}"
+        super().__init__(
+            f"{what} could not be opened: {said}",
+            where=f"graph {graph}",
+            facts={"graph": graph, "cause": type(cause).__name__},
+        )
+        self.cause = cause
+
+    @property
+    def error_kind(self) -> ErrorKind:
+        """The kind of the cause, where it has one."""
+        return self.cause.error_kind if isinstance(self.cause, ModelyardError) else type(self).kind
 
 
 class EventInvalid(ModelyardError):

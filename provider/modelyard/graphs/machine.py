@@ -142,11 +142,8 @@ class Machine:
             raise DeadlineExceeded(passed)
 
     def _apply(self, node: PlanNode, event: Event, edge: Edge) -> Any:
-        crossing = self._plan.crossings.get(node.index)
-        if crossing is not None:
-            value, released = crossing.arrive(edge.inlet, event)
-            self._plan.crossed(node, released)
-            return value
+        if node.index in self._plan.crossings:
+            return self._plan.crossings.arrive(node, edge.inlet, event)
         if node.kind == "merge":
             return self._arrive(node, edge.inlet, event.body)
         if node.kind == "batch":

@@ -4,23 +4,23 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, cast
 
 from modelyard.errors import ModelyardError
 from modelyard.graphs.background import run_in_background
+from modelyard.graphs.crossings import Crossings
 from modelyard.graphs.drivers import advance, advance_async, is_cancelled
 from modelyard.graphs.errors import StepFailed
 from modelyard.graphs.event import Event
-from modelyard.graphs.failures import FAILURES, DeadlineExceeded, MergeIncomplete, PlanClosed
-from modelyard.graphs.joins import Crossing, Released, crossing_of
+from modelyard.graphs.failures import FAILURES, DeadlineExceeded, PlanClosed
+from modelyard.graphs.lifetimes import Opened
 from modelyard.graphs.machine import Machine
 from modelyard.graphs.models.files import LoadedModel
 from modelyard.graphs.parts import CycleLimit, Edge, PlanNode
 from modelyard.graphs.queues import EventQueue
-from modelyard.graphs.timers import Timer
 from modelyard.graphs.tokens import Run, Token, TraceEntry, split
 
 __all__ = ["Plan", "Wiring"]
@@ -48,6 +48,8 @@ class Wiring:
         Whether something runs after the reply.
     closers
         What ends with the plan.
+    opened
+        What is opened for the steps, and closed last.
     """
 
     entry: tuple[Edge, ...]
@@ -57,6 +59,7 @@ class Wiring:
     is_async: bool = False
     early: bool = False
     closers: tuple[Callable[[], Any], ...] = ()
+    opened: Opened | None = None
 
 
 class Plan:
@@ -89,19 +92,33 @@ class Plan:
         self.entry, self.entry_region, self.cycles = wiring.entry, wiring.entry_region, wiring.cycles
         self.streams, self.is_async, self.early = wiring.streams, wiring.is_async, wiring.early
         self.reported: deque[ModelyardError] = deque(maxlen=100)
-        self.crossings: dict[int, Crossing] = {
-            node.index: crossing
-            for node in nodes
-            if (crossing := crossing_of(node.kind, node.inlets, node.options)) is not None
-        }
+        self.crossings = Crossings(self)
         self.compiled: Callable[[Any, Event | None], Any] | None = None
         self.queues: list[EventQueue] = []
         self._closers = list(wiring.closers)
+        self._opened = wiring.opened or Opened(graph, {})
         self._background: set[asyncio.Future[None]] = set()
-        self._timer = Timer(f"modelyard-timer-{graph}")
-        self._alarms: dict[int, float] = {}
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
+
+    def open(self) -> None:
+        """Open what the steps need; `Graph.open` has done it.
+
+        Raises
+        ------
+        OpeningFailed
+            Something could not be opened; everything is closed again.
+        """
+        self._opened.start()
+
+    async def open_async(self) -> None:
+        """Open what the steps need on the running event loop; `Graph.open_async` has done it.
+
+        Raises
+        ------
+        OpeningFailed
+            Something could not be opened; everything is closed again.
+        """
+        await self._opened.start_async()
 
     def run(self, event: Event) -> Any:
         """Return the reply to `event`, computed in this thread; a streaming graph's replies as a list.
@@ -156,7 +173,10 @@ class Plan:
             reply = await self.run_async(event)
             await self.drain()
             return reply
-        return await self.interpret_async(event)
+        reply = await self.interpret_async(event)
+        if self.queues or self.crossings:
+            await self.drain()
+        return reply
 
     def stream(self, event: Event) -> Iterator[Any]:
         """Yield the replies to `event` as they come."""
@@ -185,16 +205,17 @@ class Plan:
         if reply is None:
             event.status = 204
             return None
-        self._keep(steps)
+        self.keep(steps)
         return reply.value
 
-    def _keep(self, steps: Generator[Any, Any, None]) -> None:
+    def keep(self, steps: Generator[Any, Any, None]) -> None:
         """Let what is left of `steps` go on in a task."""
-        task = asyncio.ensure_future(self._finish(steps))
+        task = asyncio.ensure_future(self.finish(steps))
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
-    async def _finish(self, steps: Generator[Any, Any, None]) -> None:
+    async def finish(self, steps: Generator[Any, Any, None]) -> None:
+        """Run what nobody waits for to its end."""
         try:
             while await advance_async(steps) is not None:
                 pass
@@ -233,7 +254,7 @@ class Plan:
         """Run what follows a reply in the background."""
         run = self._run(event, concurrent=True)
         run.replied = True
-        self._keep(Machine(self, run).process(tokens))
+        self.keep(Machine(self, run).process(tokens))
 
     def _resumed(
         self,
@@ -251,54 +272,20 @@ class Plan:
 
         def work(event: Event) -> None:
             run = Run(event, replied=True, detached=True)
-            self._exhaust(Machine(self, run).process(split(node.edges, event, late=True)))
+            self.exhaust(Machine(self, run).process(split(node.edges, event, late=True)))
 
         return work
 
-    def _exhaust(self, steps: Generator[Any, Any, None]) -> None:
+    def exhaust(self, steps: Generator[Any, Any, None]) -> None:
         """Run what nobody waits for to its end, in this thread or on the background loop."""
         if self.is_async:
-            run_in_background(self._finish(steps))
+            run_in_background(self.finish(steps))
             return
         try:
             while advance(steps) is not None:
                 pass
         except FAILURES:
             _LOG.exception("after the reply of graph %s", self.graph)
-
-    def crossed(self, node: PlanNode, released: Sequence[Released]) -> None:
-        """Let go on what an event has released at a join or batch across events; set the alarm for the rest."""
-        loop = asyncio.get_running_loop() if self.is_async else None
-        self._loop = loop or self._loop
-        for each in released:
-            if loop is not None:
-                self._keep(self._left_behind(node, each))
-            else:
-                self._timer.at(0.0, lambda each=each: self._exhaust(self._left_behind(node, each)))  # type: ignore[misc]
-        self._set_alarm(node)
-
-    def _set_alarm(self, node: PlanNode) -> None:
-        due = self.crossings[node.index].due
-        if due is not None and self._alarms.get(node.index) != due:
-            self._alarms[node.index] = due
-            self._timer.at(due, lambda: self._expire(node))
-
-    def _expire(self, node: PlanNode) -> None:
-        """Give up what has waited for too long, on the loop of the event that came last, or in this thread."""
-        released = self.crossings[node.index].overdue(monotonic())
-        for each in released:
-            steps = self._left_behind(node, each)
-            if self._loop is not None and self._loop.is_running():
-                self._loop.call_soon_threadsafe(self._keep, steps)
-            else:
-                self._exhaust(steps)
-        self._set_alarm(node)
-
-    def _left_behind(self, node: PlanNode, released: Released) -> Generator[Any, Any, None]:
-        run = Run(released.event, replied=True, detached=True, concurrent=self.is_async)
-        if released.missing:
-            return Machine(self, run).process((), (node, released.event, MergeIncomplete(released.missing)))
-        return Machine(self, run).process(split(node.edges, released.event, late=True))
 
     def report(self, error: ModelyardError) -> None:
         """Take down an error that can reach nobody: it came after the reply."""
@@ -329,7 +316,7 @@ class Plan:
 
     async def drain(self) -> None:
         """Wait until everything that follows replies has run, and the queues are empty."""
-        await asyncio.to_thread(self._timer.join)
+        await asyncio.to_thread(self.crossings.join)
         while waiting := [task for task in self._background if task.get_loop() is asyncio.get_running_loop()]:
             await asyncio.gather(*waiting, return_exceptions=True)
         for queue in self.queues:
@@ -342,26 +329,40 @@ class Plan:
         """
         if self._closed:
             return
-        self._closed = True
+        self._closed, self.compiled = True, None
         with ExitStack() as stack:  # whatever goes wrong, everything is closed
+            stack.callback(self._opened.close)
+            stack.callback(self._end)
+
+    async def close_async(self) -> None:
+        """Do what `close` does from within a running event loop, and wait for what follows replies there."""
+        if self._closed:
+            return
+        self._closed, self.compiled = True, None
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._opened.close_async)
+            stack.push_async_callback(asyncio.to_thread, self._end)
+            stack.push_async_callback(self.drain)
+
+    def _end(self) -> None:
+        with ExitStack() as stack:
             for closer in self._closers:
                 stack.callback(closer)
             for queue in reversed(self.queues):
                 stack.callback(queue.close)
-            stack.callback(self._timer.close)
-            stack.callback(self._release_rest)
-
-    def _release_rest(self) -> None:
-        self._timer.join()
-        for index, crossing in self.crossings.items():
-            for each in crossing.rest():
-                self._exhaust(self._left_behind(self.nodes[index], each))
+            stack.callback(self.crossings.close)
 
     def __enter__(self) -> "Plan":
         return self
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+    async def __aenter__(self) -> "Plan":
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.close_async()
 
     def _run(self, event: Event, *, trace: list[TraceEntry] | None = None, concurrent: bool = False) -> Run:
         if self._closed:

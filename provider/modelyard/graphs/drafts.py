@@ -1,0 +1,223 @@
+"""A graph on paper: what can be said and asked of it before it opens."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self
+
+from modelyard.errors import near_name
+from modelyard.graphs.assembly import laid_open
+from modelyard.graphs.building import Place, Step, handler_of
+from modelyard.graphs.checks import check_shape
+from modelyard.graphs.definition import Definition
+from modelyard.graphs.drawing import Drawing
+from modelyard.graphs.errors import GraphInvalid
+from modelyard.graphs.replacing import replace_code
+from modelyard.graphs.spec import GraphSpec
+from modelyard.graphs.spec_text import read_text
+from modelyard.graphs.spec_writing import definition_of, spec_of
+
+__all__ = ["Draft"]
+
+
+class Draft(Place):
+    """What `Graph` can do without running: steps by name, handlers, resources, variants, the drawing, the data.
+
+    Parameters
+    ----------
+    name, cycle_bound, parameters
+        As for `Graph`.
+    """
+
+    is_graph = True
+    source = ""
+
+    def __init__(self, name: str, *, cycle_bound: int = 0, parameters: Mapping[str, Any] | None = None) -> None:
+        if not name or not name.replace("-", "").replace("_", "").isalnum():
+            raise GraphInvalid(name, "a graph's name is made of letters, digits, - and _")
+        self.definition = Definition(name, cycle_bound, parameters=dict(parameters or {}))
+
+    @property
+    def name(self) -> str:
+        """The graph's name."""
+        return self.definition.name
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """The names of the steps, in order."""
+        return tuple(self.definition.nodes)
+
+    @property
+    def models(self) -> dict[str, str]:
+        """The model reference of each model step, those of graphs in the graph as ``graph.step``."""
+        found: dict[str, str] = {}
+        for node in self.definition:
+            if node.kind == "model":
+                found[node.name] = node.use
+            elif node.kind == "graph":
+                found |= {f"{node.name}.{name}": model for name, model in node.use.models.items()}
+        return found
+
+    def add_step(
+        self, step: Any, *, name: str = "", after: str | Sequence[str] = "", before: str = "", **options: Any
+    ) -> Step:
+        """Add a step by the names of its neighbours.
+
+        Parameters
+        ----------
+        step, name, **options
+            As for `to`.
+        after
+            The step, the steps, or the outlet (``choice:outlet``) that it follows; empty is the graph's input.
+        before
+            The step that it is put in front of: it takes over that step's place, unless `after` says another.
+
+        Raises
+        ------
+        GraphInvalid
+            A neighbour is not there, or the step does not fit.
+        """
+        sources = (after,) if isinstance(after, str) else tuple(after)
+        if before:
+            if before not in self.definition.nodes:
+                mend = near_name(before, list(self.definition.nodes))
+                raise GraphInvalid(self.name, f"there is no step {before!r} to come before", step=name, mend=mend)
+            sources = self.definition.nodes[before].after if not any(sources) else sources
+        added = self.to(step, name=name, **options)
+        self.definition.change(added.name, after=())
+        for source in sources:
+            origin = source.partition(":")[0]
+            if (origin == before and before) or (origin and origin not in self.definition.nodes):
+                self.definition.nodes.pop(added.name)
+                known = near_name(origin, list(self.definition.nodes))
+                raise GraphInvalid(self.name, f"it cannot come after {origin!r}", step=added.name, mend=known)
+        self.definition.change(added.name, after=sources)
+        if before:
+            self.definition.change(before, after=(added.name,))
+            self.definition.move_before(added.name, before)
+        return added
+
+    def on_error(self, handler: Any = None, *, name: str = "", continue_at: str = "", **arguments: Any) -> Self:
+        """Let `handler` look at the errors that no step's own handler takes; see `Step.on_error`."""
+        self.definition.handler = handler_of(self.definition, handler, name, continue_at, arguments)
+        self.definition.changes += 1
+        return self
+
+    def resource(self, name: str, factory: Callable[[], Any]) -> Self:
+        """Open something when the graph opens, and close it with the graph: ``context.resource(name)``.
+
+        Parameters
+        ----------
+        name
+            How steps ask for it.
+        factory
+            Makes it; a context manager, plain or async, is entered and left, and a coroutine awaited. An async one
+            belongs to the event loop of `open_async`; `open` and `test` use a loop in the background.
+        """
+        self.definition.resources[name] = factory
+        self.definition.changes += 1
+        return self
+
+    def with_models(self, models: Mapping[str, str]) -> Self:
+        """Return the same graph with other model references in the named model steps.
+
+        Raises
+        ------
+        GraphInvalid
+            One of the names is no model step.
+        """
+        known = self.models
+        for name in models:
+            if name not in known:
+                told = ", ".join(known) or "none"
+                raise GraphInvalid(self.name, "there is no such model step", step=name, mend=f"Model steps: {told}.")
+        other = self._copied()
+        for node in list(other.definition):
+            if node.kind == "model" and node.name in models:
+                other.definition.change(node.name, use=models[node.name])
+            elif node.kind == "graph":
+                own = {name: models[full] for name in node.use.models if (full := f"{node.name}.{name}") in models}
+                other.definition.change(node.name, use=node.use.with_models(own))
+        return other
+
+    def replacing(self, **fakes: Any) -> Self:
+        """Return the same graph with other code in the named steps and error handlers: fakes, for a test.
+
+        A fake is called as the step was: with the body, or with the event if that is what the step asked for. It runs
+        in this process; what it was to be built with is left out.
+
+        Parameters
+        ----------
+        **fakes
+            The name of a step or of an error handler, and the code; ``**{"inner.parse": …}`` for one in a graph
+            inside.
+
+        Raises
+        ------
+        GraphInvalid
+            There is no such step or handler, or it has no code.
+
+        Examples
+        --------
+        >>> from modelyard.graphs import Graph
+        >>> graph = Graph("g")
+        >>> step = graph.model("ask", "models:/delays@champion").to(lambda answer: answer["label"], name="label")
+        >>> graph.replacing(ask=lambda body: {"label": "late"}).test({})
+        'late'
+        """
+        other = self._copied()
+        for name, fake in fakes.items():
+            replace_code(other.definition, name, fake)
+        return other
+
+    def check(self) -> None:
+        """Refuse a graph that breaks a rule, without building any step.
+
+        Raises
+        ------
+        GraphInvalid
+            The first broken rule, with the graph drawn.
+        """
+        check_shape(laid_open(self.definition)[0])
+
+    def show(self) -> Drawing:
+        """Return the graph drawn: ``print`` gives Mermaid, a notebook shows SVG."""
+        return Drawing(self.name, self.definition.nodes, self.definition.handler)
+
+    def to_spec(self) -> GraphSpec:
+        """Return the graph as data.
+
+        Raises
+        ------
+        GraphInvalid
+            A step is not importable by name (a lambda, a function in a function, an object) or has arguments that
+            are not JSON.
+        """
+        return spec_of(self.definition)
+
+    @classmethod
+    def from_spec(cls, spec: GraphSpec | Mapping[str, Any] | str) -> Self:
+        """Return the graph that `spec` describes; the inverse of `to_spec`.
+
+        Parameters
+        ----------
+        spec
+            The specification; the same as plain data; or as YAML or JSON text.
+
+        Raises
+        ------
+        GraphInvalid
+            The data describes no graph.
+        """
+        if isinstance(spec, str):
+            spec = read_text(spec)
+        definition = definition_of(spec, cls.from_spec)
+        graph = cls(definition.name)
+        graph.definition = definition
+        return graph
+
+    def _copied(self) -> Self:
+        other = type(self)(self.name)
+        other.definition = self.definition.copied()
+        return other
+
+    def __repr__(self) -> str:
+        return f"<graph {self.name}: {' → '.join(self.steps) or 'empty'}>"
