@@ -1,4 +1,4 @@
-"""Opens the files of a model: scikit-learn's without MLflow, every other flavour through it."""
+"""Opens the files of a model: scikit-learn's and ONNX without MLflow, every other flavour through it."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -7,6 +7,7 @@ import yaml
 
 from modelyard.data.digests import digest_of
 from modelyard.graphs.errors import ModelNotTrusted
+from modelyard.graphs.models.examples import read_examples
 from modelyard.graphs.models.files import LoadedModel, ModelCard, open_model
 from modelyard.tracking.connection import unwarned
 
@@ -38,7 +39,7 @@ def open_files(folder: Path, *, digest: str | None, trust: bool, name: str) -> L
     """
     described = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
     flavors = described.get("flavors") or {}
-    if "sklearn" in flavors or "python_function" not in flavors:
+    if "sklearn" in flavors or "onnx" in flavors or "python_function" not in flavors:
         return open_model(folder, digest=digest, trust=trust, name=name)
     if digest is None and not trust:
         raise ModelNotTrusted(name, "no digest of it is registered")
@@ -53,7 +54,8 @@ def open_files(folder: Path, *, digest: str | None, trust: bool, name: str) -> L
         file=".",
         format=next(iter(sorted(set(flavors) - {"python_function"})), "python_function"),
     )
-    return LoadedModel(_estimator(folder), card, digest or digest_of(folder), card.classes, name)
+    found = digest or digest_of(folder)
+    return LoadedModel(_estimator(folder), card, found, card.classes, name, read_examples(folder))
 
 
 class FlavouredModel:
