@@ -1,11 +1,13 @@
 """Asks another service over HTTP: kept connections, retries, templates without evaluation, batches in order."""
 
 import asyncio
+import os
 import random
 from collections.abc import Mapping, Sequence
+from functools import cache
+from threading import Thread
 from typing import Any
 from urllib.parse import quote, urlsplit
-from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -14,7 +16,7 @@ from modelyard.graphs.errors import LibraryMissing
 from modelyard.graphs.event import Event
 from modelyard.graphs.isolation import isolated
 from modelyard.graphs.steps.checking import Checked
-from modelyard.graphs.steps.errors import CallFailed, FieldUnfit
+from modelyard.graphs.steps.errors import CallFailed, FieldUnfit, StepClosed
 from modelyard.graphs.steps.templates import fields_in, filled, text_filled
 
 __all__ = ["HttpCall"]
@@ -127,46 +129,53 @@ class HttpCall:
         self._each = each
         self._parallel = checked.whole("parallel", parallel, least=1)
         self._connections = checked.whole("connections", connections, least=1)
-        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = WeakKeyDictionary()
+        self._client: Any = None
+        self._closed = False
         _httpx()
 
     async def do_event(self, event: Event) -> Any:
         """Return the answer to the body, or the answers to its items."""
-        if not self._each:
-            return await self._asked(event.body, event.id)
-        if not isinstance(event.body, list | tuple):
-            raise FieldUnfit("", "the body must be a list with a request for each item", event.body)
+        if self._closed:
+            raise StepClosed("HttpCall")
+        # Connections belong to the loop that opened them. With one loop for all calls of the process they are shared
+        # by whoever asks, and can be closed whatever became of the loop that asked.
+        work = self._answers(event.body, event.id) if self._each else self._asked(event.body, event.id)
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, _loop(os.getpid())))
+
+    async def _answers(self, body: Any, event: str) -> list[Any]:
+        if not isinstance(body, list | tuple):
+            raise FieldUnfit("", "the body must be a list with a request for each item", body)
         gate = asyncio.Semaphore(self._parallel)
 
         async def one(item: Any) -> Any:
             async with gate:
-                return await self._asked(item, event.id)
+                return await self._asked(item, event)
 
-        async with _Group() as group:
-            return await group.results(one(item) for item in event.body)
+        tasks = [asyncio.ensure_future(one(item)) for item in body]
+        try:
+            return list(await asyncio.gather(*tasks))
+        finally:
+            # if one has failed, nobody waits for the others any more
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def __aenter__(self) -> "HttpCall":
+    def __enter__(self) -> "HttpCall":
         return self
 
-    async def __aexit__(self, *error: object) -> None:
-        here = asyncio.get_running_loop()
-        for loop, client in list(self._clients.items()):
-            if loop is here:
-                await client.aclose()
-            elif loop.is_running():
-                # whoever closes the graph may be what that loop waits for
-                asyncio.run_coroutine_threadsafe(client.aclose(), loop)
-        self._clients.clear()
+    def __exit__(self, *error: object) -> None:
+        self._closed = True
+        if self._client is not None:
+            asyncio.run_coroutine_threadsafe(self._client.aclose(), _loop(os.getpid())).result()
 
-    def _client(self) -> Any:
-        """Return the client of the running loop: connections belong to the loop that opened them."""
-        loop = asyncio.get_running_loop()
-        client = self._clients.get(loop)
-        if client is None:
+    def _connected(self) -> Any:
+        """Return the client; it is made at the first request, on the loop of the calls."""
+        if self._client is None:
             httpx = _httpx()
             limits = httpx.Limits(max_connections=self._connections, max_keepalive_connections=self._connections)
-            client = self._clients[loop] = httpx.AsyncClient(limits=limits, timeout=self._seconds, trust_env=False)
-        return client
+            # nothing of the machine's proxies and passwords: what is not declared is not used
+            self._client = httpx.AsyncClient(limits=limits, timeout=self._seconds, trust_env=False)
+        return self._client
 
     async def _asked(self, body: Any, event: str) -> Any:
         httpx = _httpx()
@@ -181,7 +190,7 @@ class HttpCall:
             wait, failed = 0.0, None
             try:
                 async with asyncio.timeout(self._seconds):
-                    reply = await self._client().request(self._method, address, **request)
+                    reply = await self._connected().request(self._method, address, **request)
             except (TimeoutError, httpx.TimeoutException):
                 reason = f"there was no reply within {self._seconds:g} s"
                 failed = CallFailed(self._method, address, reason, attempts=attempt, timed_out=True)
@@ -226,22 +235,12 @@ class HttpCall:
         return {"status": reply.status_code, "headers": dict(reply.headers), "body": body}
 
 
-class _Group:
-    """Runs coroutines together; if one fails, the others are cancelled, and its own error is raised."""
-
-    async def __aenter__(self) -> "_Group":
-        self._tasks: list[asyncio.Task[Any]] = []
-        return self
-
-    async def results(self, works: Any) -> list[Any]:
-        """Return the results in order."""
-        self._tasks = [asyncio.ensure_future(work) for work in works]
-        return list(await asyncio.gather(*self._tasks))
-
-    async def __aexit__(self, *error: object) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+@cache
+def _loop(process: int) -> asyncio.AbstractEventLoop:
+    """Return the loop of all calls of a process: a forked one has none of its parent's threads."""
+    loop = asyncio.new_event_loop()
+    Thread(target=loop.run_forever, name="modelyard-http-calls", daemon=True).start()
+    return loop
 
 
 def _httpx() -> Any:
