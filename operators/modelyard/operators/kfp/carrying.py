@@ -19,7 +19,7 @@ from modelyard.operators.kfp.encoding import outgoing, received
 from modelyard.operators.kfp.errors import LibraryDiffers
 from modelyard.operators.kfp.placement import check_placement, is_pod
 
-__all__ = ["carry"]
+__all__ = ["carry", "check_library", "share_library", "terminable"]
 
 _TERMINATED = 128 + signal.SIGTERM
 
@@ -46,8 +46,8 @@ def carry(operation: str, given: Mapping[str, Any]) -> tuple[Any, ...]:
     ModelyardError
         Whatever the operation raised.
     """
-    _check_library(str(given.get("library") or ""))
-    _share_library()
+    check_library(str(given.get("library") or ""))
+    share_library()
     from modelyard.operations.catalogue import load_catalogue
 
     spec = load_catalogue().spec(operation)
@@ -64,7 +64,7 @@ def _done(spec: OperationSpec, parameters: dict[str, Any], given: Mapping[str, A
     environment = project.environment(given.get("environment") or "")
     if is_pod():
         check_placement(spec.name, parameters, environment)
-    with _terminable():
+    with terminable():
         done = dispatch(
             spec.name,
             parameters,
@@ -86,8 +86,8 @@ def _tell(line: str) -> None:
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
-    """Let SIGTERM end the wait, upon which the work is cancelled."""
+def terminable() -> Iterator[None]:
+    """Let SIGTERM end a wait by `SystemExit`, upon which `modelyard.projects.dispatch.dispatch` cancels the work."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -102,13 +102,25 @@ def _terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _check_library(compiled: str) -> None:
+def check_library(compiled: str) -> None:
+    """Refuse to work for a pipeline that another version of the library has compiled.
+
+    Parameters
+    ----------
+    compiled
+        The version that compiled it; empty where nobody knows.
+
+    Raises
+    ------
+    LibraryDiffers
+        This is another.
+    """
     found = version("modelyard") if compiled else ""
     if compiled != found:
         raise LibraryDiffers(compiled, found)
 
 
-def _share_library() -> None:
+def share_library() -> None:
     """Let the process of the work find a library that came inside the pipeline, not by an installation."""
     roots = [str(Path(each).parent) for each in modelyard.__path__]
     known = os.environ.get("PYTHONPATH", "").split(os.pathsep)

@@ -41,8 +41,9 @@ def component_for(function: Callable[..., Any], types: tuple[str, ...], delivery
         There is no such type.
     """
     chosen = _with_inputs(function, types) if types else function
-    made: BaseComponent = dsl.component(chosen, **delivery.options())
-    return made
+    made: Any = dsl.component(chosen, **delivery.options())
+    component: BaseComponent = made
+    return component
 
 
 def _with_inputs(function: Callable[..., Any], types: tuple[str, ...]) -> Callable[..., Any]:
