@@ -9,6 +9,7 @@ from modelyard.graphs.errors import FeatureWrong, PredictionFailed
 from modelyard.graphs.models.compiling import compiled
 from modelyard.graphs.models.explaining import Explainer
 from modelyard.graphs.models.files import LoadedModel
+from modelyard.graphs.models.labels import computes_directly
 from modelyard.graphs.models.model import Model
 from modelyard.graphs.models.rows import RowReader, is_row, matrix_of
 from modelyard.graphs.models.signatures import Signature, signature_of
@@ -83,8 +84,14 @@ class EstimatorModel(Model):
         self._reader = RowReader(card.features, card.dtypes, width=self._width)
         self._matrices = card.input == "matrix"
         self._probable = loaded.task != "regression" and hasattr(estimator, "predict_proba")
+        self._labels_alone = self._matrices and (self._output == "label" or not self._probable)
         self._pair = len(loaded.classes) == 2 and self._output == "answer" and self._matrices
         self._both = getattr(estimator, "predict_both", None) if self._pair and loaded.one_call else None
+        self._direct = self._matrices and computes_directly(estimator)
+        if self._direct:
+            from sklearn import config_context
+
+            self._unchecked = config_context
         self._proba = estimator.predict_proba if self._pair and loaded.one_call and self._both is None else None
 
     def example(self) -> Any:
@@ -105,9 +112,14 @@ class EstimatorModel(Model):
         PredictionFailed
             The model raised.
         """
-        if is_row(inputs):
-            matrix = self._reader.read(inputs)
-            return self._quick(matrix) if self._proba is not None or self._both is not None else self._told(matrix)[0]
+        if type(inputs) is dict or is_row(inputs):
+            matrix = self._reader.read_finite(inputs)
+            if matrix is None:
+                return self._one(self._reader.read(inputs))
+            if not self._direct:
+                return self._one(matrix)
+            with self._unchecked(assume_finite=True):
+                return self._one(matrix)
         if not isinstance(inputs, list | tuple):
             raise FeatureWrong(f"the model takes a row or a list of rows, not {type(inputs).__name__}", 0)
         return self._told(self._matrix(inputs)) if inputs else []
@@ -142,13 +154,21 @@ class EstimatorModel(Model):
         card = self.loaded.card
         return matrix_of(rows, card.features, card.dtypes, width=self._width)
 
-    def _quick(self, matrix: Any) -> dict[str, Any]:
-        """Return the answer to one row of a model with two classes, without the arrays in between."""
+    def _one(self, matrix: Any) -> dict[str, Any]:
+        """Return the answer to one row; of a model with two classes without the arrays in between."""
         try:
+            if self._labels_alone:
+                label = self.loaded.estimator.predict(matrix)
+                return {"label": label.item()} if label.size == 1 else self._told(matrix)[0]
+            if self._proba is None and self._both is None:
+                return self._told(matrix)[0]
             if self._both is not None:
                 labels, probabilities = self._both(matrix)
                 return {"label": labels.item(), "probability": probabilities.item(1)}
-            probabilities = self._proba(matrix)  # type: ignore[misc]
+            assert self._proba is not None  # noqa: S101 (one of them is there)
+            probabilities = self._proba(matrix)
+        except PredictionFailed:
+            raise
         except Exception as error:
             raise PredictionFailed(self.name, error) from error
         first, second = probabilities.item(0), probabilities.item(1)

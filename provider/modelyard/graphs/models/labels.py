@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["labels_follow"]
+__all__ = ["computes_directly", "labels_follow"]
 
 _PROVEN = frozenset(
     {
@@ -27,6 +27,37 @@ _PROVEN = frozenset(
 Equal probabilities may hide unequal scores (rounding), so ties are left to ``predict``. Not here, on purpose:
 SVC, whose probabilities are fitted apart from its labels, and nearest neighbours, which decide ties by other code.
 """
+
+
+_DIRECT = _PROVEN - {
+    "sklearn.calibration.CalibratedClassifierCV",
+    "sklearn.ensemble._hist_gradient_boosting.gradient_boosting.HistGradientBoostingClassifier",
+} | {
+    "sklearn.ensemble._forest.ExtraTreesRegressor",
+    "sklearn.ensemble._forest.RandomForestRegressor",
+    "sklearn.ensemble._gb.GradientBoostingRegressor",
+    "sklearn.linear_model._base.LinearRegression",
+    "sklearn.linear_model._coordinate_descent.ElasticNet",
+    "sklearn.linear_model._coordinate_descent.Lasso",
+    "sklearn.linear_model._ridge.Ridge",
+    "sklearn.neural_network._multilayer_perceptron.MLPRegressor",
+    "sklearn.tree._classes.DecisionTreeRegressor",
+}
+
+
+def computes_directly(estimator: Any) -> bool:
+    """Return whether an estimator looks at the matrix that it is given, and at nothing made of it.
+
+    For such a one scikit-learn need not look for infinite values in rows that are known to have none. In a pipeline
+    a step may make some (a logarithm), so there it has to; trees by histograms do not look in the first place.
+
+    Parameters
+    ----------
+    estimator
+        The fitted estimator.
+    """
+    kind = type(estimator)
+    return f"{kind.__module__}.{kind.__qualname__}" in _DIRECT
 
 
 def labels_follow(estimator: Any, rows: Any) -> bool:

@@ -1,7 +1,7 @@
 """Turns rows of JSON values into the array that the model was fitted on."""
 
 from collections.abc import Mapping, Sequence
-from math import isfinite, isinf
+from math import hypot, isinf
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,8 @@ __all__ = ["RowReader", "is_row", "matrix_of"]
 
 _NUMERIC = ("int", "uint", "float", "double", "half", "long", "integer", "bool", "decimal")
 _PLAIN = frozenset((int, float, bool))
+_GREATEST = 3.4e38
+"""What single precision, which trees compute in, can still hold."""
 _INTEGRAL = ("int", "uint", "long", "integer")
 
 
@@ -148,6 +150,10 @@ class RowReader:
     """
 
     def __init__(self, features: Sequence[str], dtypes: Sequence[str] = (), *, width: int = 0) -> None:
+        import numpy as np
+
+        self._array: Any = np.array
+        self._float = np.float64
         self._features, self._dtypes, self._width = tuple(features), tuple(dtypes), len(features) or width
         known = len(dtypes) == len(features) > 0
         self._numeric = known and all(_plain_type(dtype).startswith(_NUMERIC) for dtype in dtypes)
@@ -161,16 +167,19 @@ class RowReader:
         FeatureMissing, FeatureWrong
             It does not fit.
         """
-        import numpy as np
+        matrix = self.read_finite(row)
+        return matrix_of((row,), self._features, self._dtypes, width=self._width) if matrix is None else matrix
 
+    def read_finite(self, row: Any) -> "NDArray[Any] | None":
+        """Return what `read` does if all is numbers that are there and finite in single precision; None otherwise."""
         if self._numeric and self._pick is not None:
             kind = type(row)
             try:
                 values = self._pick(row) if kind is dict else row
-                # A sum that is finite has no infinite and no missing part, and of text there is no sum
                 fits = kind is dict or (kind is list and len(row) == self._width)
-                if fits and _PLAIN.issuperset(map(type, values)) and isfinite(sum(values)):
-                    return np.array((values,), dtype=np.float64)
+                # A length below the bound has no missing, infinite or huge part
+                if fits and _PLAIN.issuperset(map(type, values)) and hypot(*values) < _GREATEST:
+                    return self._array((values,), self._float)  # type: ignore[no-any-return]
             except (KeyError, TypeError, OverflowError):
-                pass  # what is wrong is said below
-        return matrix_of((row,), self._features, self._dtypes, width=self._width)
+                return None  # what is wrong, if anything is, `read` says
+        return None
