@@ -73,6 +73,18 @@ def test_every_example_and_drawing_of_the_page_is_true(page: Path, capsys: pytes
     assert result.attempted > 3
 
 
+def test_every_concept_has_its_page() -> None:
+    concepts = {"event", "step", "paths", "errors", "cycles", "batch", "streaming", "concurrency", "testing"}
+    assert concepts | {"index", "specification", "mlrun"} <= {page.stem for page in PAGES}
+
+
+def test_every_setting_of_a_step_has_its_section() -> None:
+    from modelyard.graphs import StepSettings
+
+    titles = re.findall(r"^### `(\w+)`", (DOCS / "step.md").read_text(), re.MULTILINE)
+    assert {*StepSettings.__struct_fields__} <= {*titles}
+
+
 class _Draw(doctest.DocTestRunner):
     """Takes down what the drawings of a page should be."""
 

@@ -13,7 +13,7 @@ from modelyard.graphs import Context, Event, EventInvalid, Graph, Response
 
 MODEL = "models:/flights-delay@champion"
 LIKELY = 0.5
-NEEDED = ("carrier", "origin", "destination", "departure_minute")
+NEEDED = ("carrier", "origin", "destination", "departure")
 EXAMPLE = {"carrier": "EV", "origin": "EWR", "destination": "ORD", "departure": "2013-08-01T17:30", "distance": 719}
 
 
@@ -56,9 +56,8 @@ def _row(flight: Any, place: str) -> dict[str, Any]:
         raise EventInvalid(f"a flight is an object, not {flight!r:.60}", field=place.rstrip("."), mend=mend)
     known = {**_clock(flight, "departure", place), **_clock(flight, "arrival", place), **flight}
     for name in NEEDED:
-        if known.get(name) is None:
-            missing = "departure" if name == "departure_minute" else name
-            raise EventInvalid("is missing", field=f"{place}{missing}", mend="See the example.")
+        if known.get("departure_minute" if name == "departure" else name) is None:
+            raise EventInvalid("is missing", field=f"{place}{name}", mend="See the example.")
     return {name: known.get(name) for name in FEATURES}
 
 
