@@ -85,6 +85,23 @@ def test_every_setting_of_a_step_has_its_section() -> None:
     assert {*StepSettings.__struct_fields__} <= {*titles}
 
 
+def anchors(page: Path) -> set[str]:
+    """Return what GitHub, GitLab and the documentation call the headings of a page."""
+    titles = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    broken = []
+    for link in re.findall(r"\]\((?!https?:)([^)\s]+)\)", page.read_text()):
+        file, _, anchor = link.partition("#")
+        target = (page.parent / file).resolve() if file else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            broken.append(link)
+    assert broken == []
+
+
 class _Draw(doctest.DocTestRunner):
     """Takes down what the drawings of a page should be."""
 
