@@ -20,6 +20,10 @@ def test_everything_is_missing_then_written_then_the_same(specs: list[OperationS
         "operators/modelyard/operators/airflow/__init__.py",
         "operators/modelyard/operators/airflow/bare.py",
         "operators/modelyard/operators/airflow/wide_probe.py",
+        "operators/modelyard/operators/kfp/__init__.py",
+        "operators/modelyard/operators/kfp/bare.py",
+        "operators/modelyard/operators/kfp/components.py",
+        "operators/modelyard/operators/kfp/wide_probe.py",
         "provider/modelyard/airflow/operator_modules.py",
     ]
 

@@ -1,13 +1,19 @@
 """Writes what is generated from the operations' declarations: the catalogue, operators, components, references."""
 
-from modelyard.operations.generation.command import checkout_root, generate
+from modelyard.operations.generation.command import checkout_root, generate, generate_for
 from modelyard.operations.generation.components import (
     component_modules,
     component_package,
     component_source,
     components_class,
 )
-from modelyard.operations.generation.files import Difference, differences, generated_files, write_files
+from modelyard.operations.generation.files import (
+    Difference,
+    differences,
+    distribution_files,
+    generated_files,
+    write_files,
+)
 from modelyard.operations.generation.operators import operator_modules, operator_package, operator_source
 from modelyard.operations.generation.reference import cli_reference, operations_reference
 
@@ -20,7 +26,9 @@ __all__ = [
     "component_source",
     "components_class",
     "differences",
+    "distribution_files",
     "generate",
+    "generate_for",
     "generated_files",
     "operations_reference",
     "operator_modules",

@@ -3,17 +3,26 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib.metadata import entry_points
 from pathlib import Path, PurePosixPath
 
 import msgspec
 
 from modelyard.errors import ModelyardError
-from modelyard.operations.catalogue import build_catalogue
+from modelyard.operations.catalogue import GROUP, build_catalogue, load_catalogue
 from modelyard.operations.declaration import OperationSpec
+from modelyard.operations.errors import OperationNotFound
 from modelyard.operations.generation.errors import CheckoutNotFound
-from modelyard.operations.generation.files import CATALOGUE, Difference, differences, generated_files, write_files
+from modelyard.operations.generation.files import (
+    CATALOGUE,
+    Difference,
+    differences,
+    distribution_files,
+    generated_files,
+    write_files,
+)
 
-__all__ = ["checkout_root", "generate", "main"]
+__all__ = ["checkout_root", "generate", "generate_for", "main"]
 
 
 def checkout_root(start: Path | None = None) -> Path:
@@ -49,6 +58,36 @@ def generate(root: Path, *, check: bool = False) -> list[Difference]:
     catalogue = build_catalogue()
     specs = msgspec.json.decode(catalogue, type=list[OperationSpec])
     files: dict[PurePosixPath, str] = {CATALOGUE: catalogue.decode(), **generated_files(specs)}
+    return differences(root, files) if check else write_files(root, files)
+
+
+def generate_for(distribution: str, package: str, root: Path, *, check: bool = False) -> list[Difference]:
+    """Write the operators and components of another distribution's operations, and return what differed before.
+
+    Parameters
+    ----------
+    distribution
+        The name of the installed distribution.
+    package
+        The dotted path of the package of its that takes them.
+    root
+        The folder of its source that the package lies in.
+    check
+        Only compare; write nothing.
+
+    Raises
+    ------
+    OperationNotFound
+        The distribution declares no operation.
+    DeclarationInvalid
+        An entry point names no operation of that name.
+    """
+    catalogue = load_catalogue()
+    points = [point for point in entry_points(group=GROUP) if point.dist and point.dist.name == distribution]
+    names = sorted(point.name for point in points)
+    if not names:
+        raise OperationNotFound(f"of {distribution}", list(catalogue))
+    files = distribution_files([catalogue.load(name).spec for name in names], package)
     return differences(root, files) if check else write_files(root, files)
 
 

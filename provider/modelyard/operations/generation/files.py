@@ -10,7 +10,7 @@ from modelyard.operations.generation.operators import operator_modules, operator
 from modelyard.operations.generation.reference import cli_reference, operations_reference
 from modelyard.operations.generation.source import MARK, module_name
 
-__all__ = ["Difference", "differences", "generated_files", "write_files"]
+__all__ = ["Difference", "differences", "distribution_files", "generated_files", "write_files"]
 
 CATALOGUE = PurePosixPath("provider/modelyard/operations/catalogue.json")
 AIRFLOW = PurePosixPath("operators/modelyard/operators/airflow")
@@ -33,6 +33,26 @@ def generated_files(specs: Iterable[OperationSpec]) -> dict[PurePosixPath, str]:
     files[PurePosixPath("provider/modelyard/airflow/operator_modules.py")] = _module_list(modules)
     files[REFERENCE / "operations.md"] = operations_reference(ordered)
     files[REFERENCE / "cli.md"] = cli_reference(ordered)
+    return files
+
+
+def distribution_files(specs: Iterable[OperationSpec], package: str) -> dict[PurePosixPath, str]:
+    """Return what is generated for the operations of another distribution: path below the root of its source → text.
+
+    Parameters
+    ----------
+    specs
+        Its operations.
+    package
+        The dotted path of the package that takes them: operators go to its ``airflow``, components to its ``kfp``.
+    """
+    ordered = sorted(specs, key=lambda spec: spec.name)
+    folder = PurePosixPath(*package.split("."))
+    files = {folder / "airflow" / name: source for name, source in operator_modules(ordered).items()}
+    files |= {folder / "kfp" / name: source for name, source in component_modules(ordered).items()}
+    for name, what in (("airflow", "Airflow operators"), ("kfp", "KFP components")):
+        text = f'"""{what} of our operations.\n\n{MARK}\n"""\n\n__all__: list[str] = []\n'
+        files[folder / name / "__init__.py"] = text
     return files
 
 
