@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from modelyard.graphs.failures import BodyUncopyable
-from modelyard.graphs.isolation import isolated
+from modelyard.graphs.isolation import call_isolated, isolated
 
 
 @pytest.mark.parametrize(
@@ -57,3 +57,36 @@ def test_arrays_are_copied_and_arrow_is_shared() -> None:
 def test_what_has_no_copy_is_told() -> None:
     with pytest.raises(BodyUncopyable):
         isolated({"lock": Lock()})
+
+
+def test_an_array_is_lent_until_somebody_writes() -> None:
+    array = np.arange(3)
+    assert call_isolated(lambda rows: np.shares_memory(rows, array), array)
+
+    def write(rows: Any) -> Any:
+        rows += 1
+        return rows
+
+    assert call_isolated(write, array).tolist() == [1, 2, 3]
+    assert array.tolist() == [0, 1, 2]
+    assert array.flags.writeable
+
+
+def test_an_error_of_the_function_is_its_own() -> None:
+    calls = []
+
+    def fail(rows: Any) -> Any:
+        calls.append(rows)
+        raise ValueError("no such row")
+
+    with pytest.raises(ValueError, match="no such row"):
+        call_isolated(fail, np.arange(3))
+    assert len(calls) == 1
+
+
+def test_fortran_order_and_objects_survive_the_copy() -> None:
+    array = np.asfortranarray(np.ones((2, 3)))
+    assert isolated(array).flags.f_contiguous
+    objects = np.array([{"x": 1}], dtype=object)
+    isolated(objects)[0]["x"] = 2
+    assert objects[0] == {"x": 1}

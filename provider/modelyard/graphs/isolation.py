@@ -1,11 +1,12 @@
 """Copies bodies, so that a branch that changes its event is not seen by its sibling."""
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 from modelyard.graphs.failures import BodyUncopyable
 
-__all__ = ["isolated"]
+__all__ = ["call_isolated", "isolated"]
 
 _ATOMS = frozenset((int, float, str, bool, type(None), bytes, complex, frozenset, range))
 
@@ -34,9 +35,39 @@ def isolated(value: Any) -> Any:
             return _plain(value, kind)
         except (_NotPlainError, RecursionError):
             return _deep(value)  # shared or strange parts keep their identities
-    if kind.__module__.partition(".")[0] == "pyarrow":
+    module = kind.__module__
+    if module == "numpy" and kind.__name__ == "ndarray" and not value.dtype.hasobject:
+        return value.copy(order="K")
+    if module.partition(".")[0] == "pyarrow":
         return value  # Arrow data cannot change
     return _deep(value)
+
+
+def call_isolated(function: Callable[[Any], Any], value: Any) -> Any:
+    """Return ``function(isolated(value))``; an array is copied only if the function writes into it.
+
+    Until it tries to it sees the array itself, read-only; then it is called again with a copy.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> def clear(rows):
+    ...     rows[:] = 0
+    ...     return len(rows)
+    >>> array = np.ones(3)
+    >>> call_isolated(clear, array), array.tolist()
+    (3, [1.0, 1.0, 1.0])
+    """
+    kind = type(value)
+    if kind.__module__ == "numpy" and kind.__name__ == "ndarray" and not value.dtype.hasobject:
+        lent = value.view()
+        lent.flags.writeable = False
+        try:
+            return function(lent)
+        except ValueError as error:
+            if "read-only" not in str(error):
+                raise
+    return function(isolated(value))
 
 
 def _deep(value: Any) -> Any:

@@ -8,9 +8,20 @@ from typing import Any
 from modelyard.graphs.event import Event
 from modelyard.graphs.group_errors import MemberFailed, RowsFailed
 from modelyard.graphs.groups import MEMBER_TRACE, Member, rows_of
-from modelyard.graphs.isolation import isolated
+from modelyard.graphs.isolation import call_isolated, isolated
 
-__all__ = ["FAULTS", "Asking", "ask", "ask_all", "ask_batch", "body_of", "conclude", "conclude_async", "scattered", "taken"]
+__all__ = [
+    "FAULTS",
+    "Asking",
+    "ask",
+    "ask_all",
+    "ask_batch",
+    "body_of",
+    "conclude",
+    "conclude_async",
+    "scattered",
+    "taken",
+]
 
 FAULTS = (Exception, SystemExit)
 """What a member may raise without taking more than itself along."""
@@ -134,7 +145,7 @@ def ask_batch(member: Member, bodies: Any) -> tuple[Any, dict[int, BaseException
     """
     if member.batch is not None:
         try:
-            answers = member.batch(bodies if member.pure else isolated(bodies))
+            answers = member.batch(bodies) if member.pure else call_isolated(member.batch, bodies)
             if len(answers) == len(bodies):
                 return answers, {}
         except RowsFailed as failed:
