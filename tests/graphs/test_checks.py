@@ -172,7 +172,8 @@ def test_handlers_that_lead_back_or_nowhere() -> None:
         ({"timeout": -1}, "timeout and max_in_flight are not negative"),
         ({"cache": {"size": 0}}, "cache needs size ≥ 1"),
         ({"circuit_breaker": {"failures": 0}}, "circuit_breaker needs failures ≥ 1"),
-        ({"retries": {"attemps": 3, "attempts": "x"}}, "Expected `int`, got `str`"),
+        ({"retries": {"attemps": 3}}, r"Object contains unknown field `attemps`\. Did you mean attempts\?"),
+        ({"retries": {"attempts": "x"}}, "Expected `int`, got `str`"),
     ],
 )
 def test_settings_are_checked_when_they_are_said(settings: dict[str, Any], message: str) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from typing import Any
 
@@ -15,3 +16,8 @@ def kill(body: Any) -> Any:
     if body == "bad":
         raise ValueError("bad row")
     return os.getpid()
+
+
+def leave(body: Any) -> Any:
+    """End the program, as far as this function can tell."""
+    sys.exit(2)

@@ -36,6 +36,7 @@ from modelyard.graphs.failures import (
     StepTimeout,
     ValueMismatch,
     WorkerLost,
+    WorkersUnstartable,
 )
 from modelyard.graphs.graph import Graph
 from modelyard.graphs.mapping import Rows
@@ -110,6 +111,7 @@ __all__ = [
     "TraceEntry",
     "ValueMismatch",
     "WorkerLost",
+    "WorkersUnstartable",
     "json_schema",
     "matrix_of",
     "open_model",

@@ -11,6 +11,7 @@ from itertools import count
 from typing import Any, NamedTuple
 from weakref import finalize
 
+from modelyard.graphs.context import Response
 from modelyard.graphs.drivers import is_cancelled
 from modelyard.graphs.event import Event
 from modelyard.graphs.failures import FAILURES
@@ -236,7 +237,8 @@ class _Writer:
         onwards = list(pending)
         if node.edges:
             copy = self._fresh()
-            made = f"{variable}.branch(isolated({reply}))" if self._whole else f"isolated({reply})"
+            bare = f"isolated({reply}.body if {reply}.__class__ is Response else {reply})"
+            made = f"{variable}.branch({bare})" if self._whole else bare
             self._line(depth, f"{copy} = {made}")
             self._fan_out(onwards, node.edges, copy, depth)
         self._base(depth, variable)
@@ -332,6 +334,7 @@ def _names(plan: Plan) -> dict[str, Any]:
     space: dict[str, Any] = {
         "Jump": _JumpError,
         "Event": Event,
+        "Response": Response,
         "FAILURES": FAILURES,
         "chosen": chosen,
         "deque": deque,

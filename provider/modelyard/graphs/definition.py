@@ -10,7 +10,7 @@ from modelyard.errors import near_name
 from modelyard.graphs.calls import check_step
 from modelyard.graphs.errors import GraphInvalid
 from modelyard.graphs.options import checked_options
-from modelyard.graphs.settings import Cache, CircuitBreaker, Fallback, Retry, StepSettings
+from modelyard.graphs.settings import Cache, CircuitBreaker, Fallback, Retry, StepSettings, nearest_field
 
 __all__ = ["Cycle", "Definition", "Handler", "Kind", "Node", "settings_of"]
 
@@ -183,4 +183,4 @@ def settings_of(graph: str, name: str, options: Mapping[str, Any]) -> tuple[Step
                 given[key] = Fallback(use=value) if callable(value) else Fallback(value)
         return StepSettings(**given), rest
     except (ValueError, TypeError, msgspec.ValidationError) as error:
-        raise GraphInvalid(graph, str(error), step=name) from None
+        raise GraphInvalid(graph, str(error), step=name, mend=nearest_field(str(error))) from None

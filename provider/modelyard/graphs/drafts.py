@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
+import msgspec
+
 from modelyard.errors import near_name
 from modelyard.graphs.assembly import laid_open
 from modelyard.graphs.building import Place, Step, handler_of
@@ -12,7 +14,7 @@ from modelyard.graphs.drawing import Drawing
 from modelyard.graphs.errors import GraphInvalid
 from modelyard.graphs.replacing import replace_code
 from modelyard.graphs.spec import GraphSpec
-from modelyard.graphs.spec_text import read_text
+from modelyard.graphs.spec_text import read_text, write_text
 from modelyard.graphs.spec_writing import definition_of, spec_of
 
 __all__ = ["Draft"]
@@ -192,6 +194,31 @@ class Draft(Place):
             are not JSON.
         """
         return spec_of(self.definition)
+
+    def to_yaml(self) -> str:
+        """Return the graph as YAML text, which `from_spec` reads back exactly.
+
+        Raises
+        ------
+        GraphInvalid
+            As for `to_spec`.
+
+        Examples
+        --------
+        >>> from modelyard.graphs import Graph
+        >>> graph = Graph("g")
+        >>> step = graph.to("operator:neg", timeout=2, concurrency="thread")
+        >>> print(graph.to_yaml(), end="")
+        name: g
+        steps:
+        - name: neg
+          kind: call
+          use: operator:neg
+          settings:
+            timeout: 2
+            concurrency: thread
+        """
+        return write_text(msgspec.to_builtins(self.to_spec()))
 
     @classmethod
     def from_spec(cls, spec: GraphSpec | Mapping[str, Any] | str) -> Self:

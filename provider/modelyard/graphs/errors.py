@@ -203,7 +203,8 @@ class StepFailed(ModelyardError):
             place = f"{cause.where}: " if cause.where else ""
             what, mend, facts = f"{place}{cause.what}", cause.mend, cause.facts
         else:
-            what, mend, facts = f"the step raised {type(cause).__name__}: {cause}", "", {}
+            said = f": {cause}" if str(cause) else ""
+            what, mend, facts = f"the step raised {type(cause).__name__}{said}", "", {}
         super().__init__(
             what,
             where=f"graph {graph}, step {step}, event {event}",

@@ -22,6 +22,7 @@ __all__ = [
     "StepTimeout",
     "ValueMismatch",
     "WorkerLost",
+    "WorkersUnstartable",
 ]
 
 
@@ -133,8 +134,9 @@ class OutletUnknown(ModelyardError):
     kind = ErrorKind.INVALID
 
     def __init__(self, outlet: object, known: Sequence[str]) -> None:
+        rule = "the choice named no outlet" if outlet is None else f"the choice has no outlet {outlet!r:.80}"
         super().__init__(
-            f"the choice has no outlet {outlet!r:.80}",
+            rule,
             mend=near_name(str(outlet), tuple(known)),
             facts={"known": [*known]},
         )
@@ -146,7 +148,7 @@ class PathMissing(ModelyardError):
     kind = ErrorKind.INVALID
 
     def __init__(self, path: str, part: str, found: object) -> None:
-        known = ", ".join(map(str, found)) if isinstance(found, dict) else type(found).__name__
+        known = (", ".join(map(str, found)) or "nothing") if isinstance(found, dict) else type(found).__name__
         super().__init__(
             f"the body has no {path!r}: {part!r} is missing", mend=f"Found: {known}.", facts={"path": path}
         )
@@ -205,6 +207,18 @@ class WorkerLost(ModelyardError):
         super().__init__(
             f"the step's process ended with exit code {exit_code}; only this event is lost",
             facts={"exit_code": exit_code},
+        )
+
+
+class WorkersUnstartable(ModelyardError):
+    """Raised when no worker process could be started for a step."""
+
+    kind = ErrorKind.USER_CODE
+
+    def __init__(self) -> None:
+        super().__init__(
+            "no worker process could be started: each one runs the main script once more, up to the same place",
+            mend="Put what runs the graph under if __name__ == '__main__':, or see what the processes have written.",
         )
 
 

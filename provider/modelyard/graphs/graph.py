@@ -149,7 +149,7 @@ class Graph(Draft):
             return run_in_background(plan.settle_async(event))
         reply = plan.run(event)
         if plan.queues or plan.crossings:
-            run_in_background(plan.drain())
+            plan.settle()
         return reply
 
     async def run(self, body: Any = None, *, resources: Resources | None = None) -> Any:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Generator, Sequence
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any
 
+from modelyard.graphs.context import Response
 from modelyard.graphs.errors import StepFailed
 from modelyard.graphs.event import Event
 from modelyard.graphs.failures import (
@@ -193,7 +194,7 @@ class Machine:
             self._run.replied = late = True
             body = event.body
             if edges:
-                event = event.branch(isolated(body))
+                event = event.branch(isolated(body.body if isinstance(body, Response) else body))
             yield Reply(body)
         if node.region >= 0 and self._run.concurrent:
             yield from self._fork(stack, node.region, event, edges, late=late)

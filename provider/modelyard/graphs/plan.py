@@ -121,7 +121,9 @@ class Plan:
         await self._opened.start_async()
 
     def run(self, event: Event) -> Any:
-        """Return the reply to `event`, computed in this thread; a streaming graph's replies as a list.
+        """Return the reply to `event`, a streaming graph's replies as a list.
+
+        It is computed in this thread; on the loop in the background if a step is a coroutine.
 
         What follows the reply has run when this returns. An event that is filtered out has no reply: None, and
         ``event.status`` is 204.
@@ -131,6 +133,8 @@ class Plan:
         StepFailed
             A step raised; the error names graph, step and event.
         """
+        if self.is_async:
+            return run_in_background(self.settle_async(event))
         if self.compiled is not None and event.deadline is None:
             return self.compiled(event.body, event)
         return self.interpret(event)
@@ -314,9 +318,16 @@ class Plan:
                 raise DeadlineExceeded(monotonic() - deadline) from None
             raise
 
+    def settle(self) -> None:
+        """Wait, in this thread, until what was handed over to other threads has run."""
+        self.crossings.join()
+        for queue in self.queues:
+            queue.join()
+
     async def drain(self) -> None:
         """Wait until everything that follows replies has run, and the queues are empty."""
-        await asyncio.to_thread(self.crossings.join)
+        if self.crossings:
+            await asyncio.to_thread(self.crossings.join)
         while waiting := [task for task in self._background if task.get_loop() is asyncio.get_running_loop()]:
             await asyncio.gather(*waiting, return_exceptions=True)
         for queue in self.queues:

@@ -8,7 +8,6 @@ import asyncio
 import builtins
 import random
 import threading
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -22,7 +21,8 @@ from modelyard.graphs.calls import StepCall, resolve, step_call
 from modelyard.graphs.definition import Node
 from modelyard.graphs.errors import GraphInvalid
 from modelyard.graphs.event import Event
-from modelyard.graphs.failures import PathMissing, StepTimeout, ValueMismatch
+from modelyard.graphs.failures import BodyUncopyable, PathMissing, StepTimeout, ValueMismatch
+from modelyard.graphs.isolation import isolated
 from modelyard.graphs.pools import ProcessWorkers, ThreadWorkers, payload_of
 from modelyard.graphs.settings import Retry
 
@@ -30,6 +30,7 @@ __all__ = ["Policies"]
 
 Call = Callable[[Any], Any]
 AsyncCall = Callable[[Any], Awaitable[Any]]
+_FAILED = (Exception, SystemExit)
 
 
 class Policies:
@@ -72,17 +73,14 @@ class Policies:
         is_async = call.is_async or settings.concurrency != "inline"
         run = self._placed(node, call)
         if settings.retries:
-            qualify = _exceptions(self.graph, node.name, settings.retries)
-            run = (
-                _retried_async(run, settings.retries, qualify) if is_async else _retried(run, settings.retries, qualify)
-            )
+            run, is_async = self._retrying(node, run, is_async=is_async)
         if settings.max_in_flight:
             run = _limited_async(run, settings.max_in_flight) if is_async else _limited(run, settings.max_in_flight)
         if settings.circuit_breaker:
             breaker = self.breakers[node.name] = Breaker(settings.circuit_breaker)
             run = _broken_async(run, breaker) if is_async else _broken(run, breaker)
         if settings.fallback:
-            run, is_async = self._with_fallback(node, run, is_async=is_async)
+            run, is_async = self._with_fallback(node, run, is_async=is_async, full_event=call.full_event)
         if settings.cache:
             kept = ResultCache(settings.cache)
             run = _cached_async(run, kept) if is_async else _cached(run, kept)
@@ -145,24 +143,35 @@ class Policies:
             ) from None
         return lambda body: workers.call(payload, body, seconds)
 
-    def _with_fallback(self, node: Node, run: Call, *, is_async: bool) -> tuple[Call, bool]:
+    def _with_fallback(self, node: Node, run: Call, *, is_async: bool, full_event: bool) -> tuple[Call, bool]:
         fallback = node.settings.fallback
         assert fallback is not None  # noqa: S101 (who calls has looked)
         if fallback.use is None:
-            other = StepCall(lambda body: fallback.value)
+            other = StepCall(lambda body: isolated(fallback.value))
         else:
-            other = step_call(self.graph, f"{node.name} (fallback)", fallback.use, {}, full_event=node.full_event)
+            other = step_call(self.graph, f"{node.name} (fallback)", fallback.use, {}, full_event=full_event)
         if not is_async and not other.is_async:
             return _fallen(run, other.function), False
 
         async def either(body: Any) -> Any:
+            again = _spare(body)
             try:
                 return await run(body) if is_async else run(body)
-            except Exception:  # noqa: BLE001 (what a fallback is for)
-                result = other.function(body)
+            except _FAILED:
+                result = other.function(again())
                 return await result if other.is_async else result
 
         return either, True
+
+    def _retrying(self, node: Node, run: Call, *, is_async: bool) -> tuple[Call, bool]:
+        retry = node.settings.retries
+        assert retry is not None  # noqa: S101 (who calls has looked)
+        qualify = _exceptions(self.graph, node.name, retry)
+        if is_async:
+            return _retried_async(run, retry, qualify), True
+        if retry.attempts == 1 or not retry.base:
+            return _retried(run, retry, qualify), False
+        return _retried_async(_awaitable(run), retry, qualify), True  # no other event waits while this one does
 
     def _condition(self, node: Node) -> Callable[[Any], bool]:
         condition = node.settings.condition
@@ -179,6 +188,13 @@ class Policies:
         if call.is_async or call.yields:
             raise GraphInvalid(self.graph, "a condition is a plain function", step=node.name)
         return call.function
+
+
+def _awaitable(run: Call) -> AsyncCall:
+    async def awaited(body: Any) -> Any:
+        return run(body)
+
+    return awaited
 
 
 def _body(argument: Any) -> Any:
@@ -199,13 +215,30 @@ def _wait(retry: Retry, attempt: int) -> float:
     return random.uniform(0.0, min(retry.cap, retry.base * 2.0 ** (attempt - 1)))  # noqa: S311 (no secret)
 
 
+def _spare(argument: Any) -> Callable[[], Any]:
+    """Return what gives the argument as it is now, once more, whatever becomes of it: steps may change their bodies."""
+    try:
+        kept = isolated(_body(argument))
+    except BodyUncopyable:
+        return lambda: argument
+
+    def again() -> Any:
+        if not isinstance(argument, Event):
+            return isolated(kept)
+        argument.body = isolated(kept)
+        return argument
+
+    return again
+
+
 def _retried(run: Call, retry: Retry, qualify: tuple[type[Exception], ...]) -> Call:
     def retried(body: Any) -> Any:
-        for attempt in range(1, retry.attempts):
+        again = _spare(body)
+        for _ in range(1, retry.attempts):
             try:
                 return run(body)
             except qualify:
-                time.sleep(_wait(retry, attempt))
+                body = again()
         return run(body)
 
     return retried
@@ -213,11 +246,13 @@ def _retried(run: Call, retry: Retry, qualify: tuple[type[Exception], ...]) -> C
 
 def _retried_async(run: AsyncCall, retry: Retry, qualify: tuple[type[Exception], ...]) -> AsyncCall:
     async def retried(body: Any) -> Any:
+        again = _spare(body)
         for attempt in range(1, retry.attempts):
             try:
                 return await run(body)
             except qualify:
                 await asyncio.sleep(_wait(retry, attempt))
+                body = again()
         return await run(body)
 
     return retried
@@ -266,8 +301,11 @@ def _broken(run: Call, breaker: Breaker) -> Call:
         breaker.enter()
         try:
             result = run(body)
-        except Exception as error:
+        except _FAILED as error:
             breaker.failed(error)
+            raise
+        except BaseException:
+            breaker.given_up()
             raise
         breaker.succeeded()
         return result
@@ -280,10 +318,10 @@ def _broken_async(run: AsyncCall, breaker: Breaker) -> AsyncCall:
         breaker.enter()
         try:
             result = await run(body)
-        except Exception as error:
+        except _FAILED as error:
             breaker.failed(error)
             raise
-        except asyncio.CancelledError:
+        except BaseException:
             breaker.given_up()
             raise
         breaker.succeeded()
@@ -294,10 +332,11 @@ def _broken_async(run: AsyncCall, breaker: Breaker) -> AsyncCall:
 
 def _fallen(run: Call, other: Call) -> Call:
     def fallen(body: Any) -> Any:
+        again = _spare(body)
         try:
             return run(body)
-        except Exception:  # noqa: BLE001 (what a fallback is for)
-            return other(body)
+        except _FAILED:
+            return other(again())
 
     return fallen
 
@@ -308,7 +347,7 @@ def _cached(run: Call, kept: ResultCache) -> Call:
         found, result = kept.find(key)
         if not found:
             result = run(argument)
-            kept.keep(key, result)
+            kept.keep(key, _body(result))  # on a later event the body goes on, in that event's own envelope
         return result
 
     return cached
@@ -320,7 +359,7 @@ def _cached_async(run: AsyncCall, kept: ResultCache) -> AsyncCall:
         found, result = kept.find(key)
         if not found:
             result = await run(argument)
-            kept.keep(key, result)
+            kept.keep(key, _body(result))  # on a later event the body goes on, in that event's own envelope
         return result
 
     return cached

@@ -8,6 +8,7 @@ import pickle
 import queue
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, InvalidStateError
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from functools import cache
 from threading import Lock, Thread
@@ -15,7 +16,7 @@ from typing import Any
 
 from modelyard.graphs.calls import step_call
 from modelyard.graphs.errors import LibraryMissing
-from modelyard.graphs.failures import StepTimeout, WorkerLost
+from modelyard.graphs.failures import StepTimeout, WorkerLost, WorkersUnstartable
 
 __all__ = ["ProcessWorkers", "ThreadWorkers", "payload_of"]
 
@@ -40,6 +41,7 @@ class ThreadWorkers:
         self._threads = self._idle = 0
         self._work: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
         self._lock = Lock()
+        self._process = os.getpid()
 
     async def call(self, function: Callable[[Any], Any], argument: Any, seconds: float) -> Any:
         """Return ``function(argument)``, computed in a thread.
@@ -71,6 +73,9 @@ class ThreadWorkers:
 
     def _submit(self, future: Future[Any], work: Callable[[], Any]) -> None:
         with self._lock:
+            if self._process != os.getpid():  # a forked process has none of its parent's threads
+                self._process, self._threads, self._idle, self.abandoned = os.getpid(), 0, 0, 0
+                self._work = queue.SimpleQueue()
             self._work.put((future, work))
             if self._idle < self._work.qsize() and self._threads < self._size + self.abandoned:
                 self._threads += 1
@@ -139,6 +144,8 @@ class ProcessWorkers:
             It took longer than `seconds` (0: no bound); the process was killed.
         WorkerLost
             The process died.
+        WorkersUnstartable
+            No process could be started.
         """
         from pebble import ProcessExpired
 
@@ -147,6 +154,9 @@ class ProcessWorkers:
             return await asyncio.wrap_future(future)
         except ProcessExpired as error:
             raise WorkerLost(error.exitcode) from None
+        except BrokenProcessPool:
+            self.close()  # the next call tries again
+            raise WorkersUnstartable from None
         except TimeoutError as error:
             if seconds and not hasattr(error, "__notes__") and getattr(error, "__cause__", None) is None:
                 raise StepTimeout(seconds, "killed") from None

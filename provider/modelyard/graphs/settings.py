@@ -1,16 +1,19 @@
 """What can be asked of a step besides running: frozen settings that are checked when they are made."""
 
+import re
 from typing import Any, Literal
 
 import msgspec
 
-__all__ = ["Cache", "CircuitBreaker", "Concurrency", "Fallback", "Retry", "StepSettings"]
+from modelyard.errors import near_name
+
+__all__ = ["Cache", "CircuitBreaker", "Concurrency", "Fallback", "Retry", "StepSettings", "nearest_field"]
 
 Concurrency = Literal["inline", "thread", "process", "dedicated"]
 
 
-class Retry(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How often a step is tried, and how long to wait in between.
+class Retry(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """How often a step is tried, and how long to wait in between; each attempt gets the body as it came.
 
     The wait before attempt n+1 is random between 0 and ``min(cap, base · 2ⁿ⁻¹)``: full jitter.
 
@@ -34,7 +37,7 @@ class Retry(msgspec.Struct, frozen=True, omit_defaults=True):
             raise ValueError(f"retries needs attempts ≥ 1, base ≥ 0 and cap ≥ 0, not {self}")
 
 
-class CircuitBreaker(msgspec.Struct, frozen=True, omit_defaults=True):
+class CircuitBreaker(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """When a failing step is no longer called for a while.
 
     Parameters
@@ -59,7 +62,7 @@ class CircuitBreaker(msgspec.Struct, frozen=True, omit_defaults=True):
             raise ValueError(f"circuit_breaker needs failures ≥ 1, 0 ≤ rate ≤ 1, window ≥ 1, not {self}")
 
 
-class Cache(msgspec.Struct, frozen=True, omit_defaults=True):
+class Cache(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """Which results are kept.
 
     Parameters
@@ -81,14 +84,14 @@ class Cache(msgspec.Struct, frozen=True, omit_defaults=True):
             raise ValueError(f"cache needs size ≥ 1 and seconds ≥ 0, not {self}")
 
 
-class Fallback(msgspec.Struct, frozen=True, omit_defaults=True):
+class Fallback(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """What a step gives when it failed for good: a value, or what another callable says about the same input."""
 
     value: Any = None
     use: Any = None
 
 
-class StepSettings(msgspec.Struct, frozen=True, omit_defaults=True):
+class StepSettings(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """What is asked of one step; the defaults ask for nothing.
 
     Parameters
@@ -137,3 +140,17 @@ class StepSettings(msgspec.Struct, frozen=True, omit_defaults=True):
         """Whether anything is asked for that changes how the step is called."""
         plain = StepSettings(validate=self.validate, vectorised=self.vectorised)
         return self != plain
+
+
+def nearest_field(said: str, *more: type[msgspec.Struct]) -> str:
+    """Return a sentence that names the known field nearest to the unknown one that msgspec complains of, if it does.
+
+    Examples
+    --------
+    >>> nearest_field("Object contains unknown field `attemps`"), nearest_field("Expected `int`, got `str`")
+    ('Did you mean attempts?', '')
+    """
+    unknown = re.search(r"unknown field `(.+?)`", said)
+    structs = (StepSettings, Retry, CircuitBreaker, Cache, Fallback, *more)
+    known = {each.encode_name for struct in structs for each in msgspec.structs.fields(struct)}
+    return near_name(unknown.group(1), sorted(known)) if unknown else ""

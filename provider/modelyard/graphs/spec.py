@@ -10,7 +10,7 @@ from modelyard.graphs.settings import StepSettings
 __all__ = ["CycleSpec", "GraphSpec", "HandlerSpec", "StepSpec", "json_schema"]
 
 
-class HandlerSpec(msgspec.Struct, frozen=True, omit_defaults=True):
+class HandlerSpec(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """An error handler as data.
 
     Parameters
@@ -31,7 +31,7 @@ class HandlerSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     arguments: dict[str, Any] = {}
 
 
-class CycleSpec(msgspec.Struct, frozen=True, omit_defaults=True):
+class CycleSpec(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """A way back as data: to which step, how often at most, and from which outlet of a choice."""
 
     to: str
@@ -39,7 +39,7 @@ class CycleSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     outlet: str = ""
 
 
-class StepSpec(msgspec.Struct, frozen=True, omit_defaults=True):
+class StepSpec(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """One step as data.
 
     Parameters
@@ -88,7 +88,7 @@ class StepSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     members: tuple["StepSpec", ...] = ()
 
 
-class GraphSpec(msgspec.Struct, frozen=True, omit_defaults=True):
+class GraphSpec(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """A graph as data; JSON with `msgspec.json.encode`.
 
     Parameters

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from math import isfinite
 from typing import Any
 
 import msgspec
@@ -12,7 +13,7 @@ from modelyard.graphs.definition import CODE, Cycle, Definition, Handler, Node
 from modelyard.graphs.errors import GraphInvalid
 from modelyard.graphs.group_building import group_options
 from modelyard.graphs.groups import GROUPS
-from modelyard.graphs.settings import StepSettings
+from modelyard.graphs.settings import StepSettings, nearest_field
 from modelyard.graphs.spec import CycleSpec, GraphSpec, HandlerSpec, StepSpec
 
 __all__ = ["definition_of", "spec_of"]
@@ -40,7 +41,9 @@ def spec_of(definition: Definition) -> GraphSpec:
 
 
 def _step(graph: str, node: Node, before: str) -> StepSpec:
-    is_code = (node.kind in CODE or (node.kind == "model" and callable(node.use))) and not (node.kind == "choice" and isinstance(node.use, str))
+    is_code = (node.kind in CODE or (node.kind == "model" and callable(node.use))) and not (
+        node.kind == "choice" and isinstance(node.use, str)
+    )
     settings = node.settings
     for field in ("condition", "fallback"):
         given = getattr(settings, field)
@@ -92,11 +95,23 @@ def _path(graph: str, name: str, step: Any) -> str:
     return path
 
 
-def _json(graph: str, name: str, value: Any) -> Any:
-    try:
-        return msgspec.json.decode(msgspec.json.encode(value))
-    except TypeError as error:
-        raise GraphInvalid(graph, f"the arguments must be JSON values: {error}", step=name) from None
+def _json(graph: str, name: str, value: Any, place: str = "") -> Any:
+    """Return a value as JSON has it; what JSON would change or lose is refused."""
+    where = f" ({place})" if place else ""
+    rule = ""
+    if isinstance(value, Mapping):
+        if all(isinstance(key, str) for key in value):
+            return {key: _json(graph, name, each, f"{place}.{key}".lstrip(".")) for key, each in value.items()}
+        rule = "a mapping's keys are text"
+    elif type(value) in (list, tuple):
+        return [_json(graph, name, each, f"{place}[{index}]") for index, each in enumerate(value)]
+    elif type(value) is float and not isfinite(value):
+        rule = f"{value} is no number in JSON"
+    elif value is None or type(value) in (str, int, float, bool):
+        return value
+    else:
+        rule = f"not {type(value).__name__}"
+    raise GraphInvalid(graph, f"the arguments must be JSON values{where}: {rule}", step=name)
 
 
 def definition_of(spec: GraphSpec | Mapping[str, Any], inner: Callable[[GraphSpec], Any]) -> Definition:
@@ -118,7 +133,10 @@ def definition_of(spec: GraphSpec | Mapping[str, Any], inner: Callable[[GraphSpe
         known = spec if isinstance(spec, GraphSpec) else msgspec.convert(spec, GraphSpec)
     except msgspec.ValidationError as error:
         name = str(spec.get("name", "")) if isinstance(spec, Mapping) else ""
-        raise GraphInvalid(name, f"the specification is not one of a graph: {error}") from None
+        rule = f"the specification is not one of a graph: {error}"
+        raise GraphInvalid(
+            name, rule, mend=nearest_field(str(error), GraphSpec, StepSpec, HandlerSpec, CycleSpec)
+        ) from None
     definition = Definition(known.name, known.cycle_bound, parameters=dict(known.parameters))
     before = ""
     for step in known.steps:
