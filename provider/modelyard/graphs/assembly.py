@@ -4,22 +4,29 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
+
 from modelyard.graphs.bodies import part_of
 from modelyard.graphs.calls import StepCall, step_call
 from modelyard.graphs.checks import MANY, Shape, check_shape
 from modelyard.graphs.context import Context
 from modelyard.graphs.definition import Definition, Handler, Node
-from modelyard.graphs.errors import GraphInvalid, ResourceMissing
+from modelyard.graphs.errors import GraphInvalid
+from modelyard.graphs.group_assembly import Group, Surroundings, built_group
+from modelyard.graphs.groups import GROUPS, Member
 from modelyard.graphs.isolation import isolated
 from modelyard.graphs.lifetimes import Opened
-from modelyard.graphs.models.answers import ModelStep
-from modelyard.graphs.models.files import LoadedModel
+from modelyard.graphs.member_graphs import MemberGraph
+from modelyard.graphs.models.nodes import model_call
+from modelyard.graphs.models.server import ModelServer
 from modelyard.graphs.parts import CycleLimit, Edge, PlanHandler, PlanNode
 from modelyard.graphs.plan import Plan, Wiring
 from modelyard.graphs.policies import Policies
 from modelyard.graphs.ports import Resources
 from modelyard.graphs.queues import EventQueue
 from modelyard.graphs.regions import region_of
+from modelyard.graphs.router_group import RouterGroup
+from modelyard.graphs.settings import StepSettings
 from modelyard.graphs.typing_checks import check_types
 
 __all__ = ["assemble", "laid_open"]
@@ -90,12 +97,14 @@ class _Assembly:
         self.shape, self.handlers = laid_open(definition)
         check_shape(self.shape)
         self.index = {name: position for position, name in enumerate(self.shape.nodes)}
-        self.models: dict[str, LoadedModel] = {}
+        self.models: dict[str, ModelServer] = {}
         self.opened = Opened(definition.name, definition.resources)
         self.policies = Policies(definition.name)
         self.cycles: list[CycleLimit] = []
         self.queues: dict[int, EventQueue] = {}
         self.built: dict[int, PlanHandler] = {}
+        self.groups: dict[str, Group] = {}
+        self.inner: list[Plan] = []
 
     def plan(self) -> Plan:
         """Return the plan; nothing of it is open yet."""
@@ -119,15 +128,18 @@ class _Assembly:
         for index, queue in self.queues.items():
             queue.work = plan.worker(nodes[index])
             plan.queues.append(queue)
+        plan.groups = self.groups
+        plan.inner = [inner for inner in self.inner if inner.is_async or inner.queues or inner.crossings or inner.inner]
+        plan.queues += [each.shadows for each in self.groups.values() if isinstance(each, RouterGroup) and each.shadows]
         return plan
 
     def _call(self, node: Node) -> StepCall:
+        if node.kind in GROUPS:
+            return self._group(node)
+        if node.kind == "graph":
+            return self._member_graph(node)
         if node.kind == "model":
-            if self.resources is None or self.resources.models is None:
-                raise ResourceMissing(self.definition.name, node.name, "models")
-            model = self.models[node.name] = self.resources.models.load(node.use)
-            step = ModelStep(model)
-            return StepCall(step.do, batch=step.do_batch)
+            return self._model(node)
         if node.kind in ("merge", "batch", "unbatch"):
             return StepCall(_same)
         if node.kind == "queue":
@@ -151,6 +163,43 @@ class _Assembly:
             rule = f"{type(owner).__name__} with these arguments goes with {ways}"
             raise GraphInvalid(self.definition.name, rule, step=node.name)
 
+    def _model(self, node: Node) -> StepCall:
+        context = Context(self.definition.name, node.name, self.definition.parameters, self.resources, self.opened.getters)
+        concurrency = node.settings.concurrency
+        call = model_call(self.definition.name, node.use, node.arguments, context, concurrency=concurrency)
+        self.models[node.name] = call.owner
+        self.opened.own(node.name, call.owner)
+        return call
+
+    def _group(self, node: Node) -> StepCall:
+        members = {name: self._member(node.name, member) for name, member in node.members.items()}
+        context = Context(self.definition.name, node.name, self.definition.parameters, self.resources, self.opened.getters)
+        surroundings = Surroundings(self.definition.name, context, self.resources)
+        group = self.groups[node.name] = built_group(node, members, surroundings)
+        self.opened.own(node.name, group.strategy)
+        return StepCall(group.call, group.is_async, full_event=True, yields=group.yields, batch=group.batch)
+
+    def _member(self, group: str, node: Node) -> Member:
+        placed = replace(node, name=f"{group}.{node.name}")
+        call = self._call(placed)
+        wrapped = self.policies.wrapped(placed, call)
+        batch = call.batch or (call.function if node.settings.vectorised else None)
+        plain = StepSettings(vectorised=node.settings.vectorised)
+        in_thread = msgspec.structs.replace(plain, concurrency="thread")
+        if call.is_async or node.settings not in (plain, in_thread):
+            batch = None  # what is asked for is asked for each row
+        pure = bool(getattr(getattr(call.function, "__self__", None), "leaves_body", False))
+        return Member(
+            node.name, wrapped.function, wrapped.is_async, wrapped.full_event, wrapped.yields, batch, pure=pure
+        )
+
+    def _member_graph(self, node: Node) -> StepCall:
+        inner = MemberGraph(self.definition.name, node.name, assemble(node.use.definition, self.resources))
+        self.inner.append(inner.plan)
+        self.models |= {f"{node.name}.{name}": model for name, model in inner.plan.models.items()}
+        self.opened.own(node.name, inner)
+        return inner.call
+
     def _step(self, name: str, use: Any, arguments: Mapping[str, Any], *, full_event: bool) -> StepCall:
         context = Context(self.definition.name, name, self.definition.parameters, self.resources, self.opened.getters)
         call = step_call(self.definition.name, name, use, arguments, full_event=full_event, context=context)
@@ -162,6 +211,7 @@ class _Assembly:
         batch = call.batch or (call.function if node.settings.vectorised else None)
         wrapped = self.policies.wrapped(node, call)
         choice = node.kind == "choice"
+        group = self.groups.get(node.name)
         return PlanNode(
             index=self.index[node.name],
             name=node.name,
@@ -178,6 +228,7 @@ class _Assembly:
             options=node.options,
             batch=batch,
             wrapped=node.settings.wraps,
+            direct=None if group is None or node.settings.wraps else group.direct,
         )
 
     def _outlets(self, node: Node) -> dict[str, tuple[Edge, ...]]:

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal, Self
 
-from modelyard.graphs.definition import Cycle, Definition, Handler, Kind, Node, settings_of
+from modelyard.graphs.attachments import add_cycle, handler_of, outlet_name, own_name
+from modelyard.graphs.definition import Definition, Handler, Kind, Node, settings_of
 from modelyard.graphs.errors import GraphInvalid
 from modelyard.graphs.group_building import group_node, with_member
 
@@ -405,35 +406,3 @@ class Choice:
         """Let `handler` look at the choice's own errors; see `Step.on_error`."""
         self._step.on_error(handler, name=name, continue_at=continue_at, **arguments)
         return self
-
-
-def outlet_name(said: Any) -> str:
-    """Return the outlet that a choice's value means."""
-    if said is True:
-        return "yes"
-    return "no" if said is False else str(said)
-
-
-def handler_of(
-    definition: Definition, handler: Any, name: str, continue_at: str, arguments: Mapping[str, Any]
-) -> Handler:
-    """Return the handler, checked."""
-    if handler is None and not continue_at:
-        raise GraphInvalid(definition.name, "an error handler is a step, or says where to continue_at")
-    return Handler(handler, name or (own_name(handler) if handler is not None else "continue"), continue_at, arguments)
-
-
-def add_cycle(definition: Definition, source: str, to: str, bound: int) -> None:
-    """Add a way back from `source`, which may be an outlet."""
-    name, _, outlet = source.partition(":")
-    node = definition.nodes[name]
-    definition.change(name, cycles=(*node.cycles, Cycle(to, bound, outlet)))
-
-
-def own_name(step: Any) -> str:
-    """Return how a step is called if nobody says."""
-    if isinstance(step, str):
-        return step.replace(":", ".").rpartition(".")[2]
-    if getattr(step, "is_graph", False):
-        return str(step.name)
-    return str(getattr(step, "__name__", type(step).__name__))

@@ -12,6 +12,7 @@ from modelyard.graphs.checks import check_shape
 from modelyard.graphs.definition import Definition
 from modelyard.graphs.drawing import Drawing
 from modelyard.graphs.errors import GraphInvalid
+from modelyard.graphs.node_models import references_of, with_references
 from modelyard.graphs.replacing import replace_code
 from modelyard.graphs.spec import GraphSpec
 from modelyard.graphs.spec_text import read_text, write_text
@@ -49,14 +50,8 @@ class Draft(Place):
 
     @property
     def models(self) -> dict[str, str]:
-        """The model reference of each model step, those of graphs in the graph as ``graph.step``."""
-        found: dict[str, str] = {}
-        for node in self.definition:
-            if node.kind == "model":
-                found[node.name] = node.use
-            elif node.kind == "graph":
-                found |= {f"{node.name}.{name}": model for name, model in node.use.models.items()}
-        return found
+        """The model reference of each model step: ``step``, ``group.member``, or ``graph.step`` in a graph in the graph."""
+        return {name: model for node in self.definition for name, model in references_of(node).items()}
 
     def add_step(
         self, step: Any, *, name: str = "", after: str | Sequence[str] = "", before: str = "", **options: Any
@@ -133,11 +128,7 @@ class Draft(Place):
                 raise GraphInvalid(self.name, "there is no such model step", step=name, mend=f"Model steps: {told}.")
         other = self._copied()
         for node in list(other.definition):
-            if node.kind == "model" and node.name in models:
-                other.definition.change(node.name, use=models[node.name])
-            elif node.kind == "graph":
-                own = {name: models[full] for name in node.use.models if (full := f"{node.name}.{name}") in models}
-                other.definition.change(node.name, use=node.use.with_models(own))
+            other.definition.nodes[node.name] = with_references(node, models)
         return other
 
     def replacing(self, **fakes: Any) -> Self:

@@ -82,7 +82,7 @@ class EnsembleGroup:
         self._names = [member.name for member in self._asked]
         self._needed = len(self._asked) if failing.on_member_error == "fail" else failing.min_members
         self._paths = paths
-        self._keeps = type(strategy).final_body is not EnsembleStrategy.final_body
+        self._keeps = strategy.keeps_body
         self.is_async = any(member.is_async for member in members.values())
         self.yields = False
         self.direct: Callable[[Any, Event | None], Any] | None = None if self.is_async else self._written()
@@ -218,9 +218,7 @@ class EnsembleGroup:
         assert self._final is not None  # noqa: S101 (who calls has looked)
         if self._keeps:
             pairs = zip(rows_of(bodies), rows_of(rows), strict=True)
-            rows = [
-                None if row in wrong else self.strategy.final_body(*pair) for row, pair in enumerate(pairs)
-            ]
+            rows = [None if row in wrong else self.strategy.final_body(*pair) for row, pair in enumerate(pairs)]
         good = [row for row in range(len(rows)) if row not in wrong]
         answers, failed = ask_batch(self._final, rows if len(good) == len(rows) else [rows[row] for row in good])
         if not failed and not wrong:

@@ -148,7 +148,7 @@ class Graph(Draft):
         if plan.is_async:
             return run_in_background(plan.settle_async(event))
         reply = plan.run(event)
-        if plan.queues or plan.crossings:
+        if plan.queues or plan.crossings or plan.inner:
             plan.settle()
         return reply
 
@@ -240,6 +240,6 @@ class Graph(Draft):
         plan = self.open(needed)
         close_at_exit(plan)
         self._opened, self._changes = (resources, changes, plan), changes
-        quick = plan.compiled if resources is None and not plan.queues else None
+        quick = plan.compiled if resources is None and not plan.queues and not plan.inner else None
         self._quick, self._quick_async = (None, quick) if plan.is_async else (quick, None)
         self._at_once = quick if not plan.is_async and not plan.early else None

@@ -58,7 +58,9 @@ def built_group(node: Node, members: Mapping[str, Member], surroundings: Surroun
     failing = Failing(**options)
     if strategy.final and strategy.final not in members:
         known = ", ".join(members)
-        raise GraphInvalid(graph, f"the final member {strategy.final!r} is not there", step=node.name, mend=f"Members: {known}.")
+        raise GraphInvalid(
+            graph, f"the final member {strategy.final!r} is not there", step=node.name, mend=f"Members: {known}."
+        )
     asked = [name for name in members if name != strategy.final]
     if not 1 <= failing.min_members <= len(asked):
         rule = f"min_members is between 1 and {len(asked)}, not {failing.min_members}"
@@ -82,7 +84,10 @@ def _strategy(node: Node, surroundings: Surroundings, members: list[str]) -> Any
         inspect.signature(use).bind(**arguments)
     except TypeError as error:
         raise GraphInvalid(
-            graph, f"its arguments do not fit: {error}", step=node.name, mend=f"Its signature is {inspect.signature(use)}."
+            graph,
+            f"its arguments do not fit: {error}",
+            step=node.name,
+            mend=f"Its signature is {inspect.signature(use)}.",
         ) from None
     try:
         built = use(**arguments)

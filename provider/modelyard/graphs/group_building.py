@@ -41,9 +41,7 @@ def member_node(graph: str, group: str, name: str, given: Any, options: Mapping[
         options = {**{key: value for key, value in given.items() if key not in ("use", "model")}, **options}
         if ("use" in given) == ("model" in given):
             raise GraphInvalid(graph, "a member that is a mapping has use or model", step=place)
-        kind, use = ("model", given["model"]) if "model" in given else _kind(given["use"])
-    else:
-        kind, use = _kind(given)
+    kind, use = _kind(given)
     rest = dict(options)
     if rest.pop("on_error", None) is not None:
         mend = "Give the member a fallback, or let the router or ensemble have the handler."
@@ -56,6 +54,8 @@ def member_node(graph: str, group: str, name: str, given: Any, options: Mapping[
 
 
 def _kind(step: Any) -> tuple[Kind, Any]:
+    if isinstance(step, Mapping):
+        return ("model", step["model"]) if "model" in step else _kind(step["use"])
     if getattr(step, "is_graph", False):
         return "graph", step
     if isinstance(step, str):
@@ -80,9 +80,7 @@ def group_node(
     named = rest.pop("arguments", {})
     settings, arguments = settings_of(graph, name, rest)
     members = {each: member_node(graph, name, each, step, {}) for each, step in given.items()}
-    return Node(
-        name, kind, strategy, arguments={**arguments, **named}, options=own, settings=settings, members=members
-    )
+    return Node(name, kind, strategy, arguments={**arguments, **named}, options=own, settings=settings, members=members)
 
 
 def with_member(definition: Definition, group: str, name: str, step: Any, options: Mapping[str, Any]) -> None:

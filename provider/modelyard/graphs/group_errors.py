@@ -91,7 +91,7 @@ class MembersFailed(ModelyardError):
         return kinds.pop() if len(kinds) == 1 else type(self).kind
 
 
-class RowsFailed(Exception):  # noqa: N818 (it carries results as well, and never leaves the engine)
+class RowsFailed(Exception):
     """Raised by a group that answered a batch, but not all of its rows.
 
     Parameters

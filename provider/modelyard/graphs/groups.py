@@ -103,6 +103,8 @@ class EnsembleStrategy:
     ----------
     final
         The member that takes what `combine` returns and gives the ensemble's answer; it is not asked with the others.
+    keeps_body
+        Whether `final_body` looks at the body that the ensemble got: then no member may have it to change.
     state, deterministic
         As a router's.
 
@@ -116,6 +118,7 @@ class EnsembleStrategy:
     """
 
     final: str = ""
+    keeps_body: bool = False
     state: ClassVar[str] = ""
     deterministic: bool = True
 

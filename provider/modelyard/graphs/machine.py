@@ -6,7 +6,7 @@ event leaves the straight line: errors that are handled, cycles, streams, and wh
 """
 
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Generator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,8 @@ from modelyard.graphs.failures import (
     OutletUnknown,
     ReplyRepeated,
 )
+from modelyard.graphs.group_errors import member_fault
+from modelyard.graphs.groups import GROUPS, MEMBER_TRACE
 from modelyard.graphs.isolation import isolated
 from modelyard.graphs.joins import ABSENT, joined
 from modelyard.graphs.parts import Edge, PlanNode
@@ -113,6 +115,8 @@ class Machine:
         node, event, begin = self._nodes[token.edge.to], token.event, perf_counter()
         late = token.late or (self._run.replied and not self._plan.streams)
         given = _snapshot(event.body) if self._run.trace is not None else None
+        is_traced = self._run.trace is not None and node.kind in GROUPS
+        told = MEMBER_TRACE.set(self._member_traced(node)) if is_traced else None
         try:
             self._enter(token.edge, node, event, late=late)
             value = self._apply(node, event, token.edge)
@@ -122,6 +126,9 @@ class Machine:
             self._traced(node.name, given, None, begin, error)
             yield from self._recover(stack, node, event, error, late=late)
             return
+        finally:
+            if told is not None:
+                MEMBER_TRACE.reset(told)
         self._traced(node.name, given, "…" if node.yields else value, begin, None)
         before = event.body
         try:
@@ -189,7 +196,7 @@ class Machine:
     ) -> Generator[Any, Any, None]:
         if node.respond and not self._run.detached:
             if self._run.replied and not self._plan.streams:
-                self._plan.report(self._failed(node, event, ReplyRepeated(node.name)))
+                self._plan.report(self._failed(node.name, event, ReplyRepeated(node.name)))
                 return
             self._run.replied = late = True
             body = event.body
@@ -289,7 +296,8 @@ class Machine:
     def _recover(
         self, stack: list[Any], node: PlanNode, event: Event, error: BaseException, *, late: bool
     ) -> Generator[Any, Any, None]:
-        event.error, event.origin = error, node.name
+        step, error = member_fault(node.name, error)
+        event.error, event.origin = error, step
         for handler in node.handlers:
             given, begin = _snapshot(event.body) if self._run.trace is not None else None, perf_counter()
             try:
@@ -303,7 +311,7 @@ class Machine:
                 self._traced(handler.name, given, None, begin, raised)
                 if raised is error:
                     continue
-                failed = HandlerFailed(self._plan.graph, handler.name, node.name, event.id, error, raised)
+                failed = HandlerFailed(self._plan.graph, handler.name, step, event.id, error, raised)
                 failed.__cause__ = raised
                 self._end(failed, late=late)
                 return
@@ -317,10 +325,10 @@ class Machine:
             if late:
                 return
             raise Answered(value.body if isinstance(value, Event) else value)
-        self._end(self._failed(node, event, error), late=late)
+        self._end(self._failed(step, event, error), late=late)
 
-    def _failed(self, node: PlanNode, event: Event, error: BaseException) -> StepFailed:
-        failed = StepFailed(self._plan.graph, node.name, event.id, error)
+    def _failed(self, step: str, event: Event, error: BaseException) -> StepFailed:
+        failed = StepFailed(self._plan.graph, step, event.id, error)
         failed.__cause__ = error
         return failed
 
@@ -328,6 +336,16 @@ class Machine:
         if not late:
             raise failed
         self._plan.report(failed)
+
+    def _member_traced(self, node: PlanNode) -> Callable[[str, Any, Any, float, BaseException | None], None]:
+        """Return what takes down what a group's members do, before the group itself."""
+        trace = self._run.trace
+
+        def note(member: str, given: Any, value: Any, seconds: float, error: BaseException | None) -> None:
+            if trace is not None:
+                trace.append(TraceEntry(f"{node.name}.{member}", given, value, seconds, error))
+
+        return note
 
     def _traced(self, step: str, given: Any, value: Any, begin: float, error: BaseException | None) -> None:
         if self._run.trace is not None and value is not ABSENT:

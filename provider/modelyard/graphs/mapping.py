@@ -13,7 +13,7 @@ from modelyard.graphs.isolation import isolated
 from modelyard.graphs.parts import PlanNode
 from modelyard.graphs.plan import Plan
 
-__all__ = ["Rows", "map_plan"]
+__all__ = ["Rows", "map_plan", "takes_batches"]
 
 _KINDS = ("call", "model", *GROUPS)
 
@@ -63,6 +63,11 @@ def map_plan(plan: Plan, bodies: Iterable[Any]) -> Rows:
         if found is not None:
             return found
     return _by_rows(plan, _items(rows))
+
+
+def takes_batches(plan: Plan) -> bool:
+    """Whether every step of the plan takes whole batches, so that `map_plan` need not go row by row."""
+    return bool(_vectorised_chain(plan))
 
 
 class _WrittenError(Exception):

@@ -24,7 +24,9 @@ def references_of(node: Node) -> dict[str, str]:
     if node.kind == "graph":
         return {f"{node.name}.{name}": model for name, model in node.use.models.items()}
     return {
-        f"{node.name}.{name}": model for member in node.members.values() for name, model in references_of(member).items()
+        f"{node.name}.{name}": model
+        for member in node.members.values()
+        for name, model in references_of(member).items()
     }
 
 

@@ -13,14 +13,18 @@ from modelyard.errors import ModelyardError
 from modelyard.graphs.background import run_in_background
 from modelyard.graphs.crossings import Crossings
 from modelyard.graphs.drivers import advance, advance_async, is_cancelled
+from modelyard.graphs.ensemble_group import EnsembleGroup
 from modelyard.graphs.errors import StepFailed
 from modelyard.graphs.event import Event
 from modelyard.graphs.failures import FAILURES, DeadlineExceeded, PlanClosed
+from modelyard.graphs.group_errors import member_fault
 from modelyard.graphs.lifetimes import Opened
 from modelyard.graphs.machine import Machine
-from modelyard.graphs.models.files import LoadedModel
+from modelyard.graphs.models.server import ModelServer
 from modelyard.graphs.parts import CycleLimit, Edge, PlanNode
 from modelyard.graphs.queues import EventQueue
+from modelyard.graphs.router_group import RouterGroup
+from modelyard.graphs.shadows import Shadows
 from modelyard.graphs.tokens import Run, Token, TraceEntry, split
 
 __all__ = ["Plan", "Wiring"]
@@ -74,16 +78,18 @@ class Plan:
     wiring
         How they hang together.
     models
-        The loaded model of each model step.
+        What serves each model step; its ``name`` is the exact version that answers now.
 
     Attributes
     ----------
+    groups
+        What runs the routers and ensembles, by name, with their strategies and the counts of their shadows.
     reported
         The latest errors that came after a reply, or from behind a queue; they are in the log, too.
     """
 
     def __init__(
-        self, graph: str, nodes: Sequence[PlanNode], wiring: Wiring, models: Mapping[str, LoadedModel]
+        self, graph: str, nodes: Sequence[PlanNode], wiring: Wiring, models: Mapping[str, ModelServer]
     ) -> None:
         self.graph = graph
         self.nodes = tuple(nodes)
@@ -94,7 +100,9 @@ class Plan:
         self.reported: deque[ModelyardError] = deque(maxlen=100)
         self.crossings = Crossings(self)
         self.compiled: Callable[[Any, Event | None], Any] | None = None
-        self.queues: list[EventQueue] = []
+        self.queues: list[EventQueue | Shadows] = []
+        self.groups: dict[str, RouterGroup | EnsembleGroup] = {}
+        self.inner: list[Plan] = []
         self._closers = list(wiring.closers)
         self._opened = wiring.opened or Opened(graph, {})
         self._background: set[asyncio.Future[None]] = set()
@@ -298,8 +306,11 @@ class Plan:
 
     def failed(self, index: int, event: Event, body: Any, error: BaseException) -> StepFailed:
         """Return the error of a node that has no handler."""
-        event.body, event.error, event.origin = body, error, self.nodes[index].name
-        return StepFailed(self.graph, self.nodes[index].name, event.id, error)
+        step, error = member_fault(self.nodes[index].name, error)
+        event.body, event.error, event.origin = body, error, step
+        failed = StepFailed(self.graph, step, event.id, error)
+        failed.__cause__ = error
+        return failed
 
     async def bounded(self, work: Awaitable[Any], deadline: float) -> Any:
         """Await `work` until the deadline of its event.
@@ -323,6 +334,8 @@ class Plan:
         self.crossings.join()
         for queue in self.queues:
             queue.join()
+        for inner in self.inner:
+            inner.settle()
 
     async def drain(self) -> None:
         """Wait until everything that follows replies has run, and the queues are empty."""
@@ -332,6 +345,8 @@ class Plan:
             await asyncio.gather(*waiting, return_exceptions=True)
         for queue in self.queues:
             await asyncio.to_thread(queue.join)
+        for inner in self.inner:
+            await inner.drain()
 
     def close(self) -> None:
         """Let go on what waits in joins and batches, stop the workers, and close what was opened for the steps.

@@ -8,6 +8,7 @@ import msgspec
 from modelyard.errors import near_name
 from modelyard.graphs.definition import CODE, Definition, Handler, Kind
 from modelyard.graphs.errors import GraphInvalid
+from modelyard.graphs.groups import GROUPS
 from modelyard.graphs.settings import StepSettings
 
 __all__ = ["replace_code"]
@@ -25,6 +26,9 @@ def replace_code(definition: Definition, name: str, fake: Any) -> None:
     if dot and inner in definition.nodes and definition.nodes[inner].kind == "graph":
         definition.change(inner, use=definition.nodes[inner].use.replacing(**{rest: fake}))
         return
+    if dot and inner in definition.nodes and rest in definition.nodes[inner].members:
+        _replace_member(definition, inner, rest, fake)
+        return
     is_handler = _replace_handlers(definition, name, fake)
     node = definition.nodes.get(name)
     if node is None:
@@ -34,10 +38,21 @@ def replace_code(definition: Definition, name: str, fake: Any) -> None:
         raise GraphInvalid(definition.name, f"there is no step or error handler {name!r}", mend=near_name(name, known))
     if node.kind not in (*CODE, "model", "graph"):
         raise GraphInvalid(definition.name, f"a {node.kind} has no code to replace", step=name)
-    kind: Kind = "call" if node.kind in ("model", "graph") else node.kind
+    if node.members:
+        definition.change(name, members={}, options={})
+    kind: Kind = "call" if node.kind in ("model", "graph", *GROUPS) else node.kind
     full_event = node.full_event or _takes_event(node.use)
     settings = _here(node.settings)
     definition.change(name, kind=kind, use=fake, arguments={}, full_event=full_event, settings=settings)
+
+
+def _replace_member(definition: Definition, group: str, name: str, fake: Any) -> None:
+    members = definition.nodes[group].members
+    member = members[name]
+    full_event = member.full_event or _takes_event(member.use)
+    settings = _here(member.settings)
+    faked = replace(member, kind="call", use=fake, arguments={}, full_event=full_event, settings=settings)
+    definition.change(group, members={**members, name: faked})
 
 
 def _handlers(definition: Definition) -> list[Handler]:
