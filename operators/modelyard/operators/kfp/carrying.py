@@ -1,25 +1,21 @@
 """What every component does in its pod: receive, run the operation, write artifacts, answer."""
 
-import os
 import signal
 import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import modelyard
 from modelyard.operations import OperationSpec
 from modelyard.operators.kfp.artifacts import write_artifacts
-from modelyard.operators.kfp.delivery import EMBEDDED_MARK
 from modelyard.operators.kfp.encoding import outgoing, received
 from modelyard.operators.kfp.errors import LibraryDiffers
 from modelyard.operators.kfp.placement import check_placement, is_pod
 
-__all__ = ["carry", "check_library", "share_library", "terminable"]
+__all__ = ["carry", "check_library", "terminable"]
 
 _TERMINATED = 128 + signal.SIGTERM
 
@@ -47,7 +43,6 @@ def carry(operation: str, given: Mapping[str, Any]) -> tuple[Any, ...]:
         Whatever the operation raised.
     """
     check_library(str(given.get("library") or ""))
-    share_library()
     from modelyard.operations.catalogue import load_catalogue
 
     spec = load_catalogue().spec(operation)
@@ -118,12 +113,3 @@ def check_library(compiled: str) -> None:
     found = version("modelyard") if compiled else ""
     if compiled != found:
         raise LibraryDiffers(compiled, found)
-
-
-def share_library() -> None:
-    """Let the process of the work find a library that came inside the pipeline, not by an installation."""
-    roots = [str(Path(each).parent) for each in modelyard.__path__]
-    known = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    missing = [each for each in roots if each not in known and (Path(each) / EMBEDDED_MARK).exists()]
-    if missing:
-        os.environ["PYTHONPATH"] = os.pathsep.join([*missing, *filter(None, known)])

@@ -1,9 +1,11 @@
 """How the library reaches the pod: in the image, by pip, inside the pipeline, or because it is there already."""
 
+import base64
+import gzip
+import io
 import re
-import shutil
-import tempfile
-from collections.abc import Mapping
+import tarfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import distribution, requires, version
@@ -12,10 +14,7 @@ from typing import Any, Protocol
 
 from modelyard.operators.kfp.errors import ImageNotPinned, SettingInvalid
 
-__all__ = ["EMBEDDED_MARK", "Delivery", "Embedded", "Image", "Installed", "Pip"]
-
-EMBEDDED_MARK = ".modelyard-embedded"
-"""The file that marks a library which came inside a pipeline."""
+__all__ = ["Delivery", "Embedded", "Image", "Installed", "Pip"]
 
 _PYTHON = "python:3.11"
 _PINNED = re.compile(r"^[^\s@]+@sha256:[0-9a-f]{64}$")
@@ -23,12 +22,28 @@ _REQUIREMENT = re.compile(r"^(?P<requirement>[^;]+?)\s*(?:;\s*(?P<marker>.*))?$"
 _EXTRA = re.compile(r"""extra\s*==\s*['"](?P<extra>[\w-]+)['"]""")
 _METADATA = ("METADATA", "entry_points.txt")
 
+_PIECE = 98_304
+"""Characters of one argument; Linux takes 131 072 at most. A multiple of 4, so that each piece is base64 by itself."""
+
+_UNPACK = """
+folder=$(mktemp -d)
+while [ "$1" != "--" ]; do printf %s "$1" | base64 -d >> "$folder/library.tar.gz"; shift; done
+shift
+tar -xzf "$folder/library.tar.gz" -C "$folder"
+export PYTHONPATH="$folder${PYTHONPATH:+:$PYTHONPATH}"
+exec "$@"
+"""
+
 
 class Delivery(Protocol):
     """Says what `kfp.dsl.component` is told, so that a task's container has the library."""
 
     def options(self) -> Mapping[str, Any]:
         """Return keyword arguments of `kfp.dsl.component`."""
+        ...
+
+    def prefix(self) -> Sequence[str]:
+        """Return what stands before the container's command."""
         ...
 
     def __hash__(self) -> int: ...
@@ -67,6 +82,10 @@ class Image:
         """Return keyword arguments of `kfp.dsl.component`."""
         return {"base_image": self.reference, "install_kfp_package": False}
 
+    def prefix(self) -> Sequence[str]:
+        """Return nothing: the container's command stays as it is."""
+        return ()
+
 
 @dataclass(frozen=True)
 class Pip:
@@ -103,12 +122,17 @@ class Pip:
         options = {"base_image": self.base_image, "packages_to_install": packages}
         return {**options, "pip_index_urls": list(self.index_urls)} if self.index_urls else options
 
+    def prefix(self) -> Sequence[str]:
+        """Return nothing: the container's command stays as it is."""
+        return ()
+
 
 @dataclass(frozen=True)
 class Embedded:
     """The library rides inside the pipeline, and what it needs comes from an index: for trying out a checkout.
 
-    Each component carries its own copy, some hundred kilobytes, and two compilations differ: not for production.
+    Each component carries its own copy, three quarters of a megabyte, and a cluster takes one and a half for a run: for
+    pipelines of one or two kinds of task.
 
     Parameters
     ----------
@@ -133,10 +157,14 @@ class Embedded:
 
     def options(self) -> Mapping[str, Any]:
         """Return keyword arguments of `kfp.dsl.component`."""
-        options: dict[str, Any] = {"base_image": self.base_image, "embedded_artifact_path": str(_staged())}
-        if self.install:
-            return {**options, "packages_to_install": [*_own_requirements(self.extras), *self.requirements]}
-        return {**options, "install_kfp_package": False}
+        if not self.install:
+            return {"base_image": self.base_image, "install_kfp_package": False}
+        packages = [*_own_requirements(self.extras), *self.requirements]
+        return {"base_image": self.base_image, "packages_to_install": packages}
+
+    def prefix(self) -> Sequence[str]:
+        """Return the command that unpacks the library and then goes on with the container's own."""
+        return ("sh", "-ec", _UNPACK, "sh", *_packed(), "--")
 
 
 @dataclass(frozen=True)
@@ -154,6 +182,10 @@ class Installed:
     def options(self) -> Mapping[str, Any]:
         """Return keyword arguments of `kfp.dsl.component`."""
         return {"base_image": self.base_image, "install_kfp_package": False}
+
+    def prefix(self) -> Sequence[str]:
+        """Return nothing: the container's command stays as it is."""
+        return ()
 
 
 def _check(requirements: tuple[str, ...]) -> None:
@@ -174,18 +206,26 @@ def _own_requirements(extras: tuple[str, ...]) -> list[str]:
 
 
 @cache
-def _staged() -> Path:
-    """Return a folder with the sources of all portions of the library, and with what its distribution says of it."""
+def _packed() -> tuple[str, ...]:
+    """Return the library as an archive in pieces of text: the same every time, as long as the library is the same."""
     import modelyard
 
-    folder = Path(tempfile.mkdtemp(prefix="modelyard-embedded-"))
-    (folder / EMBEDDED_MARK).touch()
-    for portion in modelyard.__path__:
-        ignored = shutil.ignore_patterns("__pycache__", "*.pyc")
-        shutil.copytree(portion, folder / "modelyard", dirs_exist_ok=True, ignore=ignored)
+    portions = [Path(each) for each in modelyard.__path__]
+    files = {
+        f"modelyard/{file.relative_to(portion).as_posix()}": file.read_bytes()
+        for portion in portions
+        for file in portion.rglob("*")
+        if file.is_file() and "__pycache__" not in file.parts
+    }
     running = distribution("modelyard")
-    metadata = folder / f"modelyard-{running.version}.dist-info"
-    metadata.mkdir()
     for name in _METADATA:
-        (metadata / name).write_text(running.read_text(name) or "", "utf-8")
-    return folder
+        text = running.read_text(name) or ""
+        files[f"modelyard-{running.version}.dist-info/{name}"] = text.encode()
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name in sorted(files):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(files[name])
+            archive.addfile(entry, io.BytesIO(files[name]))
+    text = base64.b64encode(gzip.compress(buffer.getvalue(), mtime=0)).decode()
+    return tuple(text[start : start + _PIECE] for start in range(0, len(text), _PIECE))

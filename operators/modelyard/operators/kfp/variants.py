@@ -12,7 +12,7 @@ from kfp.dsl.base_component import BaseComponent
 from modelyard.operators.kfp.delivery import Delivery
 from modelyard.operators.kfp.errors import NotAComponent, SettingInvalid
 
-__all__ = ["component_for"]
+__all__ = ["component_for", "prefixed"]
 
 _PYTHON = {"String": "str", "Integer": "int", "Float": "float", "Boolean": "bool", "List": "list", "Dict": "dict"}
 _EMPTY = {"str": '""', "int": "0", "float": "0.0", "bool": "False", "list": "[]", "dict": "{}"}
@@ -42,6 +42,15 @@ def component_for(function: Callable[..., Any], types: tuple[str, ...], delivery
     """
     chosen = _with_inputs(function, types) if types else function
     made: Any = dsl.component(chosen, **delivery.options())
+    return prefixed(made, delivery)
+
+
+def prefixed(made: Any, delivery: Delivery) -> BaseComponent:
+    """Return a component whose container first does what its delivery asks for."""
+    prefix = delivery.prefix()
+    if prefix:
+        container = made.component_spec.implementation.container
+        container.command = [*prefix, *container.command]
     component: BaseComponent = made
     return component
 

@@ -217,7 +217,7 @@ class _Rendering:
     def _start(self, name: str, source: str, *, pod: PodSettings | None = None, **given: Any) -> Task:
         """Add a task of a component that is made of source text."""
         dsl = _dsl()
-        component = dsl.component(_function(name, source), **self._engine.delivery.options())
+        component = _component(name, source, self._engine.delivery)
         task: Task = component(
             project=self._engine.project,
             environment=self._engine.environment,
@@ -289,6 +289,11 @@ def _identifier(name: str) -> str:
 def _source(name: str, parameters: str, answer: str, body: str) -> str:
     arrow = f" -> {answer}" if answer else ""
     return f"def {name}({parameters}){arrow}:\n    given = {{**locals()}}\n{body}"
+
+
+def _component(name: str, source: str, delivery: Delivery) -> Any:
+    made = _dsl().component(_function(name, source), **delivery.options())
+    return import_module("modelyard.operators.kfp.variants").prefixed(made, delivery)
 
 
 def _function(name: str, source: str) -> Callable[..., Any]:

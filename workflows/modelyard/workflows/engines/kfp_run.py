@@ -19,7 +19,7 @@ from modelyard.operations.atomic import write_atomically
 from modelyard.operations.catalogue import load_catalogue
 from modelyard.operations.keys import RunKey, folder_name
 from modelyard.operators.kfp.artifacts import write_artifacts
-from modelyard.operators.kfp.carrying import check_library, share_library, terminable
+from modelyard.operators.kfp.carrying import check_library, terminable
 from modelyard.operators.kfp.encoding import whole
 from modelyard.operators.kfp.placement import check_placement, is_pod
 from modelyard.projects import open_project
@@ -142,7 +142,6 @@ class _Place:
 
     def __init__(self, given: Mapping[str, Any]) -> None:
         check_library(str(given.get("library") or ""))
-        share_library()
         logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(message)s")
         self.project: Project = open_project(given.get("project") or ".")
         self.environment = self.project.environment(given.get("environment") or "")
