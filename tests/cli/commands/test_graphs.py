@@ -33,3 +33,47 @@ def test_what_goes_wrong_is_one_line(command: Command, shop: Path) -> None:
     assert (ended.code, ended.err.startswith("error: --body: must be JSON")) == (2, True)
     ended = command("graphs", "show", "tripel")
     assert (ended.code, "Did you mean triple?" in ended.err) == (3, True)
+
+
+def test_what_was_recorded_can_be_replayed(command: Command, shop: Path) -> None:
+    (shop / "bodies.jsonl").write_text('{"x": 1}\n\n{"x": 2.5}\n{"y": 1}\n')
+    ended = command("graphs", "test", "triple", "--bodies", "bodies.jsonl", "--record", "golden.jsonl")
+    lines = ended.out.splitlines()
+    assert (ended.code, lines[:2], lines[2][:42]) == (
+        0,
+        ['#1 200 {"y":3}', '#2 200 {"y":7.5}'],
+        "#3 500 graph triple, step multiply, event ",
+    )
+    assert len((shop / "golden.jsonl").read_text().splitlines()) == 3
+    ended = command("graphs", "test", "triple", "--replay", "golden.jsonl")
+    assert (ended.code, ended.out) == (0, "3 of 3 replies are as recorded\n")
+    golden = (shop / "golden.jsonl").read_text().replace('"reply":{"y":7.5}', '"reply":{"y":7.4}')
+    (shop / "golden.jsonl").write_text(golden)
+    ended = command("graphs", "test", "triple", "--replay", "golden.jsonl")
+    assert ended.code == 6
+    assert "  $.y\n    - 7.4\n    + 7.5\n2 of 3 replies are as recorded\n" in ended.out
+    assert ended.err == (
+        "error: 1 of 3 replies differ from the recorded ones: #2. If they should, record them again.\n"
+    )
+    assert command("graphs", "test", "triple", "--replay", "golden.jsonl", "--tolerance", "0.02").code == 0
+    assert command("graphs", "test", "triple", "--replay", "golden.jsonl", "--ignore", "$.y").code == 0
+    shown = json.loads(command("graphs", "test", "triple", "--replay", "golden.jsonl", "--json").out)
+    assert [each["differences"] for each in shown["different"]] == [[["$.y", "7.4", "7.5"]]]
+
+
+def test_one_body_can_be_recorded(command: Command, shop: Path) -> None:
+    ended = command("graphs", "test", "triple", "--body", '{"x": 2}', "--record", "one.jsonl", "--json")
+    assert json.loads(ended.out)["reply"] == {"y": 6}
+    assert json.loads((shop / "one.jsonl").read_text())["body"] == {"x": 2}
+
+
+def test_files_that_cannot_be_used_are_told(command: Command, shop: Path) -> None:
+    (shop / "bad.jsonl").write_text('{"x": 1}\n{x\n')
+    for words, code, said in [
+        (["--bodies", "bad.jsonl"], 2, "--bodies: bad.jsonl has no JSON on line 2"),
+        (["--replay", "none.jsonl"], 2, "none.jsonl: the file cannot be read: No such file or directory"),
+        (["--body", "1", "--record", "none/x.jsonl"], 2, "--record: none/x.jsonl cannot be written"),
+        (["--body", "1", "--replay", "x"], 2, "--body, --bodies and --replay exclude each other"),
+    ]:
+        ended = command("graphs", "test", "triple", *words)
+        assert (ended.code, said in ended.err) == (code, True), ended.err

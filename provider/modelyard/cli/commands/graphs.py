@@ -1,16 +1,20 @@
 """``modelyard graphs``: the serving graphs that a project names."""
 
+from contextlib import ExitStack
 from typing import Any
 
 import click
 import msgspec
 
 from modelyard.cli.documents import read_text, write_json
-from modelyard.cli.errors import FlagInvalid
+from modelyard.cli.errors import FileUnreadable, FileUnwritable, FlagInvalid
 from modelyard.cli.options import project_options
 from modelyard.cli.output import show_mapping, show_table, show_text
 from modelyard.cli.tree import CommandGroup
 from modelyard.deploy.revision import load_graph
+from modelyard.graphs import Event, Graph, Resources
+from modelyard.graphs.interchange import ExchangeLog, exchange
+from modelyard.graphs.interchange import replay as replayed
 from modelyard.projects import open_project
 from modelyard.serving.resources import project_resources
 
@@ -64,15 +68,78 @@ def show_graph(name: str, project: str, environment: str, json: bool) -> None:
 @graphs.command("test")
 @click.argument("name")
 @click.option("--body", default=None, metavar="JSON", help="What is sent; @FILE reads a file, @- the standard input.")
+@click.option("--bodies", default=None, metavar="FILE", help="Instead: a file with a body on each line.")
+@click.option("--record", default=None, metavar="FILE", help="Add requests and replies to this file, for --replay.")
+@click.option("--replay", default=None, metavar="FILE", help="Send what was recorded again, and compare the replies.")
+@click.option(
+    "--tolerance", default=0.0, metavar="FLOAT", help="By how much numbers in replies may differ.  [default: 0]"
+)
+@click.option("--ignore", multiple=True, metavar="PATH", help="A place in replies that does not matter: $.rows[*].id")
 @project_options
-def test_graph(name: str, body: str | None, project: str, environment: str, json: bool) -> None:
-    """Send one body through a graph, in this process, and show the reply."""
+def test_graph(
+    name: str,
+    body: str | None,
+    bodies: str | None,
+    record: str | None,
+    replay: str | None,
+    tolerance: float,
+    ignore: tuple[str, ...],
+    project: str,
+    environment: str,
+    json: bool,
+) -> None:
+    """Send a body, several, or what was recorded through a graph, in this process, and show what comes back."""
+    if sum(each is not None for each in (body, bodies, replay)) > 1:
+        raise click.UsageError("--body, --bodies and --replay exclude each other.")
     opened = open_project(project)
     graph = load_graph(opened, name)
     resources = project_resources(project, environment) if graph.models else None
-    reply = graph.test(None if body is None else _body(body), resources=resources)
-    del json
-    write_json(reply)
+    with ExitStack() as stack:
+        log = stack.enter_context(_log(record)) if record is not None else None
+        if replay is not None:
+            found = replayed(graph, replay, tolerance=tolerance, ignore=ignore, resources=resources, log=log)
+            if json:
+                write_json(found)
+            else:
+                show_text(str(found))
+            found.check()
+        elif bodies is None and log is None:
+            write_json(graph.test(None if body is None else _body(body), resources=resources))
+        else:
+            given = [None if body is None else _body(body)] if bodies is None else _lines(bodies)
+            _send(graph, given, resources, log, json=json)
+
+
+def _send(graph: Graph, bodies: list[Any], resources: Resources | None, log: ExchangeLog | None, *, json: bool) -> None:
+    """Send bodies one after the other, and show each reply or error on a line."""
+    with graph.open(resources) as plan:
+        for number, body in enumerate(bodies, start=1):
+            found = exchange(plan, Event(body))
+            if log is not None:
+                log.write(found)
+            if json:
+                show_text(msgspec.json.encode(found).decode())
+            else:
+                told = found.message if found.error else msgspec.json.encode(found.reply).decode()
+                show_text(f"#{number} {found.status} {told}")
+
+
+def _log(path: str) -> ExchangeLog:
+    try:
+        return ExchangeLog(path)
+    except OSError as error:
+        raise FileUnwritable("--record", path, error.strerror or str(error)) from error
+
+
+def _lines(path: str) -> list[Any]:
+    found = []
+    for number, line in enumerate(read_text(path, "--bodies").splitlines(), start=1):
+        if line.strip():
+            try:
+                found.append(msgspec.json.decode(line))
+            except msgspec.DecodeError as error:
+                raise FileUnreadable("--bodies", path, f"has no JSON on line {number}: {error}") from error
+    return found
 
 
 def _body(text: str) -> Any:

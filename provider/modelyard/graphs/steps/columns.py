@@ -5,6 +5,7 @@ Whatever cannot be said in columns raises; the rows are then worked on one by on
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 from modelyard.graphs.steps.errors import FieldMissing, FieldUnfit
@@ -59,6 +60,10 @@ def changed_columns(operations: Sequence[Operation], bodies: Any) -> Any:
     return made.to_pandas() if is_frame else made
 
 
+def _compute() -> Any:
+    return import_module("pyarrow.compute")  # its functions are made at run time: no type checker knows them
+
+
 def _whole(column: Any) -> Any:
     import pyarrow as pa
 
@@ -111,7 +116,7 @@ def _extend(operation: Any, columns: Columns, rows: int) -> Columns:
 
 
 def _copy(operation: Any, columns: Columns, rows: int) -> Columns:
-    import pyarrow.compute as pc
+    pc = _compute()
 
     del rows
     changed = dict(columns)
@@ -148,7 +153,8 @@ def _part_taker(field: str, part: str) -> Callable[[Any], int]:
 
 def _native_part(column: Any, part: str) -> Any:
     import pyarrow as pa
-    import pyarrow.compute as pc
+
+    pc = _compute()
 
     if part == "is_weekend":
         return pc.greater_equal(pc.day_of_week(column), 5).cast(pa.int64())
@@ -185,7 +191,8 @@ def _is_hot(operation: OneHot, field: str, name: str, value: Any) -> int:
 
 def _impute(operation: Any, columns: Columns, rows: int) -> Columns:
     import pyarrow as pa
-    import pyarrow.compute as pc
+
+    pc = _compute()
 
     changed = dict(columns)
     for field, value in operation.values.items():
@@ -211,7 +218,8 @@ def _impute(operation: Any, columns: Columns, rows: int) -> Columns:
 
 def _scale(operation: Any, columns: Columns, rows: int) -> Columns:
     import pyarrow as pa
-    import pyarrow.compute as pc
+
+    pc = _compute()
 
     del rows
     changed = dict(columns)

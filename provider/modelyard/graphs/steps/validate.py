@@ -149,10 +149,10 @@ def _validator(checked: Checked, schema: Mapping[str, Any]) -> Any:
     checked.mapping("schema", schema)
     kind = validator_for(schema, default=Draft202012Validator)
     try:
-        kind.check_schema(schema)
+        kind.check_schema(dict(schema))
     except SchemaError as error:
         raise checked.refuse("schema", f"must be a JSON Schema ({error.message})", schema) from None
-    validator = kind(schema, registry=REGISTRY)  # without it, a $ref would be fetched from the network
+    validator = kind(dict(schema), registry=REGISTRY)  # without it, a $ref would be fetched from the network
 
     def findings(body: Any) -> list[Finding]:
         errors = sorted(validator.iter_errors(body), key=lambda error: [str(part) for part in error.absolute_path])
