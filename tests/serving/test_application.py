@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
 from typing import Any
 
 import httpx
@@ -61,7 +62,13 @@ def client() -> Iterator[httpx.Client]:
 def test_probes_and_metadata(client: httpx.Client, url: str) -> None:
     assert client.get(f"{url}/v2/health/live").json() == {"live": True}
     assert client.get(f"{url}/v2/health/ready").json() == {"ready": True}
-    assert client.get(f"{url}/v2").json() == {"name": "replies", "steps": ["reply"], "models": {}}
+    assert client.get(f"{url}/v2").json() == {
+        "name": "replies",
+        "version": version("modelyard"),
+        "extensions": ["binary_tensor_data", "model_repository"],
+        "steps": ["reply"],
+        "models": {},
+    }
     assert client.get(url).json()["name"] == "replies"
     head = client.head(f"{url}/v2")
     assert (head.status_code, head.content, int(head.headers["content-length"]) > 10) == (200, b"", True)
@@ -102,7 +109,8 @@ def test_a_body_is_optional(client: httpx.Client, url: str) -> None:
         ({"content": b"\xff"}, 400, "RequestMalformed", "the body is not JSON"),
         ({"content": b"[1,"}, 400, "RequestMalformed", "the body is not JSON: Input data was truncated"),
         ({"data": {"x": "1"}}, 415, "MediaTypeUnsupported", "the content type is application/x-www-form-urlencoded"),
-        ({"content": b"1", "headers": {"content-type": "text/plain"}}, 415, "MediaTypeUnsupported", "text/plain"),
+        ({"content": b"1", "headers": {"content-type": "text/html"}}, 415, "MediaTypeUnsupported", "text/html"),
+        ({"content": b"\xff", "headers": {"content-type": "text/plain"}}, 400, "RequestMalformed", "is not UTF-8 text"),
         ({"content": b"1" * (LIMIT + 1)}, 413, "BodyTooLarge", "the body is larger than 1000 bytes"),
         ({"content": iter([b"1" * 600, b"1" * 600])}, 413, "BodyTooLarge", "larger than 1000 bytes"),
         ({"json": "crash"}, 500, "RuntimeError", "the step raised RuntimeError: secret path /etc/passwd"),
@@ -110,7 +118,7 @@ def test_a_body_is_optional(client: httpx.Client, url: str) -> None:
         ({"method": "PUT", "json": 1}, 405, "MethodNotAllowed", "/ does not answer PUT"),
         ({"method": "DELETE", "path": "/v2"}, 405, "MethodNotAllowed", "/v2 does not answer DELETE"),
         ({"method": "GET", "path": "/x"}, 404, "PathNotFound", "nothing answers at /x"),
-        ({"path": "/v2/models/x", "json": 1}, 404, "PathNotFound", "nothing answers at /v2/models/x"),
+        ({"path": "/v2/models/x", "json": 1}, 404, "ModelUnknown", "no model is called 'x'"),
     ],
 )
 def test_what_cannot_be_answered_is_said_as_json(
@@ -118,9 +126,12 @@ def test_what_cannot_be_answered_is_said_as_json(
 ) -> None:
     method, path = send.pop("method", "POST"), send.pop("path", "/")
     answer = client.request(method, url + path, **send)
-    error = answer.json()["error"]
+    body = answer.json()
+    # below /v2 an error has the form of the protocol
+    error = body["details"] if path.startswith("/v2") else body["error"]
     assert (answer.status_code, error["type"]) == (status, type_)
     assert message in error["message"]
+    assert not path.startswith("/v2") or message in body["error"]
     assert "Traceback" not in answer.text
     assert client.post(url, json=1).json() == 1
 
@@ -209,7 +220,17 @@ def test_it_runs_on_any_asgi_server() -> None:
 
     before, after = asyncio.run(ask())
     assert before == ({"x": 1}, None)
-    assert after == ({"name": "echo", "steps": ["reply"], "models": {}, "revision": "abc"}, "close")
+    assert after == (
+        {
+            "name": "echo",
+            "version": version("modelyard"),
+            "extensions": ["binary_tensor_data", "model_repository"],
+            "steps": ["reply"],
+            "models": {},
+            "revision": "abc",
+        },
+        "close",
+    )
 
 
 def test_the_lifespan_of_other_servers_is_answered() -> None:

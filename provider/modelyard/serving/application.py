@@ -2,24 +2,25 @@
 
 import logging
 from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import msgspec
 
-from modelyard.graphs import Event, Plan
-from modelyard.serving.asgi import Message, Receive, Scope, Send
-from modelyard.serving.errors import (
-    BodyTooLarge,
-    MediaTypeUnsupported,
-    MethodNotAllowed,
-    PathNotFound,
-    RequestMalformed,
-)
-from modelyard.serving.replies import Reply, encode, error_reply, event_reply
+from modelyard.graphs import Plan
+from modelyard.serving.asgi import Receive, Scope, Send
+from modelyard.serving.errors import MethodNotAllowed, PathNotFound
+from modelyard.serving.events import EventFront
+from modelyard.serving.graph_service import GraphService
+from modelyard.serving.inference.http import InferenceFront
+from modelyard.serving.limits import BODY, Admission, Limits
+from modelyard.serving.replies import Reply, Streamed, encode, error_reply
+from modelyard.serving.requests import Request
+from modelyard.serving.web_sockets import answer_socket
 
 __all__ = ["BODY_LIMIT", "Application"]
 
-BODY_LIMIT = 16 * 1024 * 1024
+BODY_LIMIT = BODY
 """The largest body, in bytes, if nobody says otherwise."""
 
 _LOG = logging.getLogger("modelyard.serving")
@@ -27,11 +28,11 @@ _CLOSE = (b"connection", b"close")
 
 
 class Application:
-    """Answers HTTP requests with one plan.
+    """Answers requests with one plan.
 
-    ``POST`` to any path outside ``/v2`` is an event: its JSON body goes to the first step, and the reply comes back as
-    JSON. ``GET /`` and ``GET /v2`` describe what is served; ``GET /v2/health/live`` and ``/v2/health/ready`` are for
-    probes.
+    Below ``/v2`` it speaks the Open Inference Protocol, with the graph and its models as the protocol's models; rows
+    without the protocol's tensors are taken there, too. A ``POST`` to any other path is an event: its body goes to the
+    first step, and the reply comes back. A WebSocket, at any path, is a conversation of events.
 
     Parameters
     ----------
@@ -40,107 +41,112 @@ class Application:
     description
         What ``GET /v2`` tells besides graph, models and their digests: the revision, for example.
     body_limit
-        The largest body, in bytes.
+        The largest body, in bytes; shorthand for the same in `limits`.
+    limits
+        What the application takes on.
+    batch
+        How many rows of different requests a model is asked about at once.
 
     Attributes
     ----------
     draining
         Set it, and every answer asks its client to come back on another connection.
+    service
+        The graph as a service of the Open Inference Protocol; the gRPC server asks the same one.
+    admission
+        Who is inside, who waits, who was refused.
+
+    Examples
+    --------
+    >>> from modelyard.graphs import Graph
+    >>> graph = Graph("echo")
+    >>> step = graph.to(lambda body: body, name="echo")
+    >>> application = Application(graph.open())
+    >>> application.service.server().name
+    'echo'
     """
 
     def __init__(
-        self, plan: Plan, *, description: Mapping[str, Any] | None = None, body_limit: int = BODY_LIMIT
+        self,
+        plan: Plan,
+        *,
+        description: Mapping[str, Any] | None = None,
+        body_limit: int = 0,
+        limits: Limits | None = None,
+        batch: int = 32,
     ) -> None:
+        limits = limits or Limits()
         self.plan = plan
-        self.body_limit = body_limit
+        self.limits = msgspec.structs.replace(limits, body=body_limit) if body_limit else limits
         self.draining = False
         models = {step: {"model": model.name, "digest": model.digest} for step, model in plan.models.items()}
-        self.description = {"name": plan.graph, "steps": list(plan.steps), "models": models, **(description or {})}
-        self._fixed = {
-            "/": encode(self.description),
-            "/v2": encode(self.description),
-            "/v2/health/live": encode({"live": True}),
-            "/v2/health/ready": encode({"ready": True}),
-        }
+        told = dict(description or {})
+        self.service = GraphService(
+            plan,
+            version=str(told.get("revision") or ""),
+            server_version=_own_version(),
+            rows=self.limits.rows,
+            batch=batch,
+        )
+        self.admission = Admission(self.limits)
+        self._events = EventFront(plan, self.limits)
+        self._inference = InferenceFront(self.service, self._events.rows)
+        self._described = encode(
+            {**self.service.server()._asdict(), "steps": list(plan.steps), "models": models, **told}
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, as ASGI has it."""
-        if scope["type"] == "lifespan":
+        kind = scope["type"]
+        if kind == "lifespan":
             await _lifespan(receive, send)
-            return
-        if scope["type"] != "http":
-            raise NotImplementedError(scope["type"])
+        elif kind == "websocket":
+            await answer_socket(self.plan, self.limits, scope, receive, send)
+        elif kind == "http":
+            await self._respond(Request(scope, receive, self.limits), send)
+        else:
+            raise NotImplementedError(kind)
+
+    async def _respond(self, request: Request, send: Send) -> None:
         try:
-            reply = await self._answer(scope, receive)
+            reply = await self._answer(request)
         except Exception as error:  # noqa: BLE001 (a client gets JSON, whatever happens)
             reply = error_reply(error)
             if reply.status >= 500:
-                _LOG.exception("%s %s", scope["method"], scope["path"])
+                _LOG.exception("%s %s", request.method, request.path)
         headers = reply.fields
-        if self.draining or reply.close:
+        if self.draining or (isinstance(reply, Reply) and reply.close):
             headers.append(_CLOSE)
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        await send({"type": "http.response.body", "body": reply.body})
+        if isinstance(reply, Reply):
+            await send({"type": "http.response.body", "body": reply.body})
+            return
+        async for piece in reply.pieces:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Reply:
-        path, method = scope["path"], scope["method"]
-        if method == "POST" and path != "/v2" and not path.startswith("/v2/"):
-            return await self._event(scope, receive)
-        fixed = self._fixed.get(path)
+    async def _answer(self, request: Request) -> Reply | Streamed:
+        path, method = request.path, request.method
+        if path in ("/", "/v2") and method in ("GET", "HEAD"):
+            return Reply(200, self._described)
+        if path == "/v2" or path.startswith("/v2/"):
+            if method in ("GET", "HEAD"):  # probes are answered however full it is
+                return await self._inference.answer(request)
+            async with self.admission:
+                return await self._inference.answer(request)
+        if method == "POST":
+            async with self.admission:
+                return await self._events.answer(request)
         if method in ("GET", "HEAD"):
-            if fixed is None:
-                raise PathNotFound(path)
-            return Reply(200, fixed)
-        if path.startswith("/v2") and fixed is None:
             raise PathNotFound(path)
-        raise MethodNotAllowed(method, path, "GET, HEAD" if path.startswith("/v2") else "GET, HEAD, POST")
-
-    async def _event(self, scope: Scope, receive: Receive) -> Reply:
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        content_type = headers.get("content-type", "")
-        media_type = content_type.partition(";")[0].strip().lower()
-        if media_type and media_type != "application/json" and not media_type.endswith("+json"):
-            raise MediaTypeUnsupported(media_type)
-        raw = await self._body(headers, receive)
-        try:
-            body = msgspec.json.decode(raw) if raw else None
-        except msgspec.DecodeError as error:
-            raise RequestMalformed(str(error)) from None
-        event = Event(
-            body,
-            id=headers.get("x-request-id", ""),
-            path=scope["path"],
-            headers=headers,
-            content_type=content_type,
-        )
-        result = await self.plan.run_async(event) if self.plan.is_async or self.plan.early else self.plan.run(event)
-        return event_reply(self.plan.graph, event, result)
-
-    async def _body(self, headers: Mapping[str, str], receive: Receive) -> bytes:
-        limit = self.body_limit
-        message = await receive()
-        if not message.get("more_body") and len(message.get("body", b"")) <= limit:
-            return bytes(message.get("body", b""))
-        declared = headers.get("content-length", "")
-        refused = declared.isdecimal() and int(declared) > limit
-        pieces, size = [message.get("body", b"")], len(message.get("body", b""))
-        # A client that is still writing does not see an answer: what is too large is read on for a while, and dropped
-        while _continues(message) and size <= limit * 4:
-            message = await receive()
-            piece = message.get("body", b"")
-            size += len(piece)
-            refused = refused or size > limit
-            if refused:
-                pieces.clear()
-            else:
-                pieces.append(piece)
-        if refused or size > limit:
-            raise BodyTooLarge(limit)
-        return b"".join(pieces)
+        raise MethodNotAllowed(method, path, "GET, HEAD, POST")
 
 
-def _continues(message: Message) -> bool:
-    return message["type"] == "http.request" and bool(message.get("more_body"))
+def _own_version() -> str:
+    try:
+        return version("modelyard")
+    except PackageNotFoundError:  # a source tree that nobody installed
+        return ""
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

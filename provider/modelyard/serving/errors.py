@@ -8,13 +8,18 @@ __all__ = [
     "AddressInvalid",
     "BodyTooLarge",
     "BundleInvalid",
+    "HeaderInvalid",
     "HttpRefusal",
     "MediaTypeUnsupported",
     "MethodNotAllowed",
+    "Overloaded",
     "PathNotFound",
     "PortTaken",
     "ReplyInvalid",
     "RequestMalformed",
+    "RequestTimeout",
+    "ResponseInvalid",
+    "RowsExceeded",
 ]
 
 
@@ -25,21 +30,40 @@ class HttpRefusal(ModelyardError):
 
         HttpRefusal
         ├── RequestMalformed      400
+        ├── HeaderInvalid         400
         ├── PathNotFound          404
         ├── MethodNotAllowed      405
+        ├── RequestTimeout        408
         ├── BodyTooLarge          413
-        └── MediaTypeUnsupported  415
+        ├── RowsExceeded          413
+        ├── MediaTypeUnsupported  415
+        └── Overloaded            429
     """
 
     kind = ErrorKind.INVALID
     status: ClassVar[int] = 400
 
+    @property
+    def code(self) -> int:
+        """The status of this very refusal."""
+        return type(self).status
+
 
 class RequestMalformed(HttpRefusal):
-    """Raised when the body is not JSON."""
+    """Raised when the body is not what its content type says.
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(f"the body is not JSON: {reason}", mend="Send one JSON value as the body.")
+    Parameters
+    ----------
+    reason
+        What is wrong with it.
+    form
+        What it should have been.
+    mend
+        How to put it right.
+    """
+
+    def __init__(self, reason: str, *, form: str = "JSON", mend: str = "Send one JSON value as the body.") -> None:
+        super().__init__(f"the body is not {form}: {reason}", mend=mend)
 
 
 class PathNotFound(HttpRefusal):
@@ -79,13 +103,62 @@ class BodyTooLarge(HttpRefusal):
         )
 
 
+class RowsExceeded(HttpRefusal):
+    """Raised when a request has more rows than the limit."""
+
+    status = 413
+
+    def __init__(self, rows: int, limit: int) -> None:
+        super().__init__(
+            f"the request has {rows} rows, the limit is {limit}",
+            mend="Send fewer rows at a time, or predict in a batch.",
+            facts={"rows": rows, "limit": limit},
+        )
+
+
 class MediaTypeUnsupported(HttpRefusal):
     """Raised when the body is of a type that the server does not read."""
 
     status = 415
 
-    def __init__(self, media_type: str) -> None:
-        super().__init__(f"the content type is {media_type}", mend="Send application/json (curl: --json).")
+    def __init__(self, media_type: str, mend: str = "Send application/json (curl: --json).") -> None:
+        super().__init__(f"the content type is {media_type}", mend=mend)
+
+
+class HeaderInvalid(HttpRefusal):
+    """Raised when a header that the server looks at says something else than it can."""
+
+    def __init__(self, name: str, value: str, rule: str) -> None:
+        super().__init__(f"the header {name} is {rule}, not {value!r:.80}", facts={"header": name})
+
+
+class RequestTimeout(HttpRefusal):
+    """Raised when a client takes too long to send its body."""
+
+    kind = ErrorKind.TIMEOUT
+    status = 408
+
+    def __init__(self, seconds: float, size: int) -> None:
+        super().__init__(
+            f"the body did not arrive within {seconds:g} seconds: {size} bytes did",
+            mend="Send it at once, or in smaller requests.",
+            facts={"seconds": seconds, "bytes": size},
+        )
+
+
+class Overloaded(HttpRefusal):
+    """Raised when as many requests are under way and waiting as the server takes on."""
+
+    kind = ErrorKind.EXHAUSTED
+    status = 429
+
+    def __init__(self, active: int, waiting: int, retry_after: int) -> None:
+        super().__init__(
+            f"{active} requests are under way, and {waiting} wait",
+            mend=f"Try again in {retry_after} s.",
+            facts={"active": active, "waiting": waiting, "retry_after": retry_after},
+        )
+        self.retry_after = retry_after
 
 
 class ReplyInvalid(ModelyardError):

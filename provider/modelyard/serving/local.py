@@ -5,7 +5,8 @@ import threading
 from typing import Any
 
 from modelyard.graphs import Plan
-from modelyard.serving.application import BODY_LIMIT, Application
+from modelyard.serving.application import Application
+from modelyard.serving.limits import Limits
 from modelyard.serving.server import GraphServer
 from modelyard.serving.server_socket import listen
 
@@ -24,7 +25,9 @@ class LocalServer:
     host
         This machine only, unless you say otherwise.
     body_limit
-        The largest body, in bytes.
+        The largest body, in bytes; shorthand for the same in `limits`.
+    limits
+        What the server takes on.
 
     Raises
     ------
@@ -44,10 +47,18 @@ class LocalServer:
     b'{"x":1}'
     """
 
-    def __init__(self, plan: Plan, *, port: int = 0, host: str = "127.0.0.1", body_limit: int = BODY_LIMIT) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        port: int = 0,
+        host: str = "127.0.0.1",
+        body_limit: int = 0,
+        limits: Limits | None = None,
+    ) -> None:
         self._listener = listen(host, port)
         self._ready = threading.Event()
-        self._server = GraphServer(Application(plan, body_limit=body_limit))
+        self._server = GraphServer(Application(plan, body_limit=body_limit, limits=limits))
         self._thread = threading.Thread(target=self._run, name=f"modelyard-{plan.graph}", daemon=True)
         shown = f"[{host}]" if ":" in host else host
         self.url = f"http://{shown}:{self._listener.getsockname()[1]}"

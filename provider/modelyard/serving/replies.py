@@ -1,6 +1,7 @@
 """Writes replies and errors as HTTP responses: as JSON, where a step does not say otherwise."""
 
 import re
+from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
 import msgspec
@@ -8,9 +9,9 @@ import orjson
 
 from modelyard.errors import ErrorKind, ModelyardError, outcome_of
 from modelyard.graphs import Event, Response, StepFailed
-from modelyard.serving.errors import HttpRefusal, MethodNotAllowed, ReplyInvalid, ResponseInvalid
+from modelyard.serving.errors import HttpRefusal, MethodNotAllowed, Overloaded, ReplyInvalid, ResponseInvalid
 
-__all__ = ["Reply", "encode", "error_reply", "event_reply"]
+__all__ = ["Reply", "Streamed", "encode", "error_reply", "event_reply"]
 
 _JSON = b"application/json"
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -36,6 +37,28 @@ class Reply(NamedTuple):
             return [*self.headers]
         length = str(len(self.body)).encode()
         return [(b"content-type", self.content_type), (b"content-length", length), *self.headers]
+
+
+class Streamed(NamedTuple):
+    """An HTTP response whose body comes in pieces.
+
+    Parameters
+    ----------
+    pieces
+        What is sent, piece by piece, each as soon as it is there.
+    status, headers, content_type
+        As for `Reply`.
+    """
+
+    pieces: AsyncIterator[bytes]
+    status: int = 200
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    content_type: bytes = _JSON
+
+    @property
+    def fields(self) -> list[tuple[bytes, bytes]]:
+        """All headers; the length is not known."""
+        return [(b"content-type", self.content_type), (b"cache-control", b"no-cache"), *self.headers]
 
 
 def encode(value: Any) -> bytes:
@@ -141,6 +164,10 @@ def error_reply(error: BaseException) -> Reply:
     body = {name: value for name, value in told.items() if value}
     if facts:
         body["facts"] = msgspec.to_builtins(facts, enc_hook=str)
-    status = error.status if isinstance(error, HttpRefusal) else error.outcome.http
-    headers = ((b"allow", error.allowed.encode()),) if isinstance(error, MethodNotAllowed) else ()
+    status = error.code if isinstance(error, HttpRefusal) else error.outcome.http
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    if isinstance(error, MethodNotAllowed):
+        headers = ((b"allow", error.allowed.encode()),)
+    elif isinstance(error, Overloaded):
+        headers = ((b"retry-after", str(error.retry_after).encode()),)
     return Reply(status, encode({"error": body}), headers, close=status == 413)

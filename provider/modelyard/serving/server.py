@@ -31,7 +31,8 @@ class GraphServer(uvicorn.Server):
             uvicorn.Config(
                 cast("Any", application),
                 lifespan="off",
-                ws="none",
+                ws="websockets-sansio",
+                ws_max_size=application.limits.body,
                 access_log=False,
                 log_config=None,
                 server_header=False,
@@ -39,6 +40,7 @@ class GraphServer(uvicorn.Server):
                 backlog=BACKLOG,
             )
         )
+        application.service.alone = self._has_one_request
 
     async def begin(self) -> "asyncio.Task[None]":
         """Start without a socket; return the task that keeps time until `should_exit`."""
@@ -82,6 +84,10 @@ class GraphServer(uvicorn.Server):
                     connection.shutdown()
             await asyncio.sleep(_TICK)
         return not self.server_state.connections
+
+    def _has_one_request(self) -> bool:
+        # also those whose task has not begun to run
+        return len(self.server_state.tasks) <= 1
 
     def _protocol(self) -> asyncio.Protocol:
         make = cast("Any", self.config.http_protocol_class)

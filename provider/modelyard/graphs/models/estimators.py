@@ -120,6 +120,8 @@ class EstimatorModel(Model):
                 return self._one(matrix)
             with self._unchecked(assume_finite=True):
                 return self._one(matrix)
+        if getattr(inputs, "ndim", 0) in (1, 2):  # a row of an array, or an array of rows
+            return self.predict(inputs.tolist())
         if not isinstance(inputs, list | tuple):
             raise FeatureWrong(f"the model takes a row or a list of rows, not {type(inputs).__name__}", 0)
         return self._told(self._matrix(inputs)) if inputs else []
@@ -129,6 +131,11 @@ class EstimatorModel(Model):
         import numpy as np
 
         if isinstance(inputs, np.ndarray):
+            width = len(self.loaded.features) or self._width
+            if inputs.ndim != 2 or (width and inputs.shape[1] != width):
+                given = inputs.shape[1] if inputs.ndim == 2 else inputs.ndim
+                what = "values" if inputs.ndim == 2 else "dimensions"
+                raise FeatureWrong(f"the model has {width} features, the row has {given} {what}", 0)
             return self._told(inputs)
         if all(is_row(each) for each in inputs):
             return self._told(self._matrix(inputs))

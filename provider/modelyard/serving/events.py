@@ -1,0 +1,163 @@
+"""Requests as events of the graph: any body at any path, one reply or several, rows of a table."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+
+from modelyard.errors import ModelyardError
+from modelyard.graphs import Event, Plan
+from modelyard.graphs.mapping import map_plan
+from modelyard.serving.bodies import JSON, TABLES, read_body, write_table
+from modelyard.serving.cloud_events import is_cloud_event, read_cloud_event, written_cloud_event
+from modelyard.serving.errors import ReplyInvalid, RequestMalformed, RowsExceeded
+from modelyard.serving.limits import Limits
+from modelyard.serving.replies import Reply, Streamed, encode, error_reply, event_reply
+from modelyard.serving.requests import Request
+
+__all__ = ["EVENT_STREAM", "JSON_LINES", "EventFront"]
+
+EVENT_STREAM = "text/event-stream"
+JSON_LINES = "application/x-ndjson"
+
+
+class EventFront:
+    """Makes an event of each request, and a response of the graph's reply.
+
+    Parameters
+    ----------
+    plan
+        The open graph.
+    limits
+        What a request may hold.
+    """
+
+    def __init__(self, plan: Plan, limits: Limits) -> None:
+        self.plan = plan
+        self._limits = limits
+
+    async def answer(self, request: Request) -> Reply | Streamed:
+        """Return the response to a request."""
+        raw = await request.body()
+        if is_cloud_event(request):
+            event = read_cloud_event(request, raw)
+            answered = await self._reply(event, request)
+            return written_cloud_event(answered, event, self.plan.graph) if isinstance(answered, Reply) else answered
+        body = read_body(raw, request.media_type, request.content_type, limit=self._limits.rows)
+        if body.rows:
+            return await self._table(body.value, request)
+        return await self._reply(self._event(body.value, request), request)
+
+    async def rows(self, request: Request, raw: bytes | None) -> Reply | Streamed:
+        """Return the response to rows for a model: ``{"inputs": rows}`` gets ``{"outputs": answers}``.
+
+        What has no ``inputs`` is an event like any other, at the model's path.
+
+        Raises
+        ------
+        RowsExceeded
+            There are more than the limit.
+        """
+        if raw is None:
+            raw = await request.body()
+        body = read_body(raw, request.media_type, request.content_type, limit=self._limits.rows)
+        if body.rows:
+            return await self._table(body.value, request)
+        if not isinstance(body.value, dict) or "inputs" not in body.value:
+            return await self._reply(self._event(body.value, request), request)
+        rows = body.value["inputs"]
+        if not isinstance(rows, list):
+            raise RequestMalformed(
+                f"inputs is a list of rows or tensors, not {type(rows).__name__}", form="a request for a model"
+            )
+        if len(rows) > self._limits.rows:
+            raise RowsExceeded(len(rows), self._limits.rows)
+        event = self._event(rows, request)
+        reply = event_reply(self.plan.graph, event, await self._run(event, request))
+        if reply.status != 200:
+            return reply
+        told: dict[str, Any] = {"model_name": request.segments[2], "id": event.id, "outputs": msgspec.Raw(reply.body)}
+        return reply._replace(body=msgspec.json.encode(told))
+
+    async def _reply(self, event: Event, request: Request) -> Reply | Streamed:
+        if self.plan.streams and (request.accepts(EVENT_STREAM) or request.accepts(JSON_LINES)):
+            return await self._streamed(event, events=request.accepts(EVENT_STREAM))
+        return event_reply(self.plan.graph, event, await self._run(event, request))
+
+    async def _run(self, event: Event, request: Request) -> Any:
+        plan = self.plan
+        if not plan.is_async:
+            return await plan.run_async(event) if plan.early else plan.run(event)
+        with_watch = request.watch(_cancel_current())
+        try:
+            return await plan.run_async(event)
+        finally:
+            with_watch()
+
+    async def _table(self, rows: list[Any], request: Request) -> Reply:
+        plan = self.plan
+        found = await asyncio.to_thread(map_plan, plan, rows) if plan.is_async else map_plan(plan, rows)
+        replies = [_failure(found.errors[index]) if index in found.errors else each for index, each in enumerate(found)]
+        wanted = next((each for each in TABLES if request.accepts(each)), JSON)
+        try:
+            body = encode(replies) if wanted == JSON else write_table(replies, wanted)
+        except TypeError as error:
+            raise ReplyInvalid(plan.graph, request.headers.get("x-request-id", ""), str(error)) from error
+        failed = ((b"x-rows-failed", str(len(found.errors)).encode()),) if found.errors else ()
+        return Reply(200, body, failed, content_type=wanted.encode())
+
+    async def _streamed(self, event: Event, *, events: bool) -> Streamed:
+        replies = self.plan.stream_async(event)
+        write = _as_event if events else _as_line
+        begun: list[bytes] = []
+        # the first reply is waited for, so that what goes wrong before it has a status of its own
+        with suppress(StopAsyncIteration):
+            begun.append(write(await anext(replies)))
+        media_type = EVENT_STREAM if events else JSON_LINES
+        return Streamed(_pieces(begun, replies, write, events=events), content_type=media_type.encode())
+
+    def _event(self, body: Any, request: Request) -> Event:
+        return Event(
+            body,
+            id=request.headers.get("x-request-id", ""),
+            path=request.path,
+            method=request.method,
+            headers=request.headers,
+            content_type=request.content_type,
+            deadline=request.deadline(),
+        )
+
+
+def _cancel_current() -> Callable[[], Any]:
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 (who awaits is in one)
+    return task.cancel
+
+
+def _failure(error: Exception) -> Any:
+    told: Any = msgspec.json.decode(error_reply(error).body)
+    return told
+
+
+def _as_event(reply: Any) -> bytes:
+    return b"data: " + encode(reply) + b"\n\n"
+
+
+def _as_line(reply: Any) -> bytes:
+    return encode(reply) + b"\n"
+
+
+async def _pieces(
+    begun: list[bytes], replies: AsyncIterator[Any], write: Callable[[Any], bytes], *, events: bool
+) -> AsyncIterator[bytes]:
+    for piece in begun:
+        yield piece
+    try:
+        async for reply in replies:
+            yield write(reply)
+    except ModelyardError as error:
+        # the status went out with the first piece: the client learns of it in the stream
+        body = error_reply(error).body
+        yield b"event: error\ndata: " + body + b"\n\n" if events else body + b"\n"

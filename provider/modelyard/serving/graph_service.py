@@ -1,0 +1,328 @@
+"""One open graph as a service of the Open Inference Protocol.
+
+Every request goes through the graph: its name, and the names of the models in it, are models of the protocol, and the
+path of the request says which one is meant. So a router by path, a model's versions and operations, and the steps
+around them mean the same as for any other event.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from modelyard.errors import ErrorKind, ModelyardError
+from modelyard.graphs import Event, Plan, Response
+from modelyard.graphs.batching import MicroBatcher
+from modelyard.graphs.mapping import map_plan, takes_batches
+from modelyard.graphs.models import ModelServer
+from modelyard.serving.errors import HttpRefusal, RowsExceeded
+from modelyard.serving.inference.messages import InferenceRequest, InferenceResponse
+from modelyard.serving.inference.rows import body_of, rows_of, tensors_of
+from modelyard.serving.inference.service import (
+    Caller,
+    ModelMetadata,
+    ModelState,
+    ModelUnknown,
+    ServerMetadata,
+    TensorMetadata,
+    VersionUnknown,
+)
+from modelyard.serving.inference.tensors import Tensor
+from modelyard.serving.replies import encode
+
+__all__ = ["EventRefused", "GraphService", "OutputUnknown", "RowFailed", "RowFiltered"]
+
+PLATFORM = "modelyard_graph"
+
+
+class EventRefused(HttpRefusal):
+    """Raised when the graph answered one row with a `Response` whose status says no."""
+
+    def __init__(self, graph: str, event: str, response: Response) -> None:
+        told = response.body if isinstance(response.body, str) else encode(response.body).decode()
+        super().__init__(
+            f"the graph answers with status {response.status}: {told}",
+            where=f"graph {graph}, event {event}",
+            facts={"graph": graph, "event": event},
+        )
+        self._code = response.status
+
+    @property
+    def code(self) -> int:
+        """The status that the graph gave."""
+        return self._code
+
+
+class RowFiltered(ModelyardError):
+    """Raised when the graph filtered a row out: the protocol has no way to say that it has no output."""
+
+    kind = ErrorKind.INVALID
+
+    def __init__(self, graph: str, event: str) -> None:
+        super().__init__("the graph filtered the row out", where=f"graph {graph}, event {event}")
+
+
+class RowFailed(ModelyardError):
+    """Raised when one of the rows of a request failed; it is of the same kind as what happened."""
+
+    def __init__(self, index: int, error: ModelyardError) -> None:
+        super().__init__(f"row {index}: {error}", facts={**error.facts, "row": index})
+        self._kind = error.error_kind
+
+    @property
+    def error_kind(self) -> ErrorKind:
+        """The kind of the row's own error."""
+        return self._kind
+
+
+class OutputUnknown(HttpRefusal):
+    """Raised when a client asks for an output that the reply does not have."""
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        super().__init__(f"there is no output {name!r}", mend=f"Outputs: {', '.join(known)}.", facts={"output": name})
+
+
+class _Row(NamedTuple):
+    """One row on its way into the graph."""
+
+    body: Any
+    id: str
+    caller: Caller
+
+
+class GraphService:
+    """Answers requests of the Open Inference Protocol with one plan.
+
+    Parameters
+    ----------
+    plan
+        The open graph.
+    version
+        What the protocol calls the graph's version: that of the revision.
+    server_version
+        That of the server's code.
+    rows
+        The most rows in one request.
+    batch
+        How many rows of different requests are answered at once, where every step of the graph takes batches; 1
+        answers each request by itself.
+
+    Attributes
+    ----------
+    alone
+        Whether the request that is being answered is the only one that the server has: it is then answered at once,
+        and waits for no turn of the loop. A server that knows sets it.
+    """
+
+    def __init__(
+        self, plan: Plan, *, version: str = "", server_version: str = "", rows: int = 100_000, batch: int = 32
+    ) -> None:
+        self.plan = plan
+        self.version = version
+        self.alone: Callable[[], bool] = _unknown
+        self._server_version = server_version
+        self._rows = rows
+        self._models = _named(plan)
+        self._vectorised = takes_batches(plan) and not plan.is_async
+        self._batcher = MicroBatcher(
+            self._one, self._together, limit=max(batch, 1), alone=lambda: batch <= 1 or self.alone()
+        )
+        self._routed = any(node.kind == "router" for node in plan.nodes)
+        self._features = frozenset(
+            tensor["name"] for model in self._models.values() for tensor in model.metadata()["inputs"]
+        )
+
+    def ready(self) -> bool:
+        """Return whether every model answers."""
+        return all(model.ready() for model in self.plan.models.values())
+
+    def server(self) -> ServerMetadata:
+        """Return who serves."""
+        return ServerMetadata(self.plan.graph, self._server_version)
+
+    def model_ready(self, name: str, version: str) -> bool:
+        """Return whether one model answers."""
+        model = self._known(name, version)
+        return self.ready() if model is None else model.ready()
+
+    def model(self, name: str, version: str) -> ModelMetadata:
+        """Return what is known about one model; of the graph itself, what its only model says."""
+        model = self._known(name, version)
+        if model is not None:
+            said = model.metadata(version)
+            versions = tuple(said["versions"])
+            return ModelMetadata(name, versions, said["platform"], _tensors(said["inputs"]), _tensors(said["outputs"]))
+        versions = (self.version,) if self.version else ()
+        only = next(iter(self._models.values())).metadata() if len(self.plan.nodes) == 1 and self._models else {}
+        inputs, outputs = _tensors(only.get("inputs", ())), _tensors(only.get("outputs", ()))
+        return ModelMetadata(name, versions, PLATFORM, inputs, outputs)
+
+    async def infer(self, name: str, version: str, request: InferenceRequest, caller: Caller) -> InferenceResponse:
+        """Return the graph's answer: a row of outputs for each row of inputs.
+
+        Raises
+        ------
+        RowsExceeded
+            The request has more rows than the limit.
+        StepFailed
+            A step raised about a row.
+        EventRefused, RowFiltered
+            A row has an answer that is no output.
+        """
+        self._known(name, version)
+        rows = self._rows_in(request)
+        if self._vectorised and not version and (name == self.plan.graph or not self._routed):
+            replies = await self._at_once(rows, request, caller)
+        else:
+            replies = await self._one_by_one(rows, request, caller)
+        return self._response(name, version, request, replies)
+
+    async def stream(
+        self, name: str, version: str, request: InferenceRequest, caller: Caller
+    ) -> AsyncIterator[InferenceResponse]:
+        """Yield the graph's answers as they come; for a graph that does not stream one for each row."""
+        self._known(name, version)
+        for row in body_of(self._rows_in(request)):
+            event = self._event(_Row(row, request.id, caller))
+            if self.plan.streams:
+                async for reply in self.plan.stream_async(event):
+                    yield self._response(name, version, request, [self._told(event, reply)])
+            else:
+                reply = self._told(event, await self._run(event))
+                yield self._response(name, version, request, [reply])
+
+    def index(self, *, ready: bool) -> Sequence[ModelState]:
+        """Return the graph and its models."""
+        found = [ModelState(self.plan.graph, self.version, "READY" if self.ready() else "LOADING")]
+        for name, model in self._models.items():
+            if name == self.plan.graph:
+                continue
+            state = "READY" if model.ready() else "UNAVAILABLE"
+            found += [ModelState(name, version, state, "") for version in model.versions]
+        return [each for each in found if each.state == "READY" or not ready]
+
+    async def load(self, name: str, parameters: Mapping[str, Any]) -> None:
+        """Load a model anew, without a dropped request; the parameter ``reference`` names another one."""
+        model = self._models.get(name)
+        if model is None:
+            raise ModelUnknown(name, list(self._models))
+        reference, version = str(parameters.get("reference") or ""), str(parameters.get("version") or "")
+        await asyncio.to_thread(model.reload, reference, version=version)
+
+    async def unload(self, name: str) -> None:
+        """Refuse: a model belongs to its graph, and goes with it."""
+        self._known(name, "")
+        raise HttpRefusal(
+            f"{name} belongs to the graph {self.plan.graph} and is served as long as it is",
+            mend="Undeploy the endpoint.",
+        )
+
+    def _known(self, name: str, version: str) -> ModelServer | None:
+        if name in self._models:
+            model = self._models[name]
+            if version and version not in model.versions:
+                raise VersionUnknown(name, version, [each for each in model.versions if each])
+            if name != self.plan.graph or version:
+                return model
+        elif name != self.plan.graph:
+            raise ModelUnknown(name, [self.plan.graph, *self._models])
+        elif version and version != self.version:
+            raise VersionUnknown(name, version, [self.version] if self.version else [])
+        return None
+
+    def _rows_in(self, request: InferenceRequest) -> Any:
+        rows = rows_of(request.tensors, self._features)
+        if len(rows) > self._rows:
+            raise RowsExceeded(len(rows), self._rows)
+        return rows
+
+    async def _at_once(self, rows: Any, request: InferenceRequest, caller: Caller) -> Any:
+        if len(rows) == 1:
+            return [await self._batcher(_Row(rows[0], request.id, caller))]
+        found = map_plan(self.plan, rows)
+        for index, error in sorted(found.errors.items()):
+            raise (RowFailed(index, error) if isinstance(error, ModelyardError) else error) from error
+        return found.values
+
+    def _together(self, rows: list[_Row]) -> Sequence[Any]:
+        first = rows[0].body
+        bodies: Any = [row.body for row in rows]
+        if isinstance(first, np.ndarray):
+            bodies = np.stack(bodies)
+        found = map_plan(self.plan, bodies)
+        if found.errors:
+            raise next(iter(found.errors.values()))
+        return found.values  # type: ignore[no-any-return]
+
+    def _one(self, row: _Row) -> Any:
+        body = row.body.tolist() if isinstance(row.body, np.ndarray) else row.body
+        event = self._event(row._replace(body=body))
+        return self._told(event, self.plan.run(event))
+
+    async def _one_by_one(self, rows: Any, request: InferenceRequest, caller: Caller) -> list[Any]:
+        events = [self._event(_Row(row, request.id, caller)) for row in body_of(rows)]
+        if len(events) == 1:
+            return [self._told(events[0], await self._run(events[0]))]
+        if not self.plan.is_async:
+            return [await self._told_row(index, event) for index, event in enumerate(events)]
+        tasks = [asyncio.ensure_future(self._told_row(index, event)) for index, event in enumerate(events)]
+        try:
+            return [await task for task in tasks]
+        finally:
+            for task in tasks:  # after the first failure nobody wants the others
+                task.cancel()
+
+    async def _told_row(self, index: int, event: Event) -> Any:
+        try:
+            return self._told(event, await self._run(event))
+        except ModelyardError as error:
+            raise RowFailed(index, error) from error
+
+    def _event(self, row: _Row) -> Event:
+        return Event(
+            row.body, id=row.id, path=row.caller.path, headers=row.caller.headers, deadline=row.caller.deadline
+        )
+
+    async def _run(self, event: Event) -> Any:
+        return await self.plan.run_async(event)
+
+    def _told(self, event: Event, reply: Any) -> Any:
+        if isinstance(reply, Response):
+            if reply.status >= 400:
+                raise EventRefused(self.plan.graph, event.id, reply)
+            reply = reply.body
+        if event.status == 204:
+            raise RowFiltered(self.plan.graph, event.id)
+        return reply
+
+    def _response(self, name: str, version: str, request: InferenceRequest, replies: Any) -> InferenceResponse:
+        tensors = tensors_of(replies)
+        if request.outputs:
+            tensors = _wanted(tensors, [each.name for each in request.outputs])
+        return InferenceResponse(name, version or self.version, request.id, tensors)
+
+
+def _unknown() -> bool:
+    return False
+
+
+def _named(plan: Plan) -> dict[str, ModelServer]:
+    """Return the models by the shortest name that is theirs alone."""
+    short = [name.rpartition(".")[2] for name in plan.models]
+    return {
+        (tail if short.count(tail) == 1 else name): model
+        for (name, model), tail in zip(plan.models.items(), short, strict=True)
+    }
+
+
+def _tensors(described: Sequence[Mapping[str, Any]]) -> tuple[TensorMetadata, ...]:
+    return tuple(TensorMetadata(each["name"], each["datatype"], tuple(each["shape"])) for each in described)
+
+
+def _wanted(tensors: tuple[Tensor, ...], names: Sequence[str]) -> tuple[Tensor, ...]:
+    known = {each.name: each for each in tensors}
+    for name in names:
+        if name not in known:
+            raise OutputUnknown(name, list(known))
+    return tuple(known[name] for name in names)

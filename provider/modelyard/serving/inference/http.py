@@ -1,0 +1,219 @@
+"""The Open Inference Protocol over HTTP: its paths below ``/v2``, its bodies, its errors."""
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import msgspec
+import orjson
+
+from modelyard.errors import ErrorKind, ModelyardError
+from modelyard.serving.errors import HttpRefusal, MethodNotAllowed, PathNotFound, RequestMalformed
+from modelyard.serving.inference.messages import (
+    LENGTH_HEADER,
+    InferenceRequest,
+    InferenceResponse,
+    read_request,
+    write_response,
+)
+from modelyard.serving.inference.service import Caller, InferenceService, ModelMetadata
+from modelyard.serving.replies import Reply, Streamed, error_reply
+from modelyard.serving.requests import Request
+
+__all__ = ["InferenceFront"]
+
+_LOG = logging.getLogger("modelyard.serving.inference")
+_EMPTY = Reply(200, b"")
+_OCTETS = b"application/octet-stream"
+_EVENTS = b"text/event-stream"
+
+
+class InferenceFront:
+    """Answers the protocol's requests; the ones that are none of its own it leaves to others.
+
+    Parameters
+    ----------
+    service
+        Who knows the answers.
+    fallback
+        Answers ``POST`` requests for a model whose body holds no tensors: rows, as web clients send them.
+    """
+
+    def __init__(self, service: InferenceService, fallback: Callable[[Request, Any], Any] | None = None) -> None:
+        self._service = service
+        self._fallback = fallback
+
+    async def answer(self, request: Request) -> Reply | Streamed:
+        """Return the answer to a request below ``/v2``; errors in the protocol's own form.
+
+        Parameters
+        ----------
+        request
+            Its path begins with ``/v2``.
+        """
+        try:
+            return await self._answer(request)
+        except Exception as error:  # noqa: BLE001 (a client gets JSON, whatever happens)
+            return protocol_error(error, request)
+
+    async def _answer(self, request: Request) -> Reply | Streamed:
+        match request.segments[1:]:
+            case []:
+                return _get(request, lambda: self._service.server()._asdict())
+            case ["health", "live"]:
+                return _probe(request, True)
+            case ["health", "ready"]:
+                return _probe(request, self._service.ready())
+            case ["repository", "index"]:
+                return await self._index(request)
+            case ["repository", "models", name, "load" | "unload" as action]:
+                return await self._repository(request, name, action)
+            case ["models"]:
+                return _get(request, lambda: {"models": [each.name for each in self._service.index(ready=False)]})
+            case ["models", name, "versions", version, *rest]:
+                return await self._model(request, name, version, rest)
+            case ["models", name, *rest]:
+                return await self._model(request, name, "", rest)
+        raise PathNotFound(request.path)
+
+    async def _model(self, request: Request, name: str, version: str, rest: list[str]) -> Reply | Streamed:
+        match rest:
+            case [] if request.method in ("GET", "HEAD"):
+                return _get(request, lambda: _described(self._service.model(name, version)))
+            case ["ready"]:
+                return _probe(request, self._service.model_ready(name, version))
+            case ["infer"]:
+                return await self._infer(request, name, version)
+            case ["infer_stream"]:
+                return await self._stream(request, name, version)
+        self._service.model_ready(name, version)  # who is not there has no operations
+        if request.method == "POST" and self._fallback is not None:
+            answered: Reply | Streamed = await self._fallback(request, None)
+            return answered
+        if rest:
+            raise PathNotFound(request.path)
+        raise MethodNotAllowed(request.method, request.path, "GET, HEAD")
+
+    async def _infer(self, request: Request, name: str, version: str) -> Reply | Streamed:
+        _only(request, "POST")
+        raw = await request.body()
+        length = request.headers.get(LENGTH_HEADER, "")
+        try:
+            asked = _identified(read_request(raw, length), request)
+        except HttpRefusal:
+            if self._fallback is None or length or _has_tensors(raw):
+                raise
+            self._service.model_ready(name, version)
+            answered: Reply | Streamed = await self._fallback(request, raw)
+            return answered
+        response = await self._service.infer(name, version, asked, _caller(request))
+        return _written(response, asked)
+
+    async def _stream(self, request: Request, name: str, version: str) -> Streamed:
+        _only(request, "POST")
+        asked = _identified(read_request(await request.body(), request.headers.get(LENGTH_HEADER, "")), request)
+        self._service.model_ready(name, version)
+        answers = self._service.stream(name, version, asked, _caller(request))
+        return Streamed(_events(answers, asked, request), content_type=_EVENTS)
+
+    async def _index(self, request: Request) -> Reply:
+        _only(request, "POST")
+        ready = bool(_object(await request.body()).get("ready"))
+        states = [each._asdict() for each in self._service.index(ready=ready)]
+        return Reply(200, orjson.dumps(states))
+
+    async def _repository(self, request: Request, name: str, action: str) -> Reply:
+        _only(request, "POST")
+        parameters = _object(await request.body()).get("parameters") or {}
+        if not isinstance(parameters, dict):
+            raise RequestMalformed("parameters is an object", form="a repository request", mend="Send {} or nothing.")
+        if action == "load":
+            await self._service.load(name, parameters)
+        else:
+            await self._service.unload(name)
+        return _EMPTY
+
+
+def protocol_error(error: Exception, request: Request) -> Reply:
+    """Return an error as the protocol has it: its text under ``error``, and what modelyard adds under ``details``."""
+    reply = error_reply(error)
+    if reply.status >= 500:
+        known = isinstance(error, ModelyardError) and error.error_kind is not ErrorKind.INTERNAL
+        _LOG.log(logging.WARNING if known else logging.ERROR, "%s %s", request.method, request.path, exc_info=error)
+    details = orjson.loads(reply.body)["error"]
+    text = str(error) if isinstance(error, ModelyardError) else details["message"]
+    return reply._replace(body=orjson.dumps({"error": text, "details": details}))
+
+
+def _identified(asked: InferenceRequest, request: Request) -> InferenceRequest:
+    return asked if asked.id else asked._replace(id=request.headers.get("x-request-id", ""))
+
+
+def _caller(request: Request) -> Caller:
+    return Caller(request.path, request.headers, request.deadline())
+
+
+def _written(response: InferenceResponse, asked: InferenceRequest) -> Reply:
+    body, length = write_response(response, asked)
+    if not length:
+        return Reply(200, body)
+    header = (LENGTH_HEADER.encode(), str(length).encode())
+    return Reply(200, body, (header,), content_type=_OCTETS)
+
+
+async def _events(
+    answers: AsyncIterator[InferenceResponse], asked: InferenceRequest, request: Request
+) -> AsyncIterator[bytes]:
+    """Yield server-sent events; an error after the first one is an event of its own, and the last."""
+    plain = asked._replace(outputs=(), parameters={})
+    try:
+        async for answer in answers:
+            yield b"data: " + write_response(answer, plain)[0] + b"\n\n"
+    except Exception as error:  # noqa: BLE001 (the status went out long ago)
+        yield b"event: error\ndata: " + protocol_error(error, request).body + b"\n\n"
+
+
+def _has_tensors(raw: bytes) -> bool:
+    """Whether a body is meant as the protocol's: an object whose inputs are described one by one."""
+    try:
+        body = msgspec.json.decode(raw)
+    except msgspec.DecodeError:
+        return False
+    if not isinstance(body, dict) or "inputs" not in body:
+        return False
+    inputs = body["inputs"]
+    return not isinstance(inputs, list) or not inputs or (isinstance(inputs[0], dict) and "datatype" in inputs[0])
+
+
+def _object(raw: bytes) -> dict[str, Any]:
+    try:
+        body = msgspec.json.decode(raw) if raw else {}
+    except msgspec.DecodeError as error:
+        raise RequestMalformed(str(error)) from None
+    if not isinstance(body, dict):
+        raise RequestMalformed("it is an object", form="a repository request", mend="Send {} or nothing.")
+    return body
+
+
+def _described(model: ModelMetadata) -> dict[str, Any]:
+    return {
+        **model._asdict(),
+        "inputs": [each._asdict() for each in model.inputs],
+        "outputs": [each._asdict() for each in model.outputs],
+    }
+
+
+def _get(request: Request, tell: Callable[[], Any]) -> Reply:
+    _only(request, "GET", "HEAD")
+    return Reply(200, orjson.dumps(tell()))
+
+
+def _probe(request: Request, said: bool) -> Reply:
+    _only(request, "GET", "HEAD")
+    name = request.segments[-1]
+    return Reply(200 if said else 503, orjson.dumps({name: said}))
+
+
+def _only(request: Request, *methods: str) -> None:
+    if request.method not in methods:
+        raise MethodNotAllowed(request.method, request.path, ", ".join(methods))

@@ -1,0 +1,162 @@
+"""A request as the fronts see it: what arrived before the body, and the body when somebody asks for it."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from time import monotonic
+from urllib.parse import parse_qsl
+
+from modelyard.serving.asgi import Message, Receive, Scope
+from modelyard.serving.errors import BodyTooLarge, HeaderInvalid, RequestTimeout
+from modelyard.serving.limits import Limits
+
+__all__ = ["TIMEOUT_HEADER", "Request"]
+
+TIMEOUT_HEADER = "x-request-timeout"
+"""How many seconds the client will wait for the answer."""
+WATCH_AFTER = 0.05
+"""Seconds after which somebody looks whether the client is still there."""
+
+
+class Request:
+    """One HTTP request.
+
+    Attributes
+    ----------
+    method, path
+        As in the request line; the path is decoded.
+    headers
+        Lower-case names; values of repeated headers joined by a comma.
+    """
+
+    __slots__ = ("_limits", "_query", "_receive", "headers", "method", "path")
+
+    def __init__(self, scope: Scope, receive: Receive, limits: Limits) -> None:
+        self._receive = receive
+        self._limits = limits
+        self._query: bytes = scope.get("query_string", b"")
+        self.method: str = scope["method"]
+        root: str = scope.get("root_path", "")
+        path: str = scope["path"]
+        self.path = path[len(root) :] or "/" if root and path.startswith(root) else path
+        self.headers = _headers(scope["headers"])
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The query's parameters; of a repeated one the last."""
+        return dict(parse_qsl(self._query.decode("latin-1"), keep_blank_values=True))
+
+    @property
+    def segments(self) -> list[str]:
+        """The path's parts."""
+        return [part for part in self.path.split("/") if part]
+
+    @property
+    def content_type(self) -> str:
+        """The header as it came."""
+        return self.headers.get("content-type", "")
+
+    @property
+    def media_type(self) -> str:
+        """The content type without its parameters, in lower case."""
+        return self.content_type.partition(";")[0].strip().lower()
+
+    def accepts(self, media_type: str) -> bool:
+        """Whether the client names this media type among those that it wants."""
+        wanted = (each.partition(";")[0].strip().lower() for each in self.headers.get("accept", "").split(","))
+        return media_type in wanted
+
+    def deadline(self) -> float | None:
+        """Return when the client gives up, on the clock of ``time.monotonic()``.
+
+        Raises
+        ------
+        HeaderInvalid
+            The header says no number of seconds.
+        """
+        text = self.headers.get(TIMEOUT_HEADER)
+        if text is None:
+            return None
+        try:
+            seconds = float(text)
+        except ValueError:
+            seconds = -1.0
+        if not 0 < seconds < float("inf"):
+            raise HeaderInvalid(TIMEOUT_HEADER, text, "a number of seconds above 0")
+        return monotonic() + seconds
+
+    async def body(self) -> bytes:
+        """Return the whole body; to be called once.
+
+        Raises
+        ------
+        BodyTooLarge
+            It is larger than the limit; what the client still sends is read for a while, so that it sees the answer.
+        RequestTimeout
+            It does not arrive in time.
+        """
+        message = await self._receive()
+        first: bytes = message.get("body", b"")
+        if not message.get("more_body"):
+            if len(first) > self._limits.body:
+                raise BodyTooLarge(self._limits.body)
+            return first
+        pieces = [first]
+        try:
+            async with asyncio.timeout(self._limits.seconds):
+                return await self._pieces(pieces)
+        except TimeoutError:
+            raise RequestTimeout(self._limits.seconds, sum(map(len, pieces))) from None
+
+    def watch(self, gone: Callable[[], object]) -> Callable[[], None]:
+        """Call `gone` if the client goes away; the returned function ends the watch.
+
+        Most answers are there before it begins: looking costs a task, waiting with it a timer.
+        """
+        loop = asyncio.get_running_loop()
+        watcher: list[asyncio.Task[None]] = []
+        timer = loop.call_later(WATCH_AFTER, lambda: watcher.append(loop.create_task(self._watch(gone))))
+
+        def end() -> None:
+            timer.cancel()
+            for task in watcher:
+                task.cancel()
+
+        return end
+
+    async def _watch(self, gone: Callable[[], object]) -> None:
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                gone()
+                return
+
+    async def _pieces(self, pieces: list[bytes]) -> bytes:
+        limit = self._limits.body
+        declared = self.headers.get("content-length", "")
+        refused = declared.isdecimal() and int(declared) > limit
+        size, goes_on = len(pieces[0]), True
+        while goes_on and size <= limit * 4:
+            message = await self._receive()
+            piece: bytes = message.get("body", b"")
+            size += len(piece)
+            refused = refused or size > limit
+            if refused:
+                pieces.clear()
+            else:
+                pieces.append(piece)
+            goes_on = _continues(message)
+        if refused:
+            raise BodyTooLarge(limit)
+        return b"".join(pieces)
+
+
+def _headers(raw: list[tuple[bytes, bytes]]) -> Mapping[str, str]:
+    found: dict[str, str] = {}
+    for name, value in raw:
+        key, text = name.decode("latin-1"), value.decode("latin-1")
+        found[key] = f"{found[key]}, {text}" if key in found else text
+    return found
+
+
+def _continues(message: Message) -> bool:
+    return message["type"] == "http.request" and bool(message.get("more_body"))

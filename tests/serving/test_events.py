@@ -1,0 +1,234 @@
+"""Bodies of every type become events, and replies come back in the form that was asked for."""
+
+import io
+import json
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pyarrow as pa
+import pytest
+from cloudevents.core.bindings.http import HTTPMessage, from_http_event, to_binary_event, to_structured_event
+from cloudevents.core.v1.event import CloudEvent
+from pyarrow import csv, parquet
+
+from modelyard.graphs import EventInvalid, Graph
+from modelyard.serving.limits import Limits
+from modelyard.serving.local import LocalServer
+
+ROWS = [{"hour": 19, "carrier": "UA"}, {"hour": 7, "carrier": "AA"}]
+TABLE = pa.Table.from_pylist(ROWS)
+
+
+def told(event: Any) -> Any:
+    body = event.body
+    if isinstance(body, dict) and isinstance(body.get("file"), dict):
+        body = {**body, "file": {**body["file"], "body": body["file"]["body"].decode()}}
+    return {
+        "body": f"bytes {len(body)}" if isinstance(body, bytes) else body,
+        "path": event.path,
+        "id": event.id,
+        "key": event.key,
+        "type": event.content_type,
+        "at": event.timestamp,
+        "metadata": event.metadata,
+    }
+
+
+def evening(body: Any) -> Any:
+    if body["hour"] < 0:
+        raise EventInvalid("is not negative", field="hour")
+    return {"evening": body["hour"] >= 18}
+
+
+async def count(body: Any) -> AsyncIterator[Any]:
+    for number in range(body["to"]):
+        if number == body.get("fail"):
+            raise EventInvalid("fails here", field="fail")
+        yield {"number": number}
+
+
+def server_of(step: Any, limits: Limits | None = None, **options: Any) -> LocalServer:
+    graph = Graph("events")
+    graph.to(step, **options)
+    return LocalServer(graph.open(), limits=limits)
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with server_of(told, full_event=True) as server:
+        yield server.url
+
+
+@pytest.fixture(scope="module")
+def rows() -> Iterator[str]:
+    with server_of(evening, Limits(rows=3)) as server:
+        yield server.url
+
+
+@pytest.fixture(scope="module")
+def stream() -> Iterator[str]:
+    with server_of(count) as server:
+        yield server.url
+
+
+def written(write: Any) -> bytes:
+    sink = io.BytesIO()
+    write(sink)
+    return sink.getvalue()
+
+
+def arrow(make: Any) -> bytes:
+    def write(sink: Any) -> None:
+        with make(sink, TABLE.schema) as writer:
+            writer.write_table(TABLE)
+
+    return written(write)
+
+
+BODIES = {
+    "text/csv": written(lambda sink: csv.write_csv(TABLE, sink)),
+    "application/vnd.apache.parquet": written(lambda sink: parquet.write_table(TABLE, sink)),
+    "application/vnd.apache.arrow.stream": arrow(pa.ipc.new_stream),
+    "application/vnd.apache.arrow.file": arrow(pa.ipc.new_file),
+}
+READ = {
+    "text/csv": lambda raw: csv.read_csv(pa.BufferReader(raw)),
+    "application/vnd.apache.parquet": lambda raw: parquet.read_table(pa.BufferReader(raw)),
+    "application/vnd.apache.arrow.stream": lambda raw: pa.ipc.open_stream(raw).read_all(),
+    "application/vnd.apache.arrow.file": lambda raw: pa.ipc.open_file(raw).read_all(),
+}
+
+
+@pytest.mark.parametrize("media_type", list(BODIES))
+def test_each_row_of_a_table_is_an_event(rows: str, media_type: str) -> None:
+    headers = {"content-type": media_type}
+    found = httpx.post(rows, content=BODIES[media_type], headers=headers)
+    assert (found.status_code, found.json()) == (200, [{"evening": True}, {"evening": False}])
+    back = httpx.post(rows, content=BODIES[media_type], headers={**headers, "accept": media_type})
+    assert back.headers["content-type"] == media_type
+    assert READ[media_type](back.content).to_pylist() == [{"evening": True}, {"evening": False}]
+
+
+def test_a_bad_row_of_a_table_fails_alone(rows: str) -> None:
+    found = httpx.post(rows, content=b"hour\n19\n-1\n", headers={"content-type": "text/csv"})
+    assert (found.status_code, found.headers["x-rows-failed"]) == (200, "1")
+    good, bad = found.json()
+    assert good == {"evening": True}
+    assert bad["error"]["message"] == "hour: is not negative"
+    assert bad["error"]["step"] == "evening"
+
+
+@pytest.mark.parametrize(
+    ("media_type", "raw", "status", "message"),
+    [
+        ("text/csv", b"hour\n1\n2\n3\n4\n", 413, "the request has 4 rows, the limit is 3"),
+        ("text/csv", b"hour,at\n1\n", 400, "the body is not CSV: CSV parse error: Expected 2 columns, got 1: 1"),
+        ("application/vnd.apache.parquet", b"PAR1", 400, "the body is not Parquet: "),
+        ("application/vnd.apache.arrow.file", b"ARROW1", 400, "the body is not Arrow: "),
+        ("application/vnd.apache.arrow.stream", b"\0\1\2", 400, "the body is not Arrow: "),
+        ("multipart/form-data", b"--x", 400, "the body is not a form: "),
+        ("multipart/form-data; boundary=x", b"nothing", 400, "the body is not a form: "),
+        ("application/pdf", b"%PDF", 415, "the content type is application/pdf"),
+    ],
+)
+def test_bodies_that_are_not_what_they_say(rows: str, media_type: str, raw: bytes, status: int, message: str) -> None:
+    found = httpx.post(rows, content=raw, headers={"content-type": media_type})
+    assert found.status_code == status
+    assert found.json()["error"]["message"].startswith(message)
+
+
+def test_forms_images_text_and_bytes_are_events(url: str) -> None:
+    files = {"file": ("a.txt", b"hello", "text/plain")}
+    form = httpx.post(f"{url}/upload", files=files, data={"name": "Ünï"}).json()
+    assert form["body"] == {
+        "name": "Ünï",
+        "file": {"filename": "a.txt", "content_type": "text/plain", "body": "hello"},
+    }
+    assert form["path"] == "/upload"
+    for media_type, raw, body in (
+        ("image/png", b"\x89PNG", "bytes 4"),
+        ("application/octet-stream", b"\xff", "bytes 1"),
+        ("text/plain; charset=utf-8", "é".encode(), "é"),
+        ("application/geo+json", b'{"x": 1}', {"x": 1}),
+    ):
+        found = httpx.post(url, content=raw, headers={"content-type": media_type}).json()
+        assert (found["body"], found["type"]) == (body, media_type)
+
+
+def test_cloud_events_keep_what_they_say(url: str) -> None:
+    attributes = {
+        "id": "c1",
+        "source": "/sensors/7",
+        "type": "com.example.reading",
+        "specversion": "1.0",
+        "subject": "room",
+        "time": datetime(2026, 1, 1, tzinfo=UTC),
+        "datacontenttype": "application/json",
+        "shard": "9",
+    }
+    event = CloudEvent(attributes, {"x": 1})
+    for message in (to_binary_event(event), to_structured_event(event)):
+        answer = httpx.post(f"{url}/readings", content=message.body, headers=message.headers)
+        reply: Any = from_http_event(HTTPMessage(dict(answer.headers), answer.content))
+        assert reply.get_data() == {
+            "body": {"x": 1},
+            "path": "/readings",
+            "id": "c1",
+            "key": "room",
+            "type": "application/json",
+            "at": 1767225600.0,
+            "metadata": {"source": "/sensors/7", "type": "com.example.reading", "subject": "room", "shard": "9"},
+        }
+        assert (reply.get_id(), reply.get_source()) == ("c1-reply", "/graphs/events")
+        assert reply.get_type() == "io.modelyard.reply"
+
+
+def test_a_cloud_event_without_its_attributes_is_refused(url: str) -> None:
+    binary = {"ce-specversion": "1.0", "ce-type": "t", "ce-source": "/s"}
+    structured = {"content-type": "application/cloudevents+json"}
+    for sent, headers, reason in (
+        ({}, binary, "it has no id"),
+        ({}, {**binary, "ce-id": "1", "ce-time": "late"}, "Expected 4 digits, got 'late'"),
+        ({"specversion": "1.0", "id": "1"}, structured, "it has no source and no type"),
+    ):
+        found = httpx.post(url, json=sent, headers=headers)
+        assert found.status_code == 400
+        assert found.json()["error"]["message"] == f"the body is not a CloudEvent: {reason}"
+
+
+def test_replies_stream_as_events_and_as_lines(stream: str) -> None:
+    body = {"to": 3}
+    events = httpx.post(stream, json=body, headers={"accept": "text/event-stream"})
+    assert events.headers["content-type"] == "text/event-stream"
+    assert events.text == 'data: {"number":0}\n\ndata: {"number":1}\n\ndata: {"number":2}\n\n'
+    lines = httpx.post(stream, json=body, headers={"accept": "application/x-ndjson"})
+    assert [json.loads(line) for line in lines.text.splitlines()] == [{"number": 0}, {"number": 1}, {"number": 2}]
+    assert httpx.post(stream, json=body).json() == [{"number": 0}, {"number": 1}, {"number": 2}]
+
+
+def test_an_error_before_the_first_reply_has_a_status_and_one_after_it_is_in_the_stream(stream: str) -> None:
+    for accept in ("text/event-stream", "application/x-ndjson", "*/*"):
+        early = httpx.post(stream, json={"to": 1, "fail": 0}, headers={"accept": accept})
+        assert (early.status_code, early.json()["error"]["message"]) == (422, "fail: fails here")
+    late = httpx.post(stream, json={"to": 9, "fail": 1}, headers={"accept": "text/event-stream"})
+    first, second, rest = late.text.split("\n\n")
+    assert (first, rest) == ('data: {"number":0}', "")
+    kind, data = second.split("\n")
+    assert kind == "event: error"
+    assert json.loads(data.removeprefix("data: "))["error"]["message"] == "fail: fails here"
+
+
+def test_an_empty_stream_is_empty(stream: str) -> None:
+    found = httpx.post(stream, json={"to": 0}, headers={"accept": "text/event-stream"})
+    assert (found.status_code, found.text) == (200, "")
+
+
+def test_a_deadline_that_is_no_time_is_refused(url: str) -> None:
+    for value in ("soon", "0", "-1", "inf", "nan"):
+        found = httpx.post(url, json=1, headers={"x-request-timeout": value})
+        assert found.status_code == 400
+        assert found.json()["error"]["message"] == (
+            f"the header x-request-timeout is a number of seconds above 0, not {value!r}"
+        )
