@@ -58,7 +58,10 @@ def test_what_was_recorded_can_be_replayed(command: Command, shop: Path) -> None
     assert command("graphs", "test", "triple", "--replay", "golden.jsonl", "--tolerance", "0.02").code == 0
     assert command("graphs", "test", "triple", "--replay", "golden.jsonl", "--ignore", "$.y").code == 0
     shown = json.loads(command("graphs", "test", "triple", "--replay", "golden.jsonl", "--json").out)
-    assert [each["differences"] for each in shown["different"]] == [[["$.y", "7.4", "7.5"]]]
+    [different] = shown["error"]["facts"]["different"]
+    assert (different["number"], different["differences"]) == (2, [{"path": "$.y", "expected": "7.4", "got": "7.5"}])
+    words = ("graphs", "test", "triple", "--replay", "golden.jsonl", "--tolerance", "0.02", "--json")
+    assert json.loads(command(*words).out) == {"total": 3, "different": []}
 
 
 def test_one_body_can_be_recorded(command: Command, shop: Path) -> None:

@@ -82,6 +82,11 @@ class Replay:
             raise ReplayDiffers(self)
 
 
+def _facts(found: ReplayedExchange) -> dict[str, Any]:
+    told = [each._asdict() for each in found.differences[:_SHOWN]]
+    return {"number": found.number, "id": found.recorded.id, "differences": told}
+
+
 class ReplayDiffers(ModelyardError):
     """Raised when recorded requests are answered differently now."""
 
@@ -92,7 +97,7 @@ class ReplayDiffers(ModelyardError):
         super().__init__(
             f"{len(found.different)} of {found.total} replies differ from the recorded ones: {numbers}",
             mend="If they should, record them again.",
-            facts={"total": found.total, "different": [each.number for each in found.different]},
+            facts={"total": found.total, "different": [_facts(each) for each in found.different[:_SHOWN]]},
         )
         self.replay = found
 
