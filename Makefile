@@ -18,7 +18,7 @@ KFP := $(VENVS)/kfp/bin
 UV := $(VENVS)/uv/bin/uv
 LOCK := $(UV) pip compile --quiet --upgrade --python-version 3.11 --no-header --no-annotate --no-emit-index-url pyproject.toml
 CORE_TYPES := provider workflows
-AIRFLOW_TYPES := provider/modelyard/airflow operators/modelyard/operators/airflow
+AIRFLOW_TYPES := provider/modelyard/airflow operators/modelyard/operators/airflow workflows/modelyard/workflows/engines/airflow
 KFP_TYPES := operators/modelyard/operators/kfp
 BENCHMARKS := $(filter-out %/contest.py,$(wildcard benchmarks/*.py))
 FAST := -m "not slow and not soak"
@@ -74,7 +74,7 @@ test: test-core test-airflow test-kfp
 
 test-core: $(VENVS)/main/.ready
 	$(MAIN)/pytest $(FAST) $(addprefix --ignore=,$(AIRFLOW_TESTS) $(KFP_TESTS)) tests examples/flights/tests
-	$(MAIN)/pytest -q --doctest-modules --ignore=provider/modelyard/airflow provider workflows
+	$(MAIN)/pytest -q --doctest-modules --ignore=provider/modelyard/airflow --ignore=workflows/modelyard/workflows/engines/airflow provider workflows
 
 test-airflow: $(VENVS)/main/.ready $(VENVS)/airflow/.ready
 	$(AIRFLOW)/pytest $(FAST) $(AIRFLOW_TESTS)
@@ -97,10 +97,10 @@ check: $(VENVS)/main/.ready $(VENVS)/airflow/.ready $(VENVS)/kfp/.ready
 	$(MAIN)/ruff check .
 	$(MAIN)/ruff check --preview --select AIR operators examples docs
 	$(MAIN)/ruff format --check .
-	$(MAIN)/mypy $(CORE_TYPES) --exclude 'modelyard/airflow/'
+	$(MAIN)/mypy $(CORE_TYPES) --exclude '(modelyard|engines)/airflow/'
 	$(MAIN)/mypy --python-executable $(AIRFLOW)/python --cache-dir .mypy_cache/airflow $(AIRFLOW_TYPES)
 	$(MAIN)/mypy --python-executable $(KFP)/python --cache-dir .mypy_cache/kfp $(KFP_TYPES)
-	$(MAIN)/pyright --pythonpath $(MAIN)/python $(filter-out %/airflow,$(wildcard provider/modelyard/*)) workflows
+	$(MAIN)/pyright --pythonpath $(MAIN)/python $(filter-out %/airflow,$(wildcard provider/modelyard/*)) $(filter-out %/engines,$(wildcard workflows/modelyard/workflows/*)) $(wildcard workflows/modelyard/workflows/engines/*.py)
 	$(MAIN)/pyright --pythonpath $(AIRFLOW)/python $(AIRFLOW_TYPES)
 	$(MAIN)/pyright --pythonpath $(KFP)/python $(KFP_TYPES)
 

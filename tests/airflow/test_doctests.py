@@ -8,10 +8,11 @@ import pytest
 
 import modelyard.airflow
 import modelyard.operators.airflow
+import modelyard.workflows.engines.airflow
 
 MODULES = [
     each.name
-    for package in (modelyard.airflow, modelyard.operators.airflow)
+    for package in (modelyard.airflow, modelyard.operators.airflow, modelyard.workflows.engines.airflow)
     for each in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")
 ]
 

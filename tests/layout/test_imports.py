@@ -12,7 +12,7 @@ ORDER = [
 ]
 
 HEAVY = {
-    "airflow": ("airflow", "operators"),
+    "airflow": ("airflow", "operators", "workflows"),
     "duckdb": ("features",),
     "kfp": ("operators",),
     "kubernetes": ("deploy",),

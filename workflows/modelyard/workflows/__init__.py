@@ -3,6 +3,7 @@
 from modelyard.workflows.blocks import each, otherwise, when
 from modelyard.workflows.builder import Steps, steps, workflow
 from modelyard.workflows.conditions import AllOf, AnyOf, Comparison, Condition, Not
+from modelyard.workflows.dag_files import airflow_dag, airflow_group
 from modelyard.workflows.definition import Choice, Loop, Node, Step, Workflow, WorkflowInput
 from modelyard.workflows.drawing import as_mermaid
 from modelyard.workflows.errors import (
@@ -69,6 +70,8 @@ __all__ = [
     "WorkflowInput",
     "WorkflowInvalid",
     "WorkflowOutcome",
+    "airflow_dag",
+    "airflow_group",
     "as_mermaid",
     "check_workflow",
     "collect",

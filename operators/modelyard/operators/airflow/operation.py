@@ -119,7 +119,7 @@ class OperationOperator(BaseOperator):
             mask = mask_of(project.environment(_text(self.environment)).secrets)
             return self._done(facts["ti"], project.reference, work, mask)
         except ModelyardError as error:
-            raise _failure(error, mask, killed=work.killed) from error.__cause__
+            raise self.failure(context, error, mask, killed=work.killed) from error.__cause__
 
     def _done(self, ti: Any, project: str, work: Work, mask: Mask) -> dict[str, Any]:
         from modelyard.operations.catalogue import load_catalogue
@@ -158,6 +158,25 @@ class OperationOperator(BaseOperator):
             ti.xcom_push(name, value)
         ti.xcom_push(BaseXCom.XCOM_RETURN_KEY, result)
 
+    def failure(self, context: Context, error: ModelyardError, mask: Mask, *, killed: bool) -> AirflowException:
+        """Return what tells Airflow whether to try again.
+
+        Parameters
+        ----------
+        context
+            Airflow's context of the task.
+        error
+            What the operation failed with.
+        mask
+            Hides the project's secrets.
+        killed
+            Whether the task was ended from outside.
+        """
+        del context
+        # A task that was ended from outside, because its pod is moved or its worker stops, may have another try.
+        final = not error.outcome.retry and not killed
+        return (AirflowFailException if final else AirflowException)(mask.hide(str(error)))
+
     def on_kill(self) -> None:
         """End the work and all its processes."""
         if self._work is not None:
@@ -167,13 +186,6 @@ class OperationOperator(BaseOperator):
 def _text(field: Any) -> str:
     value = plain(field, ParameterType("string"))
     return "" if value is None else str(value)
-
-
-def _failure(error: ModelyardError, mask: Mask, *, killed: bool) -> AirflowException:
-    """Return what tells Airflow whether to try again."""
-    # A task that was ended from outside, because its pod is moved or its worker stops, may have another try.
-    final = not error.outcome.retry and not killed
-    return (AirflowFailException if final else AirflowException)(mask.hide(str(error)))
 
 
 def located(project: str, folder: Path) -> str:

@@ -1,0 +1,135 @@
+"""A workflow as an Airflow DAG, or as a task group of one."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import DAG, Param, TaskGroup
+
+from modelyard.operations import ParameterType, ParameterUnknown
+from modelyard.operators.airflow.arguments import LauncherName
+from modelyard.workflows.definition import Workflow, WorkflowInput
+from modelyard.workflows.drawing import as_mermaid
+from modelyard.workflows.engines.airflow.definitions import find_workflow, located
+from modelyard.workflows.engines.airflow.plan import Plan
+from modelyard.workflows.engines.airflow.rendering import Rendering
+from modelyard.workflows.errors import WorkflowInvalid
+
+__all__ = ["airflow_dag", "airflow_group"]
+
+_FORM_TYPES = {
+    "string": "string",
+    "dataset": "string",
+    "model": "string",
+    "choice": "string",
+    "integer": "integer",
+    "number": "number",
+    "boolean": "boolean",
+    "list": "array",
+    "mapping": "object",
+}
+
+
+def airflow_dag(
+    project: str = ".",
+    workflow: str = "main",
+    *,
+    dag_id: str = "",
+    schedule: Any = None,
+    parameters: Mapping[str, Any] | None = None,
+    environment: str = "",
+    launcher: LauncherName = "process",
+    python: str = "",
+    **arguments: Any,
+) -> DAG:
+    """See `modelyard.workflows.airflow_dag`."""
+    file = _caller()
+    reference = located(project, file)
+    found = find_workflow(reference, workflow)
+    given = _given(found.workflow, parameters)
+    arguments.setdefault("catchup", False)
+    arguments.setdefault("tags", ["modelyard"])
+    arguments.setdefault("doc_md", _page(found.workflow))
+    form: Any = {each.name: _param(each) for each in found.workflow.inputs if each.name not in given}
+    dag = DAG(
+        dag_id or f"{found.project}-{found.workflow.name}",
+        schedule=schedule,
+        params=form,
+        **arguments,
+    )
+    dag.fileloc = str(file)
+    plan = Plan(found.workflow.in_order(), "", given)
+    settings = {"project": reference, "environment": environment, "launcher": launcher, "python": python}
+    with dag:
+        Rendering(plan, settings).render()
+    return dag
+
+
+def airflow_group(
+    project: str = ".",
+    workflow: str = "main",
+    *,
+    group_id: str = "",
+    parameters: Mapping[str, Any] | None = None,
+    environment: str = "",
+    launcher: LauncherName = "process",
+    python: str = "",
+) -> TaskGroup:
+    """See `modelyard.workflows.airflow_group`."""
+    reference = located(project, _caller())
+    found = find_workflow(reference, workflow)
+    given = _given(found.workflow, parameters)
+    if missing := [each.name for each in found.workflow.inputs if each.required and each.name not in given]:
+        mend = "Pass it in parameters={…}."
+        raise WorkflowInvalid(f"the workflow needs {missing[0]}", where=f"workflow {workflow}", mend=mend)
+    # Nobody is asked for what is not given: it has its default.
+    given = {**{each.name: each.default for each in found.workflow.inputs}, **given}
+    name = group_id or found.workflow.name
+    plan = Plan(found.workflow.in_order(), f"{name}.", given)
+    settings = {"project": reference, "environment": environment, "launcher": launcher, "python": python}
+    with TaskGroup(name, prefix_group_id=False, tooltip=found.workflow.summary) as group:
+        Rendering(plan, settings).render()
+    return group
+
+
+def _caller() -> Path:
+    """Return the file that calls `airflow_dag`: the first outside of this package."""
+    frame = sys._getframe(1)  # noqa: SLF001 - as Airflow itself finds the file of a DAG
+    own = Path(__file__).parents[2]
+    while frame.f_back is not None and Path(frame.f_code.co_filename).is_relative_to(own):
+        frame = frame.f_back
+    return Path(frame.f_code.co_filename).absolute()
+
+
+def _given(workflow: Workflow, parameters: Mapping[str, Any] | None) -> dict[str, Any]:
+    given = dict(parameters or {})
+    known = {each.name for each in workflow.inputs}
+    if unknown := sorted(set(given) - known):
+        raise ParameterUnknown(f"workflow {workflow.name}", unknown[0], sorted(known))
+    return given
+
+
+def _param(each: WorkflowInput) -> Param:
+    schema = _form(each.type)
+    if each.doc:
+        schema["description"] = each.doc
+    return Param(**schema) if each.required else Param(each.default, **schema)
+
+
+def _form(type_: ParameterType) -> dict[str, Any]:
+    """Return a type as Airflow's trigger form reads it."""
+    kind = _FORM_TYPES.get(type_.kind)
+    if kind is None:
+        return {}
+    schema: dict[str, Any] = {"type": [kind, "null"] if type_.optional else kind}
+    if type_.choices:
+        schema["enum"] = [*type_.choices, None] if type_.optional else list(type_.choices)
+    if type_.kind == "list" and type_.item and type_.item.kind in _FORM_TYPES:
+        schema["items"] = _form(type_.item)
+    return schema
+
+
+def _page(workflow: Workflow) -> str:
+    text = "\n\n".join(filter(None, [workflow.summary, workflow.description]))
+    return f"{text}\n\n```mermaid\n{as_mermaid(workflow)}\n```\n"
