@@ -1,12 +1,13 @@
 """What the pages about graphs show is true: every example runs, every drawing is the one that its graph draws.
 
 In a page, a drawing belongs to the graph that is called ``graph`` at that place; a block that begins with a comment
-such as ``# flights.py`` is a file in the current folder; any other block of Python without a prompt runs as it stands,
-and then the tests that it defines. After a change of drawings ``python tests/graphs/test_documentation.py`` writes
-them anew.
+such as ``# timetable.py`` is a file in the current folder; any other block of Python without a prompt runs as it
+stands, and then the tests that it defines. After a change of drawings ``python tests/graphs/test_documentation.py``
+writes them anew.
 """
 
 import doctest
+import importlib
 import os
 import re
 import sys
@@ -39,15 +40,21 @@ def examples(page: Path) -> doctest.DocTest:
         blocks.append(text)
         name = FILE.match(text)
         if name:
-            return f">>> _ = __import__('pathlib').Path({name[1]!r}).write_text(BLOCKS[{len(blocks) - 1}])\n\n"
+            return f">>> write({name[1]!r}, BLOCKS[{len(blocks) - 1}])\n\n"
         if kind != "python":
             return ""
         tests = re.findall(r"^def (test_\w+)", text, re.MULTILINE)
         return f">>> exec(BLOCKS[{len(blocks) - 1}])\n" + "".join(f">>> {each}()\n" for each in tests) + "\n"
 
     text = FENCE.sub(example, page.read_text())
-    names: dict[str, Any] = {"__name__": "__main__", "BLOCKS": blocks}
+    names: dict[str, Any] = {"__name__": "__main__", "BLOCKS": blocks, "write": write}
     return doctest.DocTestParser().get_doctest(text, names, page.name, str(page), 0)
+
+
+def write(name: str, text: str) -> None:
+    """Write a file that a page shows; a module can be imported at once."""
+    Path(name).write_text(text)
+    importlib.invalidate_caches()
 
 
 @contextmanager
