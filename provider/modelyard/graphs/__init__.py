@@ -44,8 +44,9 @@ from modelyard.graphs.models.files import LoadedModel, ModelCard, Predictions, o
 from modelyard.graphs.models.rows import matrix_of
 from modelyard.graphs.plan import Plan
 from modelyard.graphs.ports import Channel, FeatureReader, MetricSink, ModelLoader, Recorder, Resources, SecretSource
+from modelyard.graphs.schemas import json_schema
 from modelyard.graphs.settings import Cache, CircuitBreaker, Fallback, Retry, StepSettings
-from modelyard.graphs.spec import CycleSpec, GraphSpec, HandlerSpec, StepSpec, json_schema
+from modelyard.graphs.spec import CycleSpec, GraphSpec, HandlerSpec, StepSpec
 from modelyard.graphs.tokens import TraceEntry
 from modelyard.graphs.tracing import Trace
 

@@ -164,7 +164,9 @@ class _Assembly:
             raise GraphInvalid(self.definition.name, rule, step=node.name)
 
     def _model(self, node: Node) -> StepCall:
-        context = Context(self.definition.name, node.name, self.definition.parameters, self.resources, self.opened.getters)
+        context = Context(
+            self.definition.name, node.name, self.definition.parameters, self.resources, self.opened.getters
+        )
         concurrency = node.settings.concurrency
         call = model_call(self.definition.name, node.use, node.arguments, context, concurrency=concurrency)
         self.models[node.name] = call.owner
@@ -173,7 +175,9 @@ class _Assembly:
 
     def _group(self, node: Node) -> StepCall:
         members = {name: self._member(node.name, member) for name, member in node.members.items()}
-        context = Context(self.definition.name, node.name, self.definition.parameters, self.resources, self.opened.getters)
+        context = Context(
+            self.definition.name, node.name, self.definition.parameters, self.resources, self.opened.getters
+        )
         surroundings = Surroundings(self.definition.name, context, self.resources)
         group = self.groups[node.name] = built_group(node, members, surroundings)
         self.opened.own(node.name, group.strategy)
@@ -209,6 +213,7 @@ class _Assembly:
 
     def _node(self, node: Node, call: StepCall, handlers: tuple[PlanHandler, ...]) -> PlanNode:
         batch = call.batch or (call.function if node.settings.vectorised else None)
+        batch = None if node.settings.validate else batch
         wrapped = self.policies.wrapped(node, call)
         choice = node.kind == "choice"
         group = self.groups.get(node.name)

@@ -125,8 +125,8 @@ class GraphInvalid(ModelyardError):
     kind = ErrorKind.INVALID
 
     def __init__(self, graph: str, rule: str, *, step: str = "", mend: str = "", drawing: str = "") -> None:
-        place = f"graph {graph}, step {step}" if step else f"graph {graph}"
-        super().__init__(rule, where=place, mend=mend, facts={"graph": graph, "step": step})
+        places = [f"{what} {name}" for what, name in (("graph", graph), ("step", step)) if name]
+        super().__init__(rule, where=", ".join(places), mend=mend, facts={"graph": graph, "step": step})
         self.drawing = drawing
 
     def __str__(self) -> str:

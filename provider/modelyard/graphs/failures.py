@@ -190,12 +190,21 @@ class QueueFull(ModelyardError):
 
 
 class ValueMismatch(ModelyardError):
-    """Raised when a body is not of the type that a validating step declares."""
+    """Raised when a body is not of the type that a validating step declares, or what the step gives is not.
+
+    The first is the sender's fault, the second the step's.
+    """
 
     kind = ErrorKind.INVALID
 
-    def __init__(self, rule: str) -> None:
+    def __init__(self, rule: str, *, is_input: bool = True) -> None:
         super().__init__(rule)
+        self.is_input = is_input
+
+    @property
+    def error_kind(self) -> ErrorKind:
+        """Bad input, or a defect of the step."""
+        return type(self).kind if self.is_input else ErrorKind.USER_CODE
 
 
 class WorkerLost(ModelyardError):

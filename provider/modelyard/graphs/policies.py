@@ -93,18 +93,17 @@ class Policies:
         return call._replace(function=run, is_async=is_async)
 
     def _validated(self, node: Node, call: StepCall) -> Call:
-        if call.takes is None:
-            raise GraphInvalid(self.graph, "validate needs an annotation of what the step takes", step=node.name)
-        function, takes = call.function, call.takes
+        takes, gives, function = call.takes, None if call.yields else call.gives, call.function
+        if takes is None and gives is None:
+            rule = "validate needs an annotation of what the step takes or gives"
+            raise GraphInvalid(self.graph, rule, step=node.name)
 
-        def validated(body: Any) -> Any:
-            try:
-                known = msgspec.convert(body, takes)
-            except msgspec.ValidationError as error:
-                raise ValueMismatch(str(error)) from None
-            return function(known)
+        async def validated_async(body: Any) -> Any:
+            return _converted(await function(_converted(body, takes, "")), gives, "its result: ")
 
-        return validated
+        if call.is_async and not call.yields:
+            return validated_async
+        return lambda body: _converted(function(_converted(body, takes, "")), gives, "its result: ")
 
     def _placed(self, node: Node, call: StepCall) -> Call:
         settings, function = node.settings, call.function
@@ -188,6 +187,15 @@ class Policies:
         if call.is_async or call.yields:
             raise GraphInvalid(self.graph, "a condition is a plain function", step=node.name)
         return call.function
+
+
+def _converted(value: Any, kind: Any, what: str) -> Any:
+    if kind is None:
+        return value
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise ValueMismatch(f"{what}{error}", is_input=not what) from None
 
 
 def _awaitable(run: Call) -> AsyncCall:

@@ -85,7 +85,15 @@ class Cache(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
 
 
 class Fallback(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """What a step gives when it failed for good: a value, or what another callable says about the same input."""
+    """What a step gives when it failed for good: a value, or what another callable says about the same input.
+
+    Parameters
+    ----------
+    value
+        The result, unless `use` says it.
+    use
+        A step, or its dotted path; it gets what the failed step got.
+    """
 
     value: Any = None
     use: Any = None
@@ -111,7 +119,8 @@ class StepSettings(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unkno
     condition
         A field of the body (dotted), or a callable (or its dotted path); where it is not true the step is passed by.
     validate
-        Whether the body is converted to the type that the step's annotation declares.
+        Whether the body is converted to the type that the step's annotation declares, and the result to that of its
+        own: what msgspec understands.
     vectorised
         Whether the function takes a list of bodies (or a whole array or Arrow batch) as well, row by row alike.
     """
@@ -151,6 +160,6 @@ def nearest_field(said: str, *more: type[msgspec.Struct]) -> str:
     ('Did you mean attempts?', '')
     """
     unknown = re.search(r"unknown field `(.+?)`", said)
-    structs = (StepSettings, Retry, CircuitBreaker, Cache, Fallback, *more)
+    structs: tuple[type[msgspec.Struct], ...] = (StepSettings, Retry, CircuitBreaker, Cache, Fallback, *more)
     known = {each.encode_name for struct in structs for each in msgspec.structs.fields(struct)}
     return near_name(unknown.group(1), sorted(known)) if unknown else ""

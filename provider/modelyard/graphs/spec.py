@@ -7,7 +7,7 @@ import msgspec
 from modelyard.graphs.definition import Kind
 from modelyard.graphs.settings import StepSettings
 
-__all__ = ["CycleSpec", "GraphSpec", "HandlerSpec", "StepSpec", "json_schema"]
+__all__ = ["CycleSpec", "GraphSpec", "HandlerSpec", "StepSpec"]
 
 
 class HandlerSpec(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -32,7 +32,17 @@ class HandlerSpec(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
 
 
 class CycleSpec(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """A way back as data: to which step, how often at most, and from which outlet of a choice."""
+    """A way back as data.
+
+    Parameters
+    ----------
+    to
+        The step to go back to.
+    bound
+        How often one event may go this way; 0 takes the graph's `cycle_bound`.
+    outlet
+        Of a choice: the outlet that leads back.
+    """
 
     to: str
     bound: int = 0
@@ -110,8 +120,3 @@ class GraphSpec(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_
     on_error: HandlerSpec | None = None
     cycle_bound: int = 0
     parameters: dict[str, Any] = {}
-
-
-def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema of a graph's specification."""
-    return msgspec.json.schema(GraphSpec)
