@@ -377,7 +377,7 @@ _FAILING = (
         "failure",
         "failure",
         values={"first": {"sum": 2}, "aside": {"sum": 3}},
-        blocked=("after", "branch", "turn"),
+        blocked=("after", "branch", "turn", "number"),
         failures={"bad": (ErrorKind.USER_CODE, "this is 1")},
         independent=("first", "aside"),
     ),

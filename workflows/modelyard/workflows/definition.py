@@ -216,6 +216,10 @@ class Workflow(msgspec.Struct, frozen=True, omit_defaults=True):
         """Yield everything in the body as it was defined, with the blocks around it, the outermost first."""
         yield from _walk(self.body, ())
 
+    def walk_within(self, block: Choice | Loop) -> Iterator[tuple[Node, tuple[Place, ...]]]:
+        """Yield everything in one block, as `walk` does."""
+        return ((node, around) for node, around in self.walk() if any(each.block.name == block.name for each in around))
+
     def step(self, name: str) -> Step:
         """Return the step of that name.
 

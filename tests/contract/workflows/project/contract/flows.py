@@ -257,6 +257,8 @@ def failure() -> None:
         call("branch", "same")
     with each(bad.value["y"]) as item:
         call("turn", "same", item=item)
+    with each([1, 2]) as number:
+        call("number", "same", number=number, bad=bad.value["x"])
 
 
 @workflow

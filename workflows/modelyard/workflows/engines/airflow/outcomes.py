@@ -62,7 +62,7 @@ class _Reading:
                 self._loop(node, position)
 
     def _loop(self, loop: Loop, position: Position) -> None:
-        state = self._told(loop.name, loop.name, -1)
+        state = self._told(loop.name, loop.name, -1) or self._static_state(loop)
         items = self._found.items(loop.name, position)
         if state in ("skipped", "upstream_failed", "failed") or items is None:
             self._mark(loop.body, (), "skipped" if state in (None, "skipped") else "blocked")
@@ -71,6 +71,14 @@ class _Reading:
             self.nodes(loop.body, (*position, index))
         if not items and position and not self._went_in(loop, position):
             self._mark(loop.body, position, "skipped")
+
+    def _static_state(self, loop: Loop) -> str | None:
+        """Return the state of a loop that has no task: blocked where none of its steps could begin."""
+        if self._plan.static_items(loop) is None:
+            return None
+        tasks = {self._plan.task_id(node.name) for node, _ in self._plan.workflow.walk_within(loop)}
+        states = {state for (task, _), state in self._given.items() if task in tasks}
+        return "upstream_failed" if states and states <= {"upstream_failed"} else None
 
     def _went_in(self, loop: Loop, position: Position) -> bool:
         """Return whether a loop over nothing stands in branches that were taken."""
