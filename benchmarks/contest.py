@@ -1,9 +1,10 @@
 """Runs contestants against each other: one process each, in turn, in one run, and judges the medians.
 
-A contestant is a script that speaks a line protocol on standard input and output: it prints its cases with what they
-answer to the same few inputs as a JSON mapping, then answers each line ``CASE COUNT`` with one number: the CPU seconds
-(user and system, all threads) that COUNT events took. Set-up and warm-up are its own affair and are not timed. Nothing
-is timed before the answers of all contestants to a case have been found equal.
+A contestant is a script that takes the names of cases and speaks a line protocol on standard input and output: it
+prints those of them that it has with what they answer to the same few inputs as a JSON mapping, then answers each line
+``CASE COUNT`` with one number: the CPU seconds (user and system, all threads) that COUNT events took. Set-up and
+warm-up are its own affair and are not timed. Nothing is timed before the answers of all contestants to a case have been
+found equal.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,7 +29,9 @@ Counts = Mapping[str, Mapping[str, int]]
 """Case → contestant's name (or ``*``) → how many events make one measurement."""
 
 Measured = dict[tuple[str, str], list[float]]
-"""(case, contestant's name) → CPU seconds per event, one for each round."""
+"""(case, contestant's name) → CPU seconds per event, one for each measurement."""
+
+_TIGHT = 5
 
 
 @dataclass(frozen=True)
@@ -111,12 +114,12 @@ class Row:
 class Running:
     """A contestant's process."""
 
-    def __init__(self, contestant: Contestant) -> None:
+    def __init__(self, contestant: Contestant, cases: Collection[str]) -> None:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
         self.contestant = contestant
         self._errors = tempfile.TemporaryFile(mode="w+")  # noqa: SIM115 (it lives as long as the process)
         self._process = subprocess.Popen(
-            [str(contestant.python), str(FOLDER / "contestants" / contestant.script)],
+            [str(contestant.python), str(FOLDER / "contestants" / contestant.script), *cases],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -164,12 +167,12 @@ def prepare(contestants: Sequence[Contestant]) -> None:
 
 
 @contextmanager
-def running(contestants: Sequence[Contestant]) -> Iterator[list[Running]]:
-    """Start the contestants, refuse those that disagree, and end them."""
+def running(contestants: Sequence[Contestant], cases: Collection[str]) -> Iterator[list[Running]]:
+    """Start the contestants for these cases, refuse those that disagree, and end them."""
     with ExitStack() as stack:
         started = []
         for contestant in contestants:
-            each = Running(contestant)
+            each = Running(contestant, cases)
             stack.callback(each.close)
             started.append(each)
         agree(started)
@@ -194,7 +197,13 @@ def _same(one: Any, other: Any) -> bool:
     return type(one) is type(other) and bool(one == other)
 
 
-def hold(contestants: Sequence[Contestant], counts: Counts, rounds: int, most: int | None = None) -> Measured:
+def hold(
+    contestants: Sequence[Contestant],
+    counts: Counts,
+    rounds: int,
+    most: int | None = None,
+    tight: Collection[str] = (),
+) -> Measured:
     """Measure every case of every contestant in every round, in turn.
 
     Parameters
@@ -207,23 +216,29 @@ def hold(contestants: Sequence[Contestant], counts: Counts, rounds: int, most: i
         How often.
     most
         The most events of one measurement, whatever `counts` says.
+    tight
+        The cases that are decided by a few hundredths: they are measured several times in each round.
     """
-    measured: Measured = {}
-    with running(contestants) as started:
+    with running(contestants, counts) as started:
+        measured: Measured = {
+            (case, each.contestant.name): [] for case in counts for each in started if case in each.answers
+        }
         for number in range(rounds):
             for case, sizes in counts.items():
-                # Who goes first changes from round to round, so that nobody always follows the same neighbour
-                for each in started[number % len(started) :] + started[: number % len(started)]:
-                    if case in each.answers:
-                        size = sizes.get(each.contestant.name, sizes["*"])
-                        found = each.measure(case, min(size, most or size))
-                        measured.setdefault((case, each.contestant.name), []).append(found)
+                for _ in range(_TIGHT if case in tight else 1):
+                    # Who goes first changes each time, so that nobody always follows the same neighbour
+                    started.append(started.pop(0))
+                    for each in started:
+                        if case in each.answers:
+                            size = sizes.get(each.contestant.name, sizes["*"])
+                            found = each.measure(case, min(size, most or size))
+                            measured[case, each.contestant.name].append(found)
             print(f"round {number + 1} of {rounds}", file=sys.stderr)
     return measured
 
 
 def judge(measured: Measured, targets: Sequence[Target]) -> list[Row]:
-    """Return the medians, and for each contract and goal the median of the ratios round by round.
+    """Return the medians, and for each contract and goal the median of the ratios, pair by pair.
 
     A target whose contestants did not take part is left out.
     """
@@ -298,7 +313,9 @@ def run(description: str, contestants: Sequence[Contestant], counts: Counts, tar
     chosen = wanted.case or list(counts)
     if unknown := sorted(set(chosen) - set(counts)):
         raise SystemExit(f"there is no case {unknown[0]!r}; there are {', '.join(counts)}")
-    rows = judge(hold(contestants, {case: counts[case] for case in chosen}, wanted.rounds, wanted.most), targets)
+    tight = {target.case for target in targets if target.at_most}
+    measured = hold(contestants, {case: counts[case] for case in chosen}, wanted.rounds, wanted.most, tight)
+    rows = judge(measured, targets)
     print(machine(), end="\n\n")
     show(rows)
     if wanted.json:

@@ -5,12 +5,14 @@ from contest import Contestant, Target, run
 OURS = "modelyard"
 MLRUN = "MLRun 1.12.1"
 STOREY = "storey 1.14.1"
+SEQUENTIAL = "MLRun 1.12.1, sequential"
 PLAIN = "plain Python"
 
 CONTESTANTS = (
     Contestant(PLAIN, "plain_graphs.py"),
     Contestant(OURS, "modelyard_graphs.py"),
     Contestant(MLRUN, "mlrun_graphs.py", "peer-mlrun", ("mlrun==1.12.1",)),
+    Contestant(SEQUENTIAL, "mlrun_sequential.py", "peer-mlrun", ("mlrun==1.12.1",)),
     Contestant(STOREY, "storey_graphs.py", "peer-storey", ("storey==1.14.1", "packaging")),
 )
 COUNTS = {
@@ -20,8 +22,12 @@ COUNTS = {
     "async chain of coroutines": {"*": 200_000},
     "branch": {"*": 200_000, MLRUN: 2_000, STOREY: 4_000},
     "async branch": {"*": 200_000},
-    "batch of 10,000 rows": {"*": 10},
-    "batch of 10,000 rows by hand": {"*": 10},
+    "batch of 10,000 rows": {"*": 4},
+    "batch of 10,000 rows by hand": {"*": 4},
+    "router by path": {"*": 100_000, MLRUN: 10_000},
+    "vote of 3": {"*": 100_000, MLRUN: 2_000, SEQUENTIAL: 3_000},
+    "vote of 3 models, 1 row": {"*": 150},
+    "vote of 3 models, 10,000 rows": {"*": 4},
 }
 TARGETS = (
     Target("chain", OURS, MLRUN, 20, goal=25),
@@ -29,6 +35,11 @@ TARGETS = (
     Target("async chain", OURS, STOREY, 40, goal=60),
     Target("branch", OURS, STOREY, 20, goal=50),
     Target("batch of 10,000 rows", OURS, PLAIN, 1.1, at_most=True, goal=1.03),
+    Target("router by path", OURS, MLRUN, 5, goal=10),
+    Target("vote of 3", OURS, MLRUN, 25, goal=80),
+    Target("vote of 3", OURS, SEQUENTIAL, 15, goal=27),
+    Target("vote of 3 models, 1 row", OURS, PLAIN, 1.05, at_most=True, goal=1.02),
+    Target("vote of 3 models, 10,000 rows", OURS, PLAIN, 1.1, at_most=True, goal=1.03),
 )
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import logging
 from typing import Any
 
 import mlrun
+import mlrun_groups
 from protocol import INPUTS, Case, answer
 from steps import add, double, subtract
 
@@ -67,9 +68,11 @@ def _told_error(event: Any) -> Any:
 
 answer(
     {
-        "chain": _chain("sync"),
-        "chain with event and handler": _guarded(),
-        "async chain": _chain("async"),
-        "branch": _branch(),
+        "chain": lambda: _chain("sync"),
+        "chain with event and handler": _guarded,
+        "async chain": lambda: _chain("async"),
+        "branch": _branch,
+        "router by path": mlrun_groups.router,
+        "vote of 3": mlrun_groups.vote,
     }
 )

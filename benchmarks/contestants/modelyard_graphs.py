@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import modelyard_groups
 from protocol import INPUTS, Case, answer
-from scored import MATRIX, center, predict, round_off, told
 from steps import add, add_later, double, double_later, subtract, subtract_later
 
 from modelyard.graphs import Event, Graph
@@ -39,13 +39,6 @@ def _told_error(event: Event) -> str:
     return str(event.error)
 
 
-def _batch() -> Graph:
-    graph = Graph("batch")
-    graph.to(center, vectorised=True).to(predict, vectorised=True).to(round_off, vectorised=True).respond()
-    assert graph.map(MATRIX).vectorised
-    return graph
-
-
 def _tested(graph: Graph) -> Case:
     def run(count: int) -> None:
         for number in range(count):
@@ -65,7 +58,13 @@ def _awaited(graph: Graph) -> Case:
     return Case(lambda count: asyncio.run(run(count)), lambda: asyncio.run(answers()))
 
 
-def _mapped(graph: Graph) -> Case:
+def _batch() -> Case:
+    from scored import MATRIX, center, predict, round_off, told
+
+    graph = Graph("batch")
+    graph.to(center, vectorised=True).to(predict, vectorised=True).to(round_off, vectorised=True).respond()
+    assert graph.map(MATRIX).vectorised
+
     def run(count: int) -> None:
         for _ in range(count):
             graph.map(MATRIX)
@@ -75,12 +74,16 @@ def _mapped(graph: Graph) -> Case:
 
 answer(
     {
-        "chain": _tested(_chain(add, double, subtract)),
-        "chain with event and handler": _tested(_guarded()),
-        "async chain": _awaited(_chain(add, double, subtract)),
-        "async chain of coroutines": _awaited(_chain(add_later, double_later, subtract_later)),
-        "branch": _tested(_branch()),
-        "async branch": _awaited(_branch()),
-        "batch of 10,000 rows": _mapped(_batch()),
+        "chain": lambda: _tested(_chain(add, double, subtract)),
+        "chain with event and handler": lambda: _tested(_guarded()),
+        "async chain": lambda: _awaited(_chain(add, double, subtract)),
+        "async chain of coroutines": lambda: _awaited(_chain(add_later, double_later, subtract_later)),
+        "branch": lambda: _tested(_branch()),
+        "async branch": lambda: _awaited(_branch()),
+        "batch of 10,000 rows": _batch,
+        "router by path": modelyard_groups.router,
+        "vote of 3": modelyard_groups.vote,
+        "vote of 3 models, 1 row": modelyard_groups.vote_on_row,
+        "vote of 3 models, 10,000 rows": modelyard_groups.vote_on_rows,
     }
 )

@@ -56,4 +56,4 @@ def _branch() -> list[Any]:
     return [source, *([way] for way in ways)]
 
 
-answer({"async chain": _emitting(_chain), "branch": _emitting(_branch)})
+answer({"async chain": lambda: _emitting(_chain), "branch": lambda: _emitting(_branch)})

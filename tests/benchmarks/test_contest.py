@@ -56,8 +56,8 @@ def test_costs_per_event_of_everybody_in_every_round(contest: ModuleType, tmp_pa
     we = speaking(contest, tmp_path, "we", '{"chain": [1, [2.0]], "own": 0}', 0.5)
     they = speaking(contest, tmp_path, "they", '{"chain": [1, [2.0000001]]}', 3.0)
     counts = {"chain": {"*": 100, "they": 10}, "own": {"*": 1}}
-    measured = contest.hold([we, they], counts, rounds=2, most=50)
-    assert measured == {("chain", "we"): [0.5, 0.5], ("chain", "they"): [3.0, 3.0], ("own", "we"): [0.5, 0.5]}
+    measured = contest.hold([we, they], counts, rounds=2, most=50, tight={"own"})
+    assert measured == {("chain", "we"): [0.5, 0.5], ("chain", "they"): [3.0, 3.0], ("own", "we"): [0.5] * 10}
 
 
 @pytest.mark.parametrize("other", ['{"chain": [1, [3]]}', '{"chain": [1]}', '{"chain": [1, ["2"]]}'])

@@ -1,0 +1,6 @@
+"""MLRun's voting ensemble with the executor that asks one model after the other."""
+
+import mlrun_groups
+from protocol import answer
+
+answer({"vote of 3": mlrun_groups.vote_in_sequence})
