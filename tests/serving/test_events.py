@@ -1,10 +1,14 @@
 """Bodies of every type become events, and replies come back in the form that was asked for."""
 
+import asyncio
 import io
 import json
+import socket
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
+from threading import Event
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pyarrow as pa
@@ -13,7 +17,7 @@ from cloudevents.core.bindings.http import HTTPMessage, from_http_event, to_bina
 from cloudevents.core.v1.event import CloudEvent
 from pyarrow import csv, parquet
 
-from modelyard.graphs import EventInvalid, Graph
+from modelyard.graphs import EventInvalid, Graph, Response
 from modelyard.serving.limits import Limits
 from modelyard.serving.local import LocalServer
 
@@ -120,6 +124,17 @@ def test_a_bad_row_of_a_table_fails_alone(rows: str) -> None:
     assert bad["error"]["step"] == "evening"
 
 
+def test_what_an_error_handler_says_of_a_row_is_its_reply() -> None:
+    graph = Graph("strict")
+    graph.to(evening).on_error(lambda event: Response({"refused": str(event.error)}, 422), name="refuse")
+    with LocalServer(graph.open()) as server:
+        found = httpx.post(server.url, content=b"hour\n19\n-1\n", headers={"content-type": "text/csv"})
+    assert (found.json(), found.headers["x-rows-failed"]) == (
+        [{"evening": True}, {"refused": "hour: is not negative."}],
+        "1",
+    )
+
+
 @pytest.mark.parametrize(
     ("media_type", "raw", "status", "message"),
     [
@@ -223,6 +238,26 @@ def test_an_error_before_the_first_reply_has_a_status_and_one_after_it_is_in_the
 def test_an_empty_stream_is_empty(stream: str) -> None:
     found = httpx.post(stream, json={"to": 0}, headers={"accept": "text/event-stream"})
     assert (found.status_code, found.text) == (200, "")
+
+
+def test_who_goes_away_ends_the_work_and_nothing_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    inside, ended = Event(), Event()
+
+    async def wait(body: Any) -> Any:
+        inside.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    graph = Graph("waiting")
+    graph.to(wait)
+    with LocalServer(graph.open()) as server:
+        with socket.create_connection(("127.0.0.1", urlsplit(server.url).port), timeout=20) as connection:
+            connection.sendall(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}")
+            assert inside.wait(20)
+        assert ended.wait(20)
+    assert caplog.text == ""
 
 
 def test_a_deadline_that_is_no_time_is_refused(url: str) -> None:

@@ -1,5 +1,6 @@
 """A graph as an ASGI application, without a framework; it runs on any ASGI server."""
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -110,6 +111,10 @@ class Application:
     async def _respond(self, request: Request, send: Send) -> None:
         try:
             reply = await self._answer(request)
+        except asyncio.CancelledError:
+            if request.gone:
+                return  # nobody is there to be answered
+            raise
         except Exception as error:  # noqa: BLE001 (a client gets JSON, whatever happens)
             reply = error_reply(error)
             if reply.status >= 500:

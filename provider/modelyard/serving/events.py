@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from modelyard.errors import ModelyardError
-from modelyard.graphs import Event, Plan
+from modelyard.graphs import Event, Plan, Response, Rows
 from modelyard.graphs.mapping import map_plan
 from modelyard.serving.bodies import JSON, TABLES, read_body, write_table
 from modelyard.serving.cloud_events import is_cloud_event, read_cloud_event, written_cloud_event
@@ -99,14 +99,14 @@ class EventFront:
     async def _table(self, rows: list[Any], request: Request) -> Reply:
         plan = self.plan
         found = await asyncio.to_thread(map_plan, plan, rows) if plan.is_async else map_plan(plan, rows)
-        replies = [_failure(found.errors[index]) if index in found.errors else each for index, each in enumerate(found)]
+        replies, failed = _told(found)
         wanted = next((each for each in TABLES if request.accepts(each)), JSON)
         try:
             body = encode(replies) if wanted == JSON else write_table(replies, wanted)
         except TypeError as error:
             raise ReplyInvalid(plan.graph, request.headers.get("x-request-id", ""), str(error)) from error
-        failed = ((b"x-rows-failed", str(len(found.errors)).encode()),) if found.errors else ()
-        return Reply(200, body, failed, content_type=wanted.encode())
+        headers = ((b"x-rows-failed", str(failed).encode()),) if failed else ()
+        return Reply(200, body, headers, content_type=wanted.encode())
 
     async def _streamed(self, event: Event, *, events: bool) -> Streamed:
         replies = self.plan.stream_async(event)
@@ -136,9 +136,21 @@ def _cancel_current() -> Callable[[], Any]:
     return task.cancel
 
 
-def _failure(error: Exception) -> Any:
-    told: Any = msgspec.json.decode(error_reply(error).body)
-    return told
+def _told(rows: Rows) -> tuple[list[Any], int]:
+    """Return what each row is told, and how many of them are told that they failed."""
+    replies: list[Any] = []
+    failed = 0
+    for index, reply in enumerate(rows):
+        if index in rows.errors:
+            told: Any = msgspec.json.decode(error_reply(rows.errors[index]).body)
+            failed += 1
+        elif isinstance(reply, Response):
+            told = reply.body
+            failed += reply.status >= 400
+        else:
+            told = reply
+        replies.append(told)
+    return replies, failed
 
 
 def _as_event(reply: Any) -> bytes:

@@ -26,13 +26,16 @@ class Request:
         As in the request line; the path is decoded.
     headers
         Lower-case names; values of repeated headers joined by a comma.
+    gone
+        Whether the client went away while somebody watched.
     """
 
-    __slots__ = ("_limits", "_query", "_receive", "headers", "method", "path")
+    __slots__ = ("_limits", "_query", "_receive", "gone", "headers", "method", "path")
 
     def __init__(self, scope: Scope, receive: Receive, limits: Limits) -> None:
         self._receive = receive
         self._limits = limits
+        self.gone = False
         self._query: bytes = scope.get("query_string", b"")
         self.method: str = scope["method"]
         root: str = scope.get("root_path", "")
@@ -127,6 +130,7 @@ class Request:
         while True:
             message = await self._receive()
             if message["type"] == "http.disconnect":
+                self.gone = True
                 gone()
                 return
 
