@@ -98,8 +98,10 @@ def _converted(model: LoadedModel, matrix: "NDArray[Any]", dtype: Any) -> OnnxEs
         with _plain_attributes(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             converted = to_onnx(model.estimator, matrix[:1].astype(dtype), options=options)
-        kind = OnnxClassifier if classifies else OnnxEstimator
-        return kind(converted.SerializeToString(), model.features, model.classes)
+        data = converted.SerializeToString()
+        if not classifies:
+            return OnnxEstimator(data, model.features)
+        return OnnxClassifier(data, model.features, model.classes, by_probability=model.one_call)
     except LibraryMissing:
         raise
     except Exception as error:

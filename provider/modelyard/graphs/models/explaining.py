@@ -158,7 +158,7 @@ def _is_forest(estimator: Any) -> bool:
 
 
 def _without_check(explainer: Any) -> dict[str, Any]:
-    return {"check_additivity": False} if hasattr(explainer, "feature_perturbation") else {}
+    return {"check_additivity": False} if type(explainer).__name__.startswith("Tree") else {}
 
 
 def _background(model: LoadedModel, rows: Sequence[Any]) -> "NDArray[Any]":

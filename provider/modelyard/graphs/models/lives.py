@@ -1,6 +1,7 @@
 """One live version of a model: what answers its requests, until another one takes its place and the last is done."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from threading import Lock
 from typing import Any, Optional
 
@@ -44,6 +45,22 @@ class Live:
         with self._lock:
             self._successor, self._retired = successor, True
         self._close_when_done()
+
+    @contextmanager
+    def held(self) -> Iterator["Live"]:
+        """Keep the model, or the one that took its place, from being closed meanwhile."""
+        if self._close is None:
+            yield self
+        elif not self._enter():
+            if self._successor is None:
+                raise ModelNotReady(self.model.name, "it is closed")
+            with self._successor.held() as successor:
+                yield successor
+        else:
+            try:
+                yield self
+            finally:
+                self._leave()
 
     def _enter(self) -> bool:
         with self._lock:

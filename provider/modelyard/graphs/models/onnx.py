@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from modelyard.data.digests import file_digest
-from modelyard.graphs.errors import ModelFilesInvalid
+from modelyard.graphs.errors import LibraryMissing, ModelFilesInvalid
 from modelyard.graphs.models.estimators import EstimatorModel, Output
 from modelyard.graphs.models.files import LoadedModel, ModelCard
 from modelyard.graphs.models.sessions import OnnxClassifier, onnx_estimator
@@ -80,7 +80,9 @@ class OnnxModel(EstimatorModel):
     def _loaded(self, data: bytes, path: Path) -> LoadedModel:
         try:
             estimator = onnx_estimator(data, features=self._features, classes=self._known, task=self._task)
-        except (RuntimeError, ValueError) as error:  # what onnxruntime's own errors are
+        except LibraryMissing:
+            raise
+        except Exception as error:  # onnxruntime has many, and no base of them
             said = str(error).partition("\n")[0]
             raise ModelFilesInvalid(self._file, f"the file is no ONNX model: {said}") from error
         classifies = isinstance(estimator, OnnxClassifier)

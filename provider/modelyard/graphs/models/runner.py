@@ -48,8 +48,8 @@ class ModelRunner(Model):
     shape
         ``mapping`` (name → answer), ``list`` (in the order of the selection) or ``single``: the answer of the one model
         that was selected.
-    on_error
-        ``raise`` fails the event with `ModelsFailed`, which names every failed model; ``answer`` puts
+    on_model_error
+        ``fail`` fails the event with `ModelsFailed`, which names every failed model; ``answer`` puts
         ``{"error": {"type", "kind", "message"}}`` in place of its answer, and fails only if all models did.
 
     Raises
@@ -79,17 +79,17 @@ class ModelRunner(Model):
         models: Mapping[str, Any],
         select: str | Callable[[Any], Any] = "",
         shape: Shape = "mapping",
-        on_error: Literal["raise", "answer"] = "raise",
+        on_model_error: Literal["fail", "answer"] = "fail",
     ) -> None:
         if not isinstance(models, Mapping) or not models:
             raise ValueError(f"models maps names to models, not {models!r:.80}")
         if shape not in get_args(Shape):
             raise ValueError(f"shape is one of {', '.join(get_args(Shape))}, not {shape!r}")
-        if on_error not in ("raise", "answer"):
-            raise ValueError(f"on_error is raise or answer, not {on_error!r}")
+        if on_model_error not in ("fail", "answer"):
+            raise ValueError(f"on_model_error is fail or answer, not {on_model_error!r}")
         if shape == "single" and not select and len(models) > 1:
             raise ValueError("shape='single' needs a selection: say select=…")
-        self._shape, self._on_error = shape, on_error
+        self._shape, self._on_model_error = shape, on_model_error
         self._select = _selection(select)
         self.members = {name: _member(name, given) for name, given in models.items()}
         self._threads = ThreadWorkers()
@@ -97,7 +97,9 @@ class ModelRunner(Model):
         waits = any(each.place != "inline" for each in self.members.values())
         predict: Call = self._predict_async if waits else self._predict
         self.predict = predict  # type: ignore[method-assign, assignment]
-        vectorised = not waits and on_error == "raise" and all(m.server.takes_batches for m in self.members.values())
+        vectorised = (
+            not waits and on_model_error == "fail" and all(m.server.takes_batches for m in self.members.values())
+        )
         if vectorised:
             self.predict_batch = self._predict_many  # type: ignore[method-assign]
 
@@ -213,7 +215,7 @@ class ModelRunner(Model):
         return [self._reply(names, answers, {}) for names, answers in zip(selected, found, strict=True)]
 
     def _reply(self, names: Sequence[str], answers: dict[str, Any], failures: Mapping[str, Exception]) -> Any:
-        if failures and (self._on_error == "raise" or len(failures) == len(names)):
+        if failures and (self._on_model_error == "fail" or len(failures) == len(names)):
             raise ModelsFailed({name: failures[name] for name in names if name in failures})
         for name, error in failures.items():
             answers[name] = {"error": _told(error)}

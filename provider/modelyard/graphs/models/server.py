@@ -181,17 +181,8 @@ class ModelServer:
 
     def do_batch(self, bodies: Any) -> Any:
         """Return what the default version predicts about many bodies, with one call where the model takes them so."""
-        live = self._default
-        model = live.model
-        first, check, finish = (overridden(model, name) for name in ("preprocess", "validate", "postprocess"))
-        if overridden(model, "ready") or overridden(model, "close") or not overridden(model, "predict_batch"):
-            return [live.infer(body) for body in bodies]
-        inputs: Any = bodies if first is None else [first(body) for body in bodies]
-        if check is not None:
-            for each in inputs:
-                check(each)
-        outputs = model.predict_batch(inputs)
-        return outputs if finish is None else [finish(each) for each in outputs]
+        with self._default.held() as live:
+            return _many(live, bodies)
 
     @property
     def takes_batches(self) -> bool:
@@ -366,6 +357,19 @@ class ModelServer:
             model.context = self.context
             self._lives[version] = Live(model, self.style)
         self._default = self._lives[self.serving.default]
+
+
+def _many(live: Live, bodies: Any) -> Any:
+    model = live.model
+    if overridden(model, "ready") or not overridden(model, "predict_batch"):
+        return [live.infer(body) for body in bodies]
+    first, check, finish = (overridden(model, name) for name in ("preprocess", "validate", "postprocess"))
+    inputs: Any = bodies if first is None else [first(body) for body in bodies]
+    if check is not None:
+        for each in inputs:
+            check(each)
+    outputs = model.predict_batch(inputs)
+    return outputs if finish is None else [finish(each) for each in outputs]
 
 
 def _waited(said: Any) -> Any:

@@ -1,6 +1,7 @@
 """ONNX models that answer like estimators: one session, one call for label and probabilities."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from modelyard.graphs.errors import LibraryMissing
@@ -79,7 +80,22 @@ class OnnxEstimator:
 
 
 class OnnxClassifier(OnnxEstimator):
-    """An ONNX model with two outputs: labels, and probabilities of the classes."""
+    """An ONNX model with two outputs: labels, and probabilities of the classes.
+
+    Parameters
+    ----------
+    data, features, classes
+        As for `OnnxEstimator`.
+    by_probability
+        Whether the label is the first of the likeliest classes, as scikit-learn's is, rather than the first output,
+        which decides between equally likely classes by rules of its own.
+    """
+
+    def __init__(
+        self, data: bytes, features: Sequence[str] = (), classes: Sequence[Any] = (), *, by_probability: bool = False
+    ) -> None:
+        super().__init__(data, features, classes)
+        self._by_probability = by_probability
 
     def predict(self, rows: Any) -> "NDArray[Any]":
         """Return one label per row."""
@@ -96,9 +112,15 @@ class OnnxClassifier(OnnxEstimator):
         labels, probabilities, *_ = self.run(rows)
         if isinstance(probabilities, list):  # a list of mappings by class, as some converters have it
             probabilities = np.array([list(each.values()) for each in probabilities])
-        if self._classes and labels.dtype.kind != self.classes_.dtype.kind:
+        if self._by_probability:
+            labels = self.classes_.take(probabilities.argmax(axis=1))
+        elif self._classes and labels.dtype.kind != self.classes_.dtype.kind:
             labels = labels.astype(self.classes_.dtype)  # ONNX has no classes True and False, but 1 and 0
         return labels, probabilities.astype(np.float64)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        made = partial(OnnxClassifier, by_probability=self._by_probability)
+        return made, (self._data, self._features, self._classes)
 
 
 def onnx_estimator(
