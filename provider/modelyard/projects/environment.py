@@ -42,6 +42,8 @@ class Environment:
         State location: an absolute path or a URI.
     deploy
         The deployment target and what it takes; values that came from variables are text.
+    kfp
+        How workflows run on Kubeflow Pipelines.
     python
         The interpreter of functions that name neither one nor requirements; None is the running one.
     secrets
@@ -53,6 +55,7 @@ class Environment:
     artifacts: str | None
     state_uri: str
     deploy: Mapping[str, Any]
+    kfp: Mapping[str, Any] = field(default_factory=dict)
     python: str | None = None
     secrets: Secrets = field(compare=False, default_factory=lambda: Secrets((), EMBEDDED))
 
@@ -170,6 +173,7 @@ def _resolved(values: _Values, definition: EnvironmentDefinition, root: Path) ->
         artifacts=artifacts,
         state_uri=state if folder is None else str(folder),
         deploy=deploy,
+        kfp=values.fill("kfp", definition.kfp),
         python=python,
         secrets=Secrets(definition.secrets, values.name, values.variables),
     )
