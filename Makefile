@@ -23,7 +23,7 @@ KFP_TYPES := operators/modelyard/operators/kfp
 BENCHMARKS := $(filter-out %/contest.py,$(wildcard benchmarks/*.py))
 FAST := -m "not slow and not soak"
 AIRFLOW_TESTS := tests/airflow tests/operators/airflow
-KFP_TESTS := tests/operators/kfp tests/contract/workflows/test_kfp.py
+KFP_TESTS := tests/operators/kfp tests/contract/workflows/test_kfp.py tests/workflows/engines/test_kfp.py
 # Certificates of the machine, so that a proxy with one of its own works.
 export UV_SYSTEM_CERTS ?= 1
 export MODELYARD_TEST_PYTHON := $(abspath $(MAIN)/python)

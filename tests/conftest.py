@@ -13,7 +13,7 @@ HAS_KFP = find_spec("kfp") is not None
 pytest_plugins = ["airflow_home"] if HAS_AIRFLOW else []
 collect_ignore = [
     *([] if HAS_AIRFLOW else ["airflow", "operators/airflow"]),
-    *([] if HAS_KFP else ["operators/kfp", "contract/workflows/test_kfp.py"]),
+    *([] if HAS_KFP else ["operators/kfp", "contract/workflows/test_kfp.py", "workflows/engines/test_kfp.py"]),
 ]
 
 # A shell without job control has its background jobs ignore SIGINT, and so would every command that the tests

@@ -158,10 +158,11 @@ class _Rendering:
         if isinstance(node, Choice):
             decided = self._start(f"{node.name}-decides", _question(node, "decide", "bool"), position=position)
             decided.after(*after)
-            return self._blocks[node.name](taken=decided.output, position=position)
+            inner = self._blocks[node.name](taken=decided.output, position=position)
+            return inner.set_caching_options(False)
         listed = self._start(f"{node.name}-items", _question(node, "list_items", "list"), position=position)
         listed.after(*after)
-        return self._blocks[node.name](items=listed.output)
+        return self._blocks[node.name](items=listed.output).set_caching_options(False)
 
     def _branches(self, choice: Choice) -> Callable[..., None]:
         dsl = _dsl()

@@ -1,0 +1,302 @@
+"""Workflows as KFP pipelines: what they compile to, what people type on KFP's pages, and how a run goes on."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import yaml
+from fake_server import FakeServer
+from google.protobuf import json_format
+from kfp import components, local
+from kfp.local import config
+from kfp.pipeline_spec import pipeline_spec_pb2
+from workflow_contract import PROJECT, workflow_of
+
+from modelyard.errors import ErrorRecord, ForeignError
+from modelyard.operators.kfp import Image, Installed
+from modelyard.operators.kfp.errors import ImageNotPinned, ProjectNotReproducible, SettingInvalid
+from modelyard.operators.kfp.sources import reproducible_project
+from modelyard.projects import open_project
+from modelyard.workflows import StepHandle, WorkflowOutcome, collect, each, steps, when, workflow
+from modelyard.workflows.engines import kfp_run
+from modelyard.workflows.engines.kfp import KfpEngine
+from modelyard.workflows.engines.kfp_inputs import pipeline_arguments
+from modelyard.workflows.engines.kfp_settings import settings_of
+from modelyard.workflows.engines.kfp_submit import submission_of
+
+DIGEST = f"registry.example.com/ml/flights@sha256:{'0' * 64}"
+
+
+def call(step: str, function: str, /, **parameters: Any) -> StepHandle:
+    return steps(name=step).call(function=f"contract.functions:{function}", parameters=parameters)
+
+
+@workflow
+def everything(folder: str, number: int = 2**60, maybe: int | None = None, go: bool = True) -> None:
+    """Use a step, a loop, a branch and an exit handler."""
+    found = call("found", "several", count=2)
+    with each(found.value["items"], parallel=3) as item:
+        more = call("more", "plus", a=item)
+    with when(go):
+        steps(name="all", retries=2).call(function="contract.functions:same", parameters={"x": collect(more.value)})
+    call("received", "same", number=number, maybe=maybe)
+    steps(name="told", on_exit=True).call(function="contract.functions:same")
+
+
+def _compiled(path: Path) -> dict[str, Any]:
+    KfpEngine(delivery=Image(DIGEST), project="/app").compile(everything, path)
+    pipeline: dict[str, Any] = yaml.safe_load(path.read_text())
+    return pipeline
+
+
+def test_it_compiles_the_same_every_time_to_what_the_published_protocol_reads(tmp_path: Path) -> None:
+    pipeline = _compiled(tmp_path / "a.yaml")
+    _compiled(tmp_path / "b.yaml")
+    spec = json_format.ParseDict(pipeline, pipeline_spec_pb2.PipelineSpec())
+    loaded = components.load_component_from_file(str(tmp_path / "a.yaml"))
+
+    assert (tmp_path / "a.yaml").read_bytes() == (tmp_path / "b.yaml").read_bytes()
+    assert spec.pipeline_info.name == "everything"
+    assert set(loaded.component_spec.inputs) == {"folder", "number", "maybe", "go", "modelyard_exact"}
+    images = {each["container"]["image"] for each in pipeline["deploymentSpec"]["executors"].values()}
+    assert images == {DIGEST}
+
+
+def test_steps_branches_and_loops_are_where_people_look_for_them(tmp_path: Path) -> None:
+    pipeline = _compiled(tmp_path / "a.yaml")
+    names = {name: component.get("dag", {}).get("tasks") for name, component in pipeline["components"].items()}
+    body = names["comp-exit-handler-1"]
+
+    assert sorted(pipeline["root"]["dag"]["tasks"]) == ["exit-handler-1", "workflow-finish"]
+    assert {name: sorted(task.get("dependentTasks", ())) for name, task in body.items()} == {
+        "workflow-begin": [],
+        "found": ["workflow-begin"],
+        "each-items": ["found"],
+        "each": ["each-items"],
+        "when-decides": ["each"],
+        "when": ["when-decides"],
+        "received": ["workflow-begin"],
+    }
+    (loop,) = names["comp-each"].values()
+    assert loop["iteratorPolicy"] == {"parallelismLimit": 3}
+    assert loop["parameterIterator"]["items"] == {"inputParameter": "pipelinechannel--items"}
+    (branch,) = names["comp-when"].values()
+    assert branch["triggerPolicy"]["condition"] == "inputs.parameter_values['pipelinechannel--taken'] == true"
+    cached = [name for name, task in body.items() if task.get("cachingOptions", {}).get("enableCache")]
+    assert cached == []
+
+
+def test_what_kfp_would_bend_in_an_input_has_a_stand_in(tmp_path: Path) -> None:
+    inputs = _compiled(tmp_path / "a.yaml")["root"]["inputDefinitions"]["parameters"]
+    arguments = pipeline_arguments(everything, {"folder": "f", "number": 2**60 + 1, "maybe": 0})
+
+    assert {name: each.get("defaultValue") for name, each in inputs.items()} == {
+        "folder": None,
+        "number": 0.0,
+        "maybe": 0.0,
+        "go": True,
+        "modelyard_exact": f'{{"number": [0, {2**60}], "maybe": [0, null]}}',
+    }
+    assert arguments == {
+        "folder": "f",
+        "number": 0,
+        "maybe": 0,
+        "go": True,
+        "modelyard_exact": f'{{"number": [0, {2**60 + 1}]}}',
+    }
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    import shutil
+
+    ignored = shutil.ignore_patterns("__pycache__", ".modelyard")
+    return Path(shutil.copytree(PROJECT, tmp_path / "project", ignore=ignored))
+
+
+@pytest.fixture
+def local_runner(tmp_path: Path) -> Iterator[None]:
+    local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(tmp_path / "kfp"), raise_on_error=False)
+    yield
+    config.LocalExecutionConfig.instance = None
+
+
+def _outcome(project: Path) -> WorkflowOutcome:
+    (file,) = (open_project(project).environment().state / "workflows/kfp").glob("*/outcome.json")
+    return msgspec.json.decode(file.read_bytes(), type=WorkflowOutcome)
+
+
+@pytest.mark.filterwarnings("ignore:Task .* have no effect in the current local runner")
+def test_what_people_type_on_kfps_page_wins_over_the_stand_in(project: Path, local_runner: None) -> None:
+    pipeline = KfpEngine(delivery=Installed(), project=str(project)).pipeline(everything)
+    pipeline(folder="f", number=7, maybe=3, go=False)
+    outcome = _outcome(project)
+
+    assert outcome.results["received"] == {"value": {"number": 7, "maybe": 3}}
+    assert outcome.states == {
+        "found": "succeeded",
+        "more[0]": "succeeded",
+        "more[1]": "succeeded",
+        "all": "skipped",
+        "received": "succeeded",
+        "told": "succeeded",
+    }
+
+
+def _place(project: Path) -> dict[str, str]:
+    return {"project": str(project), "environment": "", "library": "", "run": "1", "position": "", "task": "7"}
+
+
+def test_a_resumed_run_does_again_what_had_failed_and_a_replaced_pod_does_not(project: Path, tmp_path: Path) -> None:
+    flow = workflow_of(project, "retried")
+    flow = msgspec.structs.replace(flow, body=tuple(msgspec.structs.replace(step, retries=0) for step in flow.steps))
+    place = _place(project)
+    inputs = {"folder": str(tmp_path), "failures": 1}
+    kfp_run.begin({**place, "exact": ""}, flow.encoded().decode(), inputs)
+    tries = tmp_path / "notes"
+
+    with pytest.raises(ForeignError, match="try 1 fails"):
+        kfp_run.do_step(place, "tried")
+    with pytest.raises(ForeignError, match="try 1 fails"):
+        kfp_run.do_step(place, "tried")
+    assert tries.read_text() == "try\n", "a pod that took the place of the first did the work again"
+
+    resumed = {**place, "task": "8"}
+    assert kfp_run.do_step(resumed, "tried") == ("succeeded", '{"value":{"tries":2}}')
+    assert kfp_run.do_step(resumed, "tried") == ("succeeded", '{"value":{"tries":2}}')
+    assert tries.read_text() == "try\ntry\n"
+
+
+def test_a_step_whose_pod_vanished_is_lost_and_the_exit_handler_learns_of_it(project: Path, tmp_path: Path) -> None:
+    notes = tmp_path / "folder"
+    notes.mkdir()
+    place = _place(project)
+    flow = workflow_of(project, "handled")
+    kfp_run.begin({**place, "exact": ""}, flow.encoded().decode(), {"folder": str(notes), "fails": False})
+    outcome = json.loads(kfp_run.finish(place, "FAILED", "the node went away"))
+
+    assert outcome["states"]["noted"] == "failed"
+    assert outcome["failures"] == [
+        {"step": "noted", "kind": "lost", "message": "noted: KFP ended it: the node went away."}
+    ]
+    assert outcome["results"]["told"]["value"]["state"] == "failed"
+
+
+def test_pods_that_share_no_state_are_told_so(project: Path) -> None:
+    with pytest.raises(Exception, match=r"nothing is known of the run kfp-1\. Let every pod see the same"):
+        kfp_run.do_step(_place(project), "noted")
+
+
+def test_an_input_that_does_not_fit_ends_the_run_before_any_step(project: Path) -> None:
+    flow = workflow_of(project, "parameter_loop").encoded().decode()
+
+    with pytest.raises(Exception, match=r'numbers\[1\]: must be a whole number, got "x"'):
+        kfp_run.begin({**_place(project), "exact": ""}, flow, {"numbers": [1.0, "x"]})
+
+
+def test_an_error_record_survives_the_state_location(tmp_path: Path) -> None:
+    run = kfp_run.KfpRun(tmp_path, "kfp-1")
+    record = ErrorRecord("ValueError", "user_code", "this is ä")  # type: ignore[arg-type]
+    run.write_end("score[0][1]", kfp_run.StepEnd(error=record, task="7"))
+
+    assert run.end("score[0][1]") == kfp_run.StepEnd(error=record, task="7")
+    assert run.end("score[0][2]") is None
+
+
+# --- sending a workflow to a server ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def server() -> Iterator[FakeServer]:
+    fake = FakeServer()
+    yield fake
+    fake.close()
+
+
+def _git(folder: Path, *arguments: str) -> None:
+    command = ["git", "-c", "user.name=t", "-c", "user.email=t@example.com", *arguments]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+
+
+@pytest.fixture
+def pushed(project: Path, tmp_path: Path) -> Path:
+    """Return the project in a repository whose commit is on a remote."""
+    _git(tmp_path, "init", "--quiet", "--bare", "--initial-branch=main", "remote.git")
+    _git(project, "init", "--quiet", "--initial-branch=main")
+    _git(project, "add", ".")
+    _git(project, "commit", "--quiet", "-m", "all")
+    _git(project, "remote", "add", "origin", str(tmp_path / "remote.git"))
+    _git(project, "push", "--quiet", "origin", "main")
+    return project
+
+
+def test_a_workflow_is_sent_with_the_commit_that_pods_fetch(pushed: Path, server: FakeServer, tmp_path: Path) -> None:
+    file = pushed / "modelyard.yaml"
+    file.write_text(
+        f"{file.read_text()}\nenvironments:\n  prod:\n    state: /state/contract\n    kfp:\n"
+        f"      endpoint: {server.endpoint}\n      experiment: contract\n      image: {DIGEST}\n"
+        "      volumes: {/state: ml-state}\n      secrets: {TOKEN: mlflow/token}\n      service_account: ml\n"
+    )
+    _git(pushed, "commit", "--quiet", "-am", "prod")
+    _git(pushed, "push", "--quiet", "origin", "main")
+    opened = open_project(pushed)
+    submission = submission_of(opened, workflow_of(pushed, "chain"), opened.environment("prod"))
+    run = submission.follow(submission.start({"start": 2**53 + 1}), pause=0.001)
+    body = next(asked[3] for asked in server.asked if asked[:2] == ("POST", "/runs"))
+    text = json.dumps(body["pipeline_spec"])
+
+    assert server.refusals == []
+    assert run.state == "succeeded"
+    assert body["runtime_config"]["parameters"] == {
+        "start": 0,
+        "modelyard_exact": f'{{"start": [0, {2**53 + 1}]}}',
+    }
+    assert (body["display_name"], body["experiment_id"], body["service_account"]) == ("chain", "experiment-1", "ml")
+    assert f"git+file://{tmp_path / 'remote.git'}@{opened.stamp.commit}" in text
+    assert DIGEST in text
+    assert '"claimName"' in text or '"constant": "ml-state"' in text
+
+
+def test_changes_and_unpushed_commits_are_refused(pushed: Path) -> None:
+    clean = reproducible_project(pushed)
+    (pushed / "new.py").write_text("")
+    with pytest.raises(ProjectNotReproducible, match="the project has changes that are in no commit"):
+        reproducible_project(pushed)
+    _git(pushed, "add", ".")
+    _git(pushed, "commit", "--quiet", "-m", "new")
+    with pytest.raises(ProjectNotReproducible, match=r"is on no branch of .*remote\.git\. Push it\."):
+        reproducible_project(pushed)
+    _git(pushed, "push", "--quiet", "origin", "main")
+
+    assert reproducible_project(pushed) not in ("", clean)
+
+
+def test_a_project_without_a_repository_is_refused(project: Path) -> None:
+    with pytest.raises(ProjectNotReproducible, match="the project is in no git repository with a remote named origin"):
+        reproducible_project(project)
+
+
+@pytest.mark.parametrize(
+    ("section", "error", "words"),
+    [
+        ({"imgae": DIGEST}, SettingInvalid, r"environments\.prod\.kfp: .* Did you mean image\?"),
+        (
+            {"volumes": ["a"]},
+            SettingInvalid,
+            r"environments\.prod\.kfp\.volumes: must be as described \(expected `object`",
+        ),
+        ({"secrets": {"A": "token"}}, SettingInvalid, r"kfp\.secrets\.A: must be secret/key, got 'token'"),
+        ({"image": "flights:v1"}, ImageNotPinned, "the image must be named by its digest"),
+    ],
+)
+def test_settings_that_break_a_rule_are_named(section: dict[str, Any], error: type[Exception], words: str) -> None:
+    def read() -> None:
+        settings = settings_of("prod", section)
+        _ = (settings.delivery, settings.pod)
+
+    with pytest.raises(error, match=words):
+        read()
