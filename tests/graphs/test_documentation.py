@@ -92,6 +92,16 @@ def test_every_setting_of_a_step_has_its_section() -> None:
     assert {*StepSettings.__struct_fields__} <= {*titles}
 
 
+def test_what_the_page_for_mlrun_names_is_there() -> None:
+    from modelyard.graphs import ensembles, models, routers, steps
+
+    table = (DOCS / "mlrun.md").read_text().partition("## Models, routers")[2].partition("\n\nA member")[0]
+    right = "".join(row.split("|")[2] for row in table.splitlines() if row.startswith("| "))
+    named = set(re.findall(r"`(?:[\w.]+\(|[\w.]*\.)?([A-Z]\w+)", right))
+    assert len(named) == 18
+    assert named <= {*models.__all__, *routers.__all__, *ensembles.__all__, *steps.__all__}
+
+
 def anchors(page: Path) -> set[str]:
     """Return what GitHub, GitLab and the documentation call the headings of a page."""
     titles = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
