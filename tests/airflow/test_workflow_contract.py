@@ -11,8 +11,8 @@ from workflow_contract import Observed, check, prepared
 
 from modelyard.workflows import airflow_dag
 from modelyard.workflows.engines.airflow.definitions import find_workflow
-from modelyard.workflows.engines.airflow.outcomes import outcome_of_run
-from modelyard.workflows.engines.airflow.plan import Plan
+from modelyard.workflows.engines.airflow_outcomes import outcome_of_run
+from modelyard.workflows.engines.airflow_plan import Plan
 
 
 class Airflow:

@@ -35,13 +35,26 @@ def flag_name(parameter: str) -> str:
     return f"--{parameter.replace('_', '-')}"
 
 
-def option_of(parameter: Parameter, *names: str) -> click.Option:
-    """Return the flag for a parameter, with help that names type, default and rule; `names` are further spellings."""
+def option_of(parameter: Parameter, *names: str, switch: bool = False) -> click.Option:
+    """Return the flag for a parameter, with help that names type, default and rule.
+
+    Parameters
+    ----------
+    parameter
+        What the flag stands for.
+    *names
+        Further spellings.
+    switch
+        Whether the flag alone, without a value, means true.
+    """
+    # click tells "no value" from "not given" by whether it was passed at all.
+    alone: dict[str, Any] = {"is_flag": False, "flag_value": "true"} if switch else {}
     return click.Option(
         [parameter.name, flag_name(parameter.name), *names],
-        metavar=_metavar(parameter.type),
+        metavar=f"[{_metavar(parameter.type)}]" if switch else _metavar(parameter.type),
         multiple=parameter.type.kind in ("list", "mapping"),
         help=_help(parameter),
+        **alone,
     )
 
 

@@ -19,7 +19,8 @@ class OperationCommand(click.Command):
         self.spec = spec
         self.shorthand = SHORTHANDS.get(spec.name, Shorthand())
         flags: list[click.Parameter] = [
-            option_of(each, *self.shorthand.names.get(each.name, ())) for each in spec.parameters
+            option_of(each, *self.shorthand.names.get(each.name, ()), switch=each.name in self.shorthand.switches)
+            for each in spec.parameters
         ]
         if self.shorthand.positional:
             argument = click.Argument([f"_{self.shorthand.positional}"], required=False, metavar=self._positional())

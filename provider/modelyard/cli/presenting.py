@@ -34,7 +34,10 @@ def present(spec: OperationSpec, result: dict[str, Any]) -> None:
 
 def _workflow(result: dict[str, Any]) -> None:
     rows = [[step, state, _main_values(result["results"].get(step, {}))] for step, state in result["steps"].items()]
-    show_table(f"workflow run {result['workflow_run']}", ["step", "state", "result"], rows)
+    if result.get("url"):
+        show_mapping("run", {"run": result["workflow_run"], "url": result["url"]})
+    if rows or not result.get("url"):
+        show_table(f"workflow run {result['workflow_run']}", ["step", "state", "result"], rows)
 
 
 def _main_values(result: dict[str, Any]) -> dict[str, str]:

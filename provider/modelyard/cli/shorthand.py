@@ -18,15 +18,23 @@ class Shorthand(NamedTuple):
         Further spellings of a parameter's flag.
     text_values
         Mappings whose ``name=value`` leaves the value as text, because the operation itself knows its type.
+    switches
+        Parameters whose flag alone means true.
     """
 
     positional: str = ""
     names: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     text_values: tuple[str, ...] = ()
+    switches: tuple[str, ...] = ()
 
 
 SHORTHANDS = {
-    "run": Shorthand(positional="workflow", names={"parameters": ("--param",)}, text_values=("parameters",)),
+    "run": Shorthand(
+        positional="workflow",
+        names={"parameters": ("--param",)},
+        text_values=("parameters",),
+        switches=("follow",),
+    ),
     "call": Shorthand(positional="function", names={"parameters": ("--param",)}),
     "deploy": Shorthand(positional="graph"),
     "undeploy": Shorthand(positional="endpoint"),

@@ -328,8 +328,10 @@ class Components(ComponentLibrary):
         *,
         workflow: Given[str],
         parameters: Given[Mapping[str, Any]] | None = None,
+        engine: Given[Literal["local", "airflow", "kfp"]] = "local",
+        follow: Given[bool] = False,
     ) -> PipelineTask:
-        """Run a project's workflow on this machine, one step after the other.
+        """Run a project's workflow: on this machine, in Airflow or in Kubeflow Pipelines.
 
         Outputs:
 
@@ -337,6 +339,7 @@ class Components(ComponentLibrary):
           (text)
         - ``steps``: The state of each step. (a mapping to text)
         - ``results``: The result of each step, by the step's name. (a mapping)
+        - ``url``: Where people look at the run; empty for one on this machine. (text)
         - ``result``: All of it as JSON text, exactly.
         - ``summary_artifact``: An artifact of the type Markdown.
 
@@ -346,10 +349,17 @@ class Components(ComponentLibrary):
             The workflow's name in modelyard.yaml, or package.module:name. (text)
         parameters
             The workflow's own parameters, by name. (a mapping)
+        engine
+            Where it runs. (one of local, airflow, kfp)
+        follow
+            Wait for the end of a run elsewhere, and return what it left; one on this machine is always waited for.
+            (true or false)
         """
         given = {
             "workflow": workflow,
             "parameters": parameters,
+            "engine": engine,
+            "follow": follow,
         }
         return self.start(run, given)
 

@@ -19,6 +19,8 @@ def run(
     workflow: str,
     summary_artifact: dsl.Output[dsl.Markdown],
     parameters: dict = {},
+    engine: str = "local",
+    follow: bool = False,
     project: str = "",
     environment: str = "",
     key: str = "",
@@ -32,10 +34,11 @@ def run(
         ("workflow_run", str),
         ("steps", dict),
         ("results", dict),
+        ("url", str),
         ("result", str),
     ],
 ):
-    """Run a project's workflow on this machine, one step after the other.
+    """Run a project's workflow: on this machine, in Airflow or in Kubeflow Pipelines.
 
     A run that was killed or failed continues where it was when it is started again with the same key: the steps that
     had finished keep their results. A run that finished starts anew.
@@ -46,6 +49,11 @@ def run(
         The workflow's name in modelyard.yaml, or package.module:name. (text)
     parameters
         The workflow's own parameters, by name. (a mapping)
+    engine
+        Where it runs. (one of local, airflow, kfp)
+    follow
+        Wait for the end of a run elsewhere, and return what it left; one on this machine is always waited for. (true or
+        false)
     project, environment, key, workflow_run, step, library, exact
         Filled in by `Components`: where the work belongs, and what KFP would bend on the way.
     """

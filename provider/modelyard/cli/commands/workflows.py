@@ -1,15 +1,20 @@
 """``modelyard workflows``: the workflows that a project names."""
 
+from pathlib import Path
 from typing import Any
 
 import click
 
 from modelyard.cli.documents import write_json
-from modelyard.cli.options import project_options
+from modelyard.cli.errors import FileUnwritable
+from modelyard.cli.options import environment_options, project_options
 from modelyard.cli.output import show_mapping, show_table, show_text
 from modelyard.cli.tree import CommandGroup
+from modelyard.operations.atomic import write_atomically
 from modelyard.projects import open_project
 from modelyard.workflows import NotAWorkflow, Step, Workflow, as_mermaid
+from modelyard.workflows.engines.registry import compiler_of
+from modelyard.workflows.engines.remote import RunRequest
 from modelyard.workflows.references import as_json
 
 __all__ = ["workflows"]
@@ -17,7 +22,7 @@ __all__ = ["workflows"]
 
 @click.group(cls=CommandGroup)
 def workflows() -> None:
-    """Show a project's workflows: list, show, draw."""
+    """Show a project's workflows: list, show, draw, compile."""
 
 
 @workflows.command("list")
@@ -74,6 +79,55 @@ def draw_workflow(name: str, project: str, environment: str, json: bool) -> None
         write_json({"name": name, "mermaid": drawn})
     else:
         show_text(drawn)
+
+
+@workflows.command("compile")
+@click.argument("name")
+@click.option(
+    "--engine",
+    type=click.Choice(("local", "airflow", "kfp")),
+    default="local",
+    help="What the file is for: the definition as JSON (local), a DAG file (airflow), a pipeline as YAML (kfp).",
+)
+@click.option("--output", metavar="FILE", default="", help="Write the file here; to the standard output if left out.")
+@click.option(
+    "--option", "options", multiple=True, metavar="NAME=VALUE", help="What the engine's file may have besides."
+)
+@environment_options
+def compile_workflow(
+    name: str, engine: str, output: str, options: tuple[str, ...], project: str, environment: str
+) -> None:
+    """Make the file that an engine reads of one workflow."""
+    opened = open_project(project)
+    request = RunRequest(
+        workflow=_load(project, name),
+        name=name,
+        inputs={},
+        project=opened.reference,
+        project_name=opened.name,
+        environment=environment,
+        workflow_run="",
+    )
+    text = compiler_of(engine)(request, _options(options))
+    if not output:
+        show_text(text.rstrip("\n"))
+        return
+    path = Path(output)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, text.encode())
+    except OSError as error:
+        raise FileUnwritable("--output", output, error.strerror or str(error)) from error
+
+
+def _options(given: tuple[str, ...]) -> dict[str, str]:
+    found = {}
+    for each in given:
+        option, equals, value = each.partition("=")
+        if not equals:
+            raise click.UsageError(f"--option takes NAME=VALUE, got {each}.")
+        found[option] = value
+    return found
 
 
 def _load(project: str, name: str) -> Workflow:

@@ -12,8 +12,8 @@ from modelyard.operators.airflow.arguments import LauncherName
 from modelyard.workflows.definition import Workflow, WorkflowInput
 from modelyard.workflows.drawing import as_mermaid
 from modelyard.workflows.engines.airflow.definitions import find_workflow, located
-from modelyard.workflows.engines.airflow.plan import Plan
 from modelyard.workflows.engines.airflow.rendering import Rendering
+from modelyard.workflows.engines.airflow_plan import Plan
 from modelyard.workflows.errors import WorkflowInvalid
 
 __all__ = ["airflow_dag", "airflow_group"]

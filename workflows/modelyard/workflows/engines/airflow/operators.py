@@ -22,7 +22,7 @@ from modelyard.operators.airflow import OperationOperator
 from modelyard.operators.airflow.masking import Mask
 from modelyard.workflows.conditions import holds
 from modelyard.workflows.definition import Choice, Loop, Step
-from modelyard.workflows.engines.airflow.plan import FAILURE_KEY, TABLE_KEY, Plan, Pulled
+from modelyard.workflows.engines.airflow_plan import FAILURE_KEY, TABLE_KEY, Plan, Pulled
 from modelyard.workflows.errors import StepTimeout
 from modelyard.workflows.filling import Filling, Position
 from modelyard.workflows.outcome import instance_name

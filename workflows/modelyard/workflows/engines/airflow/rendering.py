@@ -12,7 +12,7 @@ from airflow.sdk.definitions.taskgroup import MappedTaskGroup
 
 from modelyard.workflows.definition import Choice, Loop, Node, Step
 from modelyard.workflows.engines.airflow.operators import ChoiceOperator, block_operator, settings_of, step_operator
-from modelyard.workflows.engines.airflow.plan import Plan
+from modelyard.workflows.engines.airflow_plan import Plan
 
 __all__ = ["Rendering"]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from modelyard.errors import ErrorKind
 from modelyard.workflows.definition import Choice, Loop, Node, Step
-from modelyard.workflows.engines.airflow.plan import FAILURE_KEY, Plan, Pull, Pulled
+from modelyard.workflows.engines.airflow_plan import FAILURE_KEY, Plan, Pull, Pulled
 from modelyard.workflows.filling import Position
 from modelyard.workflows.outcome import Failure, WorkflowOutcome, instance_name
 

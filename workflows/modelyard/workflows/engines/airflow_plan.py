@@ -177,7 +177,7 @@ class Pulled(Found):
             assert isinstance(loop, Loop)  # noqa: S101 - loops have names of their own
             items = self._plan.static_items(loop)
             if items is not None:
-                known = [((index,), item) for index, item in enumerate(items)]
+                known: list[tuple[Position, Any]] = [((index,), item) for index, item in enumerate(items)]
                 self._tables[name] = known if self._is_taken(name) else None
             else:
                 rows = self._pull(self._plan.task_id(name), -1, TABLE_KEY)
