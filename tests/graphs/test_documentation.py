@@ -102,6 +102,17 @@ def test_what_the_page_for_mlrun_names_is_there() -> None:
     assert named <= {*models.__all__, *routers.__all__, *ensembles.__all__, *steps.__all__}
 
 
+def test_every_field_of_a_specification_is_in_its_tables() -> None:
+    from modelyard.graphs import GraphSpec, StepSpec
+    from modelyard.graphs.definition import KINDS
+
+    page = (DOCS / "specification.md").read_text()
+    fields = set(re.findall(r"^\| `(\w+)`", page, re.MULTILINE))
+    assert {*GraphSpec.__struct_fields__, *StepSpec.__struct_fields__} == fields
+    kinds = re.findall(r"`(\w+)`", page.partition("| `kind` |")[2].partition("\n")[0])
+    assert set(kinds) == set(KINDS)
+
+
 def anchors(page: Path) -> set[str]:
     """Return what GitHub, GitLab and the documentation call the headings of a page."""
     titles = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
