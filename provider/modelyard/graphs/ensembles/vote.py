@@ -81,14 +81,13 @@ class Vote(Combining):
         for member, label in answers.items():
             if label.__class__ is dict:
                 mapped = True
-                label = label[field] if field in label else value_of(member, label, field)  # noqa: PLW2901 (the label in it)
-            if label.__class__ not in _QUICK:
-                label = plain(label)  # noqa: PLW2901 (a NumPy scalar's)
-            if label.__class__ not in _QUICK:
+                label = value_of(member, label, field)  # noqa: PLW2901 (the label in it)
+                if label.__class__ not in _QUICK:
+                    label = _label(member, label)  # noqa: PLW2901
+            elif label.__class__ not in _QUICK:
                 if is_rows(label):
                     return self.by_rows(answers, failures)
-                if isinstance(label, Mapping):
-                    mapped = True
+                mapped = mapped or isinstance(label, Mapping)
                 label = _label(member, value_of(member, label, field))  # noqa: PLW2901
             key = label if label.__class__ is not bool else (bool, label)
             if key in totals:
@@ -110,23 +109,20 @@ class Vote(Combining):
     def _winner(
         self, totals: dict[Any, float], said: dict[Any, Any], answers: Mapping[str, Any], *, mapped: bool
     ) -> Any:
-        if len(totals) == 1:
-            (label,) = said.values()
-            share = 1.0
-            if not next(iter(totals.values())):
-                raise WeightMissing([*answers])
-        else:
-            best, weight = max(totals.values()), sum(self.weights[member] for member in answers)
-            if not weight:
-                raise WeightMissing([*answers])
-            tied = [key for key, total in totals.items() if total >= best - _TOLERANCE]
-            key = tied[0]
-            if len(tied) > 1:
-                if self.ties == "error":
-                    raise VoteTied([said[each] for each in tied])
-                key = tied[0] if self.ties == "first" else min(tied, key=_order)
-            label, share = said[key], totals[key] / weight
-        return {self.field: label, "share": share} if mapped else label
+        best = max(totals.values())
+        if not best:
+            raise WeightMissing([*answers])
+        key = next(iter(totals))
+        if len(totals) > 1:
+            bar = best - _TOLERANCE
+            tied = [each for each, total in totals.items() if total >= bar]
+            if len(tied) > 1 and self.ties == "error":
+                raise VoteTied([said[each] for each in tied])
+            key = min(tied, key=_order) if self.ties == "smallest" else tied[0]
+        if not mapped:
+            return said[key]
+        share = totals[key] / sum(self.weights[member] for member in answers) if len(totals) > 1 else 1.0
+        return {self.field: said[key], "share": share}
 
     def _check(self, answers: Mapping[str, Any], totals: Mapping[Any, float]) -> None:
         assert self.labels is not None  # noqa: S101 (who calls has looked)
