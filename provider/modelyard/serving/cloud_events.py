@@ -68,7 +68,7 @@ def read_cloud_event(request: Request, raw: bytes) -> Event:
             "type": read.get_type(),
             **{name: value for name, value in attributes.items() if name not in _OWN},
         },
-        deadline=request.deadline(),
+        deadline=request.deadline,
     )
 
 

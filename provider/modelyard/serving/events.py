@@ -126,7 +126,7 @@ class EventFront:
             method=request.method,
             headers=request.headers,
             content_type=request.content_type,
-            deadline=request.deadline(),
+            deadline=request.deadline,
         )
 
 

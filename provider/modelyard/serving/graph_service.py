@@ -18,7 +18,7 @@ from modelyard.graphs.mapping import map_plan, takes_batches
 from modelyard.graphs.models import ModelServer
 from modelyard.serving.errors import HttpRefusal, RowsExceeded
 from modelyard.serving.inference.messages import InferenceRequest, InferenceResponse
-from modelyard.serving.inference.rows import body_of, rows_of, tensors_of
+from modelyard.serving.inference.rows import body_of, rows_of
 from modelyard.serving.inference.service import (
     Caller,
     ModelMetadata,
@@ -297,10 +297,11 @@ class GraphService:
         return reply
 
     def _response(self, name: str, version: str, request: InferenceRequest, replies: Any) -> InferenceResponse:
-        tensors = tensors_of(replies)
-        if request.outputs:
-            tensors = _wanted(tensors, [each.name for each in request.outputs])
-        return InferenceResponse(name, version or self.version, request.id, tensors)
+        response = InferenceResponse(name, version or self.version, request.id, replies=replies)
+        if not request.outputs:
+            return response
+        tensors = _wanted(response.tensors, [each.name for each in request.outputs])
+        return InferenceResponse(name, response.model_version, request.id, tensors)
 
 
 def _unknown() -> bool:

@@ -13,6 +13,7 @@ __all__ = ["TIMEOUT_HEADER", "Request"]
 
 TIMEOUT_HEADER = "x-request-timeout"
 """How many seconds the client will wait for the answer."""
+_TIMEOUT = TIMEOUT_HEADER.encode()
 WATCH_AFTER = 0.05
 """Seconds after which somebody looks whether the client is still there."""
 
@@ -24,13 +25,11 @@ class Request:
     ----------
     method, path
         As in the request line; the path is decoded.
-    headers
-        Lower-case names; values of repeated headers joined by a comma.
     gone
         Whether the client went away while somebody watched.
     """
 
-    __slots__ = ("_limits", "_query", "_receive", "gone", "headers", "method", "path")
+    __slots__ = ("_fields", "_headers", "_limits", "_query", "_receive", "gone", "method", "path")
 
     def __init__(self, scope: Scope, receive: Receive, limits: Limits) -> None:
         self._receive = receive
@@ -41,7 +40,22 @@ class Request:
         root: str = scope.get("root_path", "")
         path: str = scope["path"]
         self.path = path[len(root) :] or "/" if root and path.startswith(root) else path
-        self.headers = _headers(scope["headers"])
+        self._fields: list[tuple[bytes, bytes]] = scope["headers"]
+        self._headers: Mapping[str, str] | None = None
+
+    def header(self, name: bytes) -> str:
+        """Return one header, or nothing; for who wants few of them."""
+        for key, value in self._fields:
+            if key == name:
+                return value.decode("latin-1")
+        return ""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """All headers: lower-case names, the values of repeated ones joined by a comma."""
+        if self._headers is None:
+            self._headers = _headers(self._fields)
+        return self._headers
 
     @property
     def query(self) -> dict[str, str]:
@@ -68,16 +82,17 @@ class Request:
         wanted = (each.partition(";")[0].strip().lower() for each in self.headers.get("accept", "").split(","))
         return media_type in wanted
 
+    @property
     def deadline(self) -> float | None:
-        """Return when the client gives up, on the clock of ``time.monotonic()``.
+        """When the client gives up, on the clock of ``time.monotonic()``.
 
         Raises
         ------
         HeaderInvalid
             The header says no number of seconds.
         """
-        text = self.headers.get(TIMEOUT_HEADER)
-        if text is None:
+        text = self.header(_TIMEOUT)
+        if not text:
             return None
         try:
             seconds = float(text)

@@ -16,7 +16,7 @@ from modelyard.serving.inference.messages import (
     read_request,
     write_response,
 )
-from modelyard.serving.inference.service import Caller, InferenceService, ModelMetadata
+from modelyard.serving.inference.service import InferenceService, ModelMetadata
 from modelyard.serving.replies import Reply, Streamed, error_reply
 from modelyard.serving.requests import Request
 
@@ -26,6 +26,8 @@ _LOG = logging.getLogger("modelyard.serving.inference")
 _EMPTY = Reply(200, b"")
 _OCTETS = b"application/octet-stream"
 _EVENTS = b"text/event-stream"
+_LENGTH = LENGTH_HEADER.encode()
+_MOST_KEPT = 1024
 
 
 class InferenceFront:
@@ -42,6 +44,7 @@ class InferenceFront:
     def __init__(self, service: InferenceService, fallback: Callable[[Request, Any], Any] | None = None) -> None:
         self._service = service
         self._fallback = fallback
+        self._inferences: dict[str, tuple[str, str]] = {}
 
     async def answer(self, request: Request) -> Reply | Streamed:
         """Return the answer to a request below ``/v2``; errors in the protocol's own form.
@@ -51,7 +54,10 @@ class InferenceFront:
         request
             Its path begins with ``/v2``.
         """
+        known = self._inferences.get(request.path)
         try:
+            if known is not None:
+                return await self._infer(request, *known)
             return await self._answer(request)
         except Exception as error:  # noqa: BLE001 (a client gets JSON, whatever happens)
             return protocol_error(error, request)
@@ -97,7 +103,7 @@ class InferenceFront:
     async def _infer(self, request: Request, name: str, version: str) -> Reply | Streamed:
         _only(request, "POST")
         raw = await request.body()
-        length = request.headers.get(LENGTH_HEADER, "")
+        length = request.header(_LENGTH)
         try:
             asked = _identified(read_request(raw, length), request)
         except HttpRefusal:
@@ -106,14 +112,16 @@ class InferenceFront:
             self._service.model_ready(name, version)
             answered: Reply | Streamed = await self._fallback(request, raw)
             return answered
-        response = await self._service.infer(name, version, asked, _caller(request))
+        response = await self._service.infer(name, version, asked, request)
+        if len(self._inferences) < _MOST_KEPT:  # paths come from outside: what is kept has a bound
+            self._inferences[request.path] = (name, version)
         return _written(response, asked)
 
     async def _stream(self, request: Request, name: str, version: str) -> Streamed:
         _only(request, "POST")
-        asked = _identified(read_request(await request.body(), request.headers.get(LENGTH_HEADER, "")), request)
+        asked = _identified(read_request(await request.body(), request.header(_LENGTH)), request)
         self._service.model_ready(name, version)
-        answers = self._service.stream(name, version, asked, _caller(request))
+        answers = self._service.stream(name, version, asked, request)
         return Streamed(_events(answers, asked, request), content_type=_EVENTS)
 
     async def _index(self, request: Request) -> Reply:
@@ -146,18 +154,17 @@ def protocol_error(error: Exception, request: Request) -> Reply:
 
 
 def _identified(asked: InferenceRequest, request: Request) -> InferenceRequest:
-    return asked if asked.id else asked._replace(id=request.headers.get("x-request-id", ""))
-
-
-def _caller(request: Request) -> Caller:
-    return Caller(request.path, request.headers, request.deadline())
+    if asked.id:
+        return asked
+    said = request.header(b"x-request-id")
+    return asked._replace(id=said) if said else asked
 
 
 def _written(response: InferenceResponse, asked: InferenceRequest) -> Reply:
     body, length = write_response(response, asked)
     if not length:
         return Reply(200, body)
-    header = (LENGTH_HEADER.encode(), str(length).encode())
+    header = (_LENGTH, str(length).encode())
     return Reply(200, body, (header,), content_type=_OCTETS)
 
 

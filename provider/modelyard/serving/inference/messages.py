@@ -4,18 +4,23 @@ The layout is that of the protocol's specification and of its extension for bina
 length is in the header ``Inference-Header-Content-Length``, and the buffers follow in the order of the tensors.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 import orjson
 
 from modelyard.serving.inference.errors import InferenceRefused, TensorInvalid
+from modelyard.serving.inference.rows import tensors_of
 from modelyard.serving.inference.tensors import Tensor, decode, parse
 
 __all__ = ["LENGTH_HEADER", "InferenceRequest", "InferenceResponse", "OutputRequest", "read_request", "write_response"]
 
 LENGTH_HEADER = "inference-header-content-length"
+_NOTHING: Mapping[str, Any] = {}
+_PLAIN: dict[type, str] = {bool: "BOOL", int: "INT64", float: "FP64", str: "BYTES"}
+_HALF = 2**63
+_ONE = (1, 1)
 
 
 class _Input(msgspec.Struct):
@@ -76,7 +81,7 @@ class InferenceRequest(NamedTuple):
         return bool(self.parameters.get("binary_data_output"))
 
 
-class InferenceResponse(NamedTuple):
+class InferenceResponse:
     """What the client gets.
 
     Parameters
@@ -89,13 +94,50 @@ class InferenceResponse(NamedTuple):
         The outputs, in order.
     parameters
         What else there is to say.
+    replies
+        What a graph said about each row, instead of `tensors`: they are made when somebody asks for them.
     """
 
-    model_name: str
-    model_version: str
-    id: str
-    tensors: tuple[Tensor, ...]
-    parameters: dict[str, Any] = {}  # noqa: RUF012 (a default that nobody changes)
+    __slots__ = ("_tensors", "id", "model_name", "model_version", "parameters", "replies")
+
+    def __init__(
+        self,
+        model_name: str,
+        model_version: str,
+        id: str,  # noqa: A002 (the protocol's name for it)
+        tensors: tuple[Tensor, ...] | None = None,
+        parameters: Mapping[str, Any] = _NOTHING,
+        *,
+        replies: Sequence[Any] = (),
+    ) -> None:
+        self.model_name = model_name
+        self.model_version = model_version
+        self.id = id
+        self.parameters = parameters
+        self.replies = replies
+        self._tensors = tensors
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """The outputs, in order."""
+        if self._tensors is None:
+            self._tensors = tensors_of(self.replies)
+        return self._tensors
+
+    def plain_outputs(self) -> list[dict[str, Any]] | None:
+        """Return the outputs of one row of plain values as JSON has them; None if it takes tensors to tell.
+
+        It says what the tensors would, without making them: most requests are one row.
+        """
+        if self._tensors is not None or len(self.replies) != 1 or type(self.replies[0]) is not dict:
+            return None
+        outputs = []
+        for name, value in self.replies[0].items():
+            datatype = _PLAIN.get(type(value))
+            if datatype is None or type(name) is not str or (datatype == "INT64" and not -_HALF <= value < _HALF):
+                return None
+            outputs.append({"name": name, "datatype": datatype, "shape": _ONE, "data": [value]})
+        return outputs or None
 
 
 _DECODER = msgspec.json.Decoder(_Message)
@@ -124,26 +166,38 @@ def read_request(raw: bytes, header_length: str = "") -> InferenceRequest:
     >>> request.tensors[0].array
     array([1, 2], dtype=int8)
     """
-    length = _length(raw, header_length)
+    length = _length(raw, header_length) if header_length else len(raw)
     try:
-        message = _DECODER.decode(memoryview(raw)[:length])
+        message = _DECODER.decode(raw if length == len(raw) else memoryview(raw)[:length])
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
         raise InferenceRefused(f"it is not a request of the Open Inference Protocol: {error}") from None
     if not message.inputs:
         raise InferenceRefused("it has no inputs", mend="Send at least one tensor.")
-    position = length
+    if len(message.inputs) == 1 and not message.inputs[0].parameters and length == len(raw):
+        tensors = [_from_json(message.inputs[0])]
+    else:
+        tensors = _tensors(message.inputs, raw, length, marked=bool(header_length))
+    return InferenceRequest(message.id, tuple(tensors), tuple(message.outputs), message.parameters)
+
+
+def _from_json(sent: _Input) -> Tensor:
+    if sent.data is msgspec.UNSET:
+        raise TensorInvalid(sent.name, "it has neither data nor binary_data_size")
+    return parse(sent.name, sent.datatype, sent.shape, sent.data)
+
+
+def _tensors(inputs: list[_Input], raw: bytes, position: int, *, marked: bool) -> list[Tensor]:
+    """Return tensors of JSON and of the bytes that follow it, in order."""
     tensors: list[Tensor] = []
     rest = memoryview(raw)
-    for each in message.inputs:
+    for each in inputs:
         size = each.parameters.get("binary_data_size")
         if size is None:
-            if each.data is msgspec.UNSET:
-                raise TensorInvalid(each.name, "it has neither data nor binary_data_size")
-            tensors.append(parse(each.name, each.datatype, each.shape, each.data))
+            tensors.append(_from_json(each))
             continue
         if isinstance(size, bool) or not isinstance(size, int) or size < 0 or each.data is not msgspec.UNSET:
             raise TensorInvalid(each.name, f"binary_data_size is a number of bytes, and replaces data, not {size!r}")
-        if not header_length or position + size > len(raw):
+        if not marked or position + size > len(raw):
             raise TensorInvalid(
                 each.name,
                 f"its {size} bytes are not in the body: {len(raw) - position} are left",
@@ -154,12 +208,10 @@ def read_request(raw: bytes, header_length: str = "") -> InferenceRequest:
     if position != len(raw):
         raise InferenceRefused(f"{len(raw) - position} bytes are left over after the last tensor")
     _unique(tensors)
-    return InferenceRequest(message.id, tuple(tensors), tuple(message.outputs), message.parameters)
+    return tensors
 
 
 def _length(raw: bytes, header_length: str) -> int:
-    if not header_length:
-        return len(raw)
     if not (header_length.isascii() and header_length.isdecimal()) or int(header_length) > len(raw):
         raise InferenceRefused(
             f"Inference-Header-Content-Length is the length of the JSON in bytes, not {header_length!r}"
@@ -190,6 +242,25 @@ def write_response(response: InferenceResponse, request: InferenceRequest) -> tu
     >>> write_response(InferenceResponse("m", "1", "7", (Tensor.of("y", np.array([1, 2])),)), asked)[0].decode()
     '{"model_name":"m","model_version":"1","id":"7","outputs":[{"name":"y","datatype":"INT64","shape":[2],"data":[1,2]}]}'
     """
+    outputs = response.plain_outputs() if not request.outputs and not request.parameters else None
+    buffers: list[bytes] = []
+    if outputs is None:
+        outputs, buffers = _outputs(response, request)
+    message: dict[str, Any] = {"model_name": response.model_name}
+    if response.model_version:
+        message["model_version"] = response.model_version
+    if response.id:
+        message["id"] = response.id
+    if response.parameters:
+        message["parameters"] = response.parameters
+    message["outputs"] = outputs
+    head = orjson.dumps(message, _plain, orjson.OPT_SERIALIZE_NUMPY)
+    if not buffers:
+        return head, 0
+    return b"".join((head, *buffers)), len(head)
+
+
+def _outputs(response: InferenceResponse, request: InferenceRequest) -> tuple[list[dict[str, Any]], list[bytes]]:
     outputs: list[dict[str, Any]] = []
     buffers: list[bytes] = []
     for each in response.tensors:
@@ -200,18 +271,7 @@ def write_response(response: InferenceResponse, request: InferenceRequest) -> tu
         else:
             said["data"] = each.data()
         outputs.append(said)
-    message: dict[str, Any] = {"model_name": response.model_name}
-    if response.model_version:
-        message["model_version"] = response.model_version
-    if response.id:
-        message["id"] = response.id
-    if response.parameters:
-        message["parameters"] = response.parameters
-    message["outputs"] = outputs
-    head = orjson.dumps(message, option=orjson.OPT_SERIALIZE_NUMPY, default=_plain)
-    if not buffers:
-        return head, 0
-    return b"".join((head, *buffers)), len(head)
+    return outputs, buffers
 
 
 def _plain(value: Any) -> Any:

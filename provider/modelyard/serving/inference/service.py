@@ -1,7 +1,6 @@
 """What a server of the Open Inference Protocol offers, whatever carries it: the one contract of its fronts."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from modelyard.errors import ErrorKind, ModelyardError, near_name
@@ -78,23 +77,23 @@ class ModelState(NamedTuple):
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """What the transport knows about a request besides its tensors.
+class Caller(Protocol):
+    """What the transport knows about a request besides its tensors."""
 
-    Parameters
-    ----------
-    path
-        Where it arrived; over gRPC the method's name.
-    headers
-        Lower-case names.
-    deadline
-        On the clock of ``time.monotonic()``; None if the client waits for ever.
-    """
+    @property
+    def path(self) -> str:
+        """Where it arrived; over gRPC the path that HTTP would have."""
+        ...
 
-    path: str = "/"
-    headers: Mapping[str, str] = field(default_factory=dict)
-    deadline: float | None = None
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Lower-case names."""
+        ...
+
+    @property
+    def deadline(self) -> float | None:
+        """On the clock of ``time.monotonic()``; None if the client waits for ever."""
+        ...
 
 
 class InferenceService(Protocol):

@@ -129,7 +129,7 @@ def parse(name: str, datatype: str, shape: Sequence[int], data: Any) -> Tensor:
     [[1.0, 2.5], [nan, 4.0]]
     """
     extents = checked_shape(name, shape)
-    dtype = _known(name, datatype)
+    dtype = DATATYPES.get(datatype) or _known(name, datatype)
     if not isinstance(data, list):
         raise TensorInvalid(name, f"its data is a list, not {type(data).__name__}")
     flat = _texts(name, data) if dtype.kind == "O" else _numbers(name, datatype, dtype, data)
@@ -159,6 +159,8 @@ def _numbers(name: str, datatype: str, dtype: "np.dtype[Any]", data: list[Any]) 
         raise TensorInvalid(name, f"its data is not an even array of numbers: {error}") from None
     if found.size == 0:
         return np.zeros(0, dtype)
+    if found.dtype == dtype:
+        return found.ravel()
     if found.dtype.kind not in _KINDS[dtype.kind]:
         shown = {"b": "truth values", "f": "fractions", "U": "texts", "O": "values of several kinds"}
         raise TensorInvalid(name, f"{datatype} does not hold {shown.get(found.dtype.kind, 'such numbers')}")

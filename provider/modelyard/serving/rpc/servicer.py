@@ -1,15 +1,15 @@
 """The service's calls, carried over gRPC: messages in, the one inference service asked, messages out."""
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from time import monotonic
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import grpc
 
 from modelyard.errors import ErrorKind, ModelyardError, outcome_of
 from modelyard.serving.errors import HttpRefusal
-from modelyard.serving.inference.service import Caller, InferenceService
+from modelyard.serving.inference.service import InferenceService
 from modelyard.serving.rpc.schema import METHODS, SERVICE, message_class
 from modelyard.serving.rpc.tensors import parameters_of, read_infer, write_infer
 
@@ -33,6 +33,14 @@ def status_of(error: BaseException) -> grpc.StatusCode:
         return grpc.StatusCode.INVALID_ARGUMENT
     kind = error.error_kind if isinstance(error, ModelyardError) else ErrorKind.INTERNAL
     return grpc.StatusCode[outcome_of(kind).grpc]
+
+
+class RpcCaller(NamedTuple):
+    """Who makes a call, in the terms of an HTTP request."""
+
+    path: str
+    headers: Mapping[str, str]
+    deadline: float | None
 
 
 class Servicer:
@@ -72,14 +80,16 @@ class Servicer:
     async def model_infer(self, request: Any, context: Context) -> Any:
         """Answer one request."""
         asked, raw = read_infer(request)
-        response = await self._service.infer(request.model_name, request.model_version, asked, _caller(context))
+        caller = _caller(context, request)
+        response = await self._service.infer(request.model_name, request.model_version, asked, caller)
         return write_infer(response, raw=raw)
 
     async def model_stream_infer(self, requests: AsyncIterator[Any], context: Context) -> AsyncIterator[Any]:
         """Answer each request of a stream with one or more responses, in the order of the requests."""
         async for request in requests:
             asked, raw = read_infer(request)
-            answers = self._service.stream(request.model_name, request.model_version, asked, _caller(context))
+            caller = _caller(context, request)
+            answers = self._service.stream(request.model_name, request.model_version, asked, caller)
             async for response in answers:
                 yield write_infer(response, raw=raw)
 
@@ -165,11 +175,12 @@ def _message(name: str, /, **fields: Any) -> Any:
     return message_class(name)(**fields)
 
 
-def _caller(context: Context) -> Caller:
+def _caller(context: Context, request: Any) -> RpcCaller:
     left = context.time_remaining()
     headers = {name: value for name, value in context.invocation_metadata() or () if isinstance(value, str)}
     deadline = None if left is None or left > _ETERNITY else monotonic() + left
-    return Caller("/inference.GRPCInferenceService/ModelInfer", headers, deadline)
+    version = f"/versions/{request.model_version}" if request.model_version else ""
+    return RpcCaller(f"/v2/models/{request.model_name}{version}/infer", headers, deadline)
 
 
 _ETERNITY = 10**8
