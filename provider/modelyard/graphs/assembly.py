@@ -1,14 +1,14 @@
 """Compiles a definition into a plan: lays sub-graphs open, checks, builds the steps, wires the nodes."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
 from modelyard.graphs.bodies import part_of
 from modelyard.graphs.calls import StepCall, step_call
-from modelyard.graphs.checks import MANY, Shape, check_shape
+from modelyard.graphs.checks import MANY, check_shape
 from modelyard.graphs.context import Context
 from modelyard.graphs.definition import Definition, Handler, Node
 from modelyard.graphs.errors import GraphInvalid
@@ -19,6 +19,7 @@ from modelyard.graphs.lifetimes import Opened
 from modelyard.graphs.member_graphs import MemberGraph
 from modelyard.graphs.models.nodes import model_call
 from modelyard.graphs.models.server import ModelServer
+from modelyard.graphs.nesting import Scope, laid_open
 from modelyard.graphs.parts import CycleLimit, Edge, PlanHandler, PlanNode
 from modelyard.graphs.plan import Plan, Wiring
 from modelyard.graphs.policies import Policies
@@ -29,63 +30,7 @@ from modelyard.graphs.router_group import RouterGroup
 from modelyard.graphs.settings import StepSettings
 from modelyard.graphs.typing_checks import check_types
 
-__all__ = ["assemble", "laid_open"]
-
-
-@dataclass(slots=True)
-class _Open:
-    """A flat graph: nodes by name, and the handlers of each, nearest first."""
-
-    nodes: dict[str, Node]
-    handlers: dict[str, list[Handler]]
-
-
-def laid_open(definition: Definition) -> tuple[Shape, dict[str, list[Handler]]]:
-    """Return the shape of a definition, with its sub-graphs' steps in place of them, and each step's handlers."""
-    flat = _flat(definition, "")
-    return Shape(definition.name, flat.nodes, definition.cycle_bound), flat.handlers
-
-
-def _flat(definition: Definition, prefix: str) -> _Open:
-    found = _Open({}, {})
-    exits: dict[str, str] = {}
-    for node in definition:
-        after = tuple(_moved(source, exits, prefix) for source in node.after)
-        if node.kind != "graph":
-            _take(found, node, definition, prefix, after)
-            continue
-        inner = _flat(node.use.definition, f"{prefix}{node.name}.")
-        shape = Shape(definition.name, inner.nodes, definition.cycle_bound)
-        exits[node.name] = shape.responder
-        if not shape.responder:
-            raise shape.refuse("a graph in a graph has one end, or a step that responds", node.name)
-        outer = [each for each in (node.on_error, definition.handler) if each]
-        for name, each in inner.nodes.items():
-            entered = tuple(place for source in each.after for place in ((source,) if source else after))
-            found.nodes[name] = replace(each, after=entered, respond=node.respond and name == shape.responder)
-            found.handlers[name] = [*inner.handlers[name], *(_prefixed(handler, prefix) for handler in outer)]
-    return found
-
-
-def _take(found: _Open, node: Node, definition: Definition, prefix: str, after: tuple[str, ...]) -> None:
-    cycles = tuple(
-        replace(each, to=f"{prefix}{each.to}", bound=each.bound or definition.cycle_bound) for each in node.cycles
-    )
-    handler = _prefixed(node.on_error, prefix) if node.on_error else None
-    name = f"{prefix}{node.name}"
-    found.nodes[name] = replace(node, name=name, after=after, cycles=cycles, on_error=handler)
-    own = [each for each in (node.on_error, definition.handler) if each]
-    found.handlers[name] = [_prefixed(each, prefix) for each in own]
-
-
-def _moved(source: str, exits: Mapping[str, str], prefix: str) -> str:
-    if not source:
-        return ""
-    return exits.get(source) or f"{prefix}{source}"
-
-
-def _prefixed(handler: Handler, prefix: str) -> Handler:
-    return replace(handler, continue_at=f"{prefix}{handler.continue_at}") if handler.continue_at else handler
+__all__ = ["assemble"]
 
 
 class _Assembly:
@@ -94,11 +39,11 @@ class _Assembly:
     def __init__(self, definition: Definition, resources: Resources | None) -> None:
         self.definition = definition
         self.resources = resources
-        self.shape, self.handlers = laid_open(definition)
+        self.shape, self.flat = laid_open(definition)
         check_shape(self.shape)
         self.index = {name: position for position, name in enumerate(self.shape.nodes)}
         self.models: dict[str, ModelServer] = {}
-        self.opened = Opened(definition.name, definition.resources)
+        self.opened = Opened(definition.name, self.flat.resources)
         self.policies = Policies(definition.name)
         self.cycles: list[CycleLimit] = []
         self.queues: dict[int, EventQueue] = {}
@@ -163,10 +108,13 @@ class _Assembly:
             rule = f"{type(owner).__name__} with these arguments goes with {ways}"
             raise GraphInvalid(self.definition.name, rule, step=node.name)
 
+    def _context(self, name: str, scope: Scope | None = None) -> Context:
+        parameters, resources = scope or self.flat.scope_of(name)
+        getters = {short: self.opened.getters[name] for short, name in resources.items()}
+        return Context(self.definition.name, name, parameters, self.resources, getters)
+
     def _model(self, node: Node) -> StepCall:
-        context = Context(
-            self.definition.name, node.name, self.definition.parameters, self.resources, self.opened.getters
-        )
+        context = self._context(node.name)
         concurrency = node.settings.concurrency
         call = model_call(self.definition.name, node.use, node.arguments, context, concurrency=concurrency)
         self.models[node.name] = call.owner
@@ -175,9 +123,7 @@ class _Assembly:
 
     def _group(self, node: Node) -> StepCall:
         members = {name: self._member(node.name, member) for name, member in node.members.items()}
-        context = Context(
-            self.definition.name, node.name, self.definition.parameters, self.resources, self.opened.getters
-        )
+        context = self._context(node.name)
         surroundings = Surroundings(self.definition.name, context, self.resources)
         group = self.groups[node.name] = built_group(node, members, surroundings)
         self.opened.own(node.name, group.strategy)
@@ -204,8 +150,10 @@ class _Assembly:
         self.opened.own(node.name, inner)
         return inner.call
 
-    def _step(self, name: str, use: Any, arguments: Mapping[str, Any], *, full_event: bool) -> StepCall:
-        context = Context(self.definition.name, name, self.definition.parameters, self.resources, self.opened.getters)
+    def _step(
+        self, name: str, use: Any, arguments: Mapping[str, Any], *, full_event: bool, scope: Scope | None = None
+    ) -> StepCall:
+        context = self._context(name, scope)
         call = step_call(self.definition.name, name, use, arguments, full_event=full_event, context=context)
         if call.owner is not None:
             self.opened.own(name, call.owner)
@@ -225,11 +173,12 @@ class _Assembly:
             is_async=wrapped.is_async,
             full_event=wrapped.full_event,
             yields=wrapped.yields,
-            respond=node.name == self.shape.responder,
+            respond=node.name in self.shape.responders,
             edges=() if choice else self._edges(node.name, node.cycles),
             outlets=self._outlets(node) if choice else {},
             handlers=handlers,
-            inlets=tuple(node.after) if node.kind == "merge" else (),
+            inlets=tuple(node.inlets) if node.kind == "merge" else (),
+            collects=self._collects(node, call),
             options=node.options,
             batch=batch,
             wrapped=node.settings.wraps,
@@ -256,22 +205,22 @@ class _Assembly:
 
     def _handlers(self, name: str) -> tuple[PlanHandler, ...]:
         found = []
-        for handler in self.handlers[name]:
+        for handler, scope in self.flat.handlers[name]:
             if handler.continue_at and handler is not self.shape.nodes[name].on_error:
                 if handler.continue_at not in self.index:
                     raise self.shape.refuse(f"the handler continues at {handler.continue_at!r}, which is not there")
                 if name in self.shape.reach([handler.continue_at]):
                     continue  # it would lead here again
-            found.append(self._handler(handler))
+            found.append(self._handler(handler, scope))
         return tuple(found)
 
-    def _handler(self, handler: Handler) -> PlanHandler:
+    def _handler(self, handler: Handler, scope: Scope) -> PlanHandler:
         known = self.built.get(id(handler))
         if known is None:
             call: Callable[[Any], Any] | None = None
             is_async = False
             if handler.use is not None:
-                step = self._step(handler.name, handler.use, handler.arguments, full_event=True)
+                step = self._step(handler.name, handler.use, handler.arguments, full_event=True, scope=scope)
                 if step.yields:
                     raise GraphInvalid(self.definition.name, "an error handler does not yield", step=handler.name)
                 call, is_async = step.function, step.is_async
@@ -282,12 +231,27 @@ class _Assembly:
     def _answers_early(self) -> bool:
         shape = self.shape
         ends = [name for name in shape.nodes if not shape.next(name) and shape.nodes[name].kind != "choice"]
-        return ends != [shape.responder]
+        return set(ends) != set(shape.responders)
 
     def _streams(self, nodes: list[PlanNode]) -> bool:
         """Whether a step that makes several events of one leads to the responder, or is it."""
-        responder = self.shape.responder
-        return any((node.yields or node.kind in MANY) and responder in self.shape.reach([node.name]) for node in nodes)
+        responders = [name for name in self.shape.responders if not self._collecting(name)]
+        many = [node.name for node in nodes if node.yields or node.kind in MANY]
+        return any(not self.shape.reach([name], up_to=self._collecting).isdisjoint(responders) for name in many)
+
+    def _collecting(self, name: str) -> bool:
+        """Whether a step gathers everything that one event became."""
+        node = self.shape.nodes[name]
+        return node.kind == "batch" and not node.options["size"]
+
+    def _collects(self, node: Node, call: StepCall) -> tuple[int, ...]:
+        if not (call.yields or node.kind in MANY):
+            return ()
+        return tuple(
+            self.index[name]
+            for name in self.shape.reach([node.name], up_to=self._collecting)
+            if name != node.name and self._collecting(name)
+        )
 
 
 def assemble(definition: Definition, resources: Resources | None) -> Plan:

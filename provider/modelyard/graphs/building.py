@@ -198,12 +198,16 @@ class Place:
 
     def parallel(self, *, name: str = "parallel", into: Into = "mapping", **branches: Any) -> "Step":
         """Run several steps on the same body, and join their results under the names of the branches."""
+        if not branches:
+            raise GraphInvalid(self.definition.name, "there is nothing to run", step=name, mend="Say parallel(a=…).")
         ends = [self.to(step, name=each) for each, step in branches.items()]
-        return Step(self.definition, "").merge(*ends, name=name, into=into)
+        options = {"into": into, "missing": "error"}
+        self.definition.add(Node(name, "merge", None, tuple(end.source for end in ends), options=options))
+        return Step(self.definition, name)
 
     def batch(
         self,
-        size: int,
+        size: int = 0,
         *,
         name: str = "batch",
         across: bool = False,
@@ -213,7 +217,8 @@ class Place:
     ) -> "Step":
         """Gather bodies into lists of `size`.
 
-        Within one event, those that a step before made of it; what is left at its end is a shorter list. Across events
+        Within one event, those that a step before made of it; what is left at its end is a shorter list. Without a
+        size all of them, also if there are none: what is a stream before is one event behind. Across events
         (`across`, or with `seconds` or `key`), whole events: each ends here with status 204, but for the one that
         completes a list, which goes on with it. A list that goes on as it is, because its time is up or the graph
         closes, has nobody to reply to.
@@ -221,7 +226,7 @@ class Place:
         Parameters
         ----------
         size
-            How many make a list, at least 1.
+            How many make a list; 0 are all of one event.
         name
             Unique in the graph.
         across

@@ -49,15 +49,15 @@ class Shape:
         """Return the outlets of a choice that lead somewhere, as ``choice:outlet``."""
         return [source for source in self.followers if source.startswith(f"{name}:")]
 
-    def reach(self, starts: Iterable[str]) -> set[str]:
-        """Return the starts and everything downstream of them, without ways back."""
+    def reach(self, starts: Iterable[str], up_to: Callable[[str], bool] = lambda name: False) -> set[str]:
+        """Return the starts and everything downstream of them, without ways back, up to where `up_to` says."""
         found: set[str] = set()
         waiting = list(starts)
         while waiting:
             name = waiting.pop()
             if name not in found:
                 found.add(name)
-                waiting += self.next(name)
+                waiting += [] if up_to(name) else self.next(name)
         return found
 
     @property
@@ -73,10 +73,11 @@ class Shape:
         ]
 
     @property
-    def responder(self) -> str:
-        """The step whose result is the reply; empty if that is not clear."""
-        said = [name for name, node in self.nodes.items() if node.respond]
-        return said[0] if said else (self.sinks[0] if len(self.sinks) == 1 else "")
+    def responders(self) -> tuple[str, ...]:
+        """The steps whose result is the reply: one, or some of which an event reaches only one; none if not clear."""
+        said = [name for name, node in self.nodes.items() if node.respond] or self.sinks
+        clear = all(exclusive(self, one, other) for one, other in combinations(said, 2))
+        return tuple(said) if clear else ()
 
     def refuse(self, rule: str, step: str = "", mend: str = "") -> GraphInvalid:
         """Return the error of a rule, with the graph drawn."""
@@ -138,9 +139,10 @@ def _queues_owned(shape: Shape) -> None:
 
 def _one_responder(shape: Shape) -> None:
     said = [name for name, node in shape.nodes.items() if node.respond]
-    if len(said) > 1:
-        raise shape.refuse(f"{said[0]!r} replies already", said[1], "One step responds.")
-    if not said and len(shape.sinks) != 1:
+    for one, other in combinations(said, 2):
+        if not exclusive(shape, one, other):
+            raise shape.refuse(f"{one!r} replies already", other, "One step responds.")
+    if not said and not shape.responders:
         ends = ", ".join(shape.sinks) or "none"
         rule = f"it branches, and no step responds; its ends: {ends}"
         raise shape.refuse(rule, mend="Say which result is the reply: step.respond().")
@@ -173,11 +175,11 @@ def _continues_forward(shape: Shape) -> None:
 
 
 def _fan_in_clear(shape: Shape) -> None:
-    responder = shape.responder
+    responders = shape.responders
     if any(node.kind in MANY for node in shape.nodes.values()):
         return
     for name, node in shape.nodes.items():
-        if node.kind == "merge" or len(node.after) < 2 or responder not in shape.reach([name]):
+        if node.kind == "merge" or len(node.after) < 2 or shape.reach([name]).isdisjoint(responders):
             continue
         for one, other in combinations(node.after, 2):
             fork = _fork_of(shape, one, other)
@@ -203,14 +205,23 @@ def _fork_of(shape: Shape, one: str, other: str) -> str | None:
 
 def _merges_complete(shape: Shape) -> None:
     for name, node in shape.nodes.items():
+        twice = [source for source in node.after if node.after.count(source) > 1]
+        if twice:
+            raise shape.refuse(f"it comes after {twice[0]!r} twice", name, "Name every branch once.")
+    for name, node in shape.nodes.items():
         if node.kind != "merge" or node.options.get("missing") != "error" or "key" in node.options:
             continue
         for one, other in combinations(node.after, 2):
-            origins = (_only_way(shape, one), _only_way(shape, other))
-            for choice, outlet in origins[0].items():
-                if origins[1].get(choice, outlet) != outlet:
-                    rule = f"{one!r} and {other!r} never meet: an event takes one outlet of {choice!r}"
-                    raise shape.refuse(rule, name, 'Let them lead to one step, or say missing="partial".')
+            choice = exclusive(shape, one, other)
+            if choice:
+                rule = f"{one!r} and {other!r} never meet: an event takes one outlet of {choice!r}"
+                raise shape.refuse(rule, name, 'Let them lead to one step, or say missing="partial".')
+
+
+def exclusive(shape: Shape, one: str, other: str) -> str:
+    """Return the choice of which an event takes one outlet to the first and another one to the other; empty if none."""
+    ways = (_only_way(shape, one), _only_way(shape, other))
+    return next((choice for choice, outlet in ways[0].items() if ways[1].get(choice, outlet) != outlet), "")
 
 
 def _only_way(shape: Shape, source: str) -> dict[str, str]:

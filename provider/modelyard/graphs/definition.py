@@ -71,6 +71,8 @@ class Node:
         What the step is built or called with.
     options
         What the kind can be told: of a merge, for example, what is missing.
+    inlets
+        Of a merge in a flat graph: how the branches are called, whatever graphs their steps come from.
     members
         Of a router or ensemble: name → what it routes to or combines, in order.
     """
@@ -87,9 +89,10 @@ class Node:
     on_error: Handler | None = None
     cycles: tuple[Cycle, ...] = ()
     members: Mapping[str, "Node"] = field(default_factory=dict)
+    inlets: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Definition:
     """A graph as it grows; see `modelyard.graphs.Graph` for what the parts mean."""
 

@@ -6,12 +6,12 @@ from typing import Any, Self
 import msgspec
 
 from modelyard.errors import near_name
-from modelyard.graphs.assembly import laid_open
 from modelyard.graphs.building import Place, Step, handler_of
 from modelyard.graphs.checks import check_shape
 from modelyard.graphs.definition import Definition
 from modelyard.graphs.drawing import Drawing
 from modelyard.graphs.errors import GraphInvalid
+from modelyard.graphs.nesting import laid_open
 from modelyard.graphs.node_models import references_of, with_references
 from modelyard.graphs.replacing import replace_code
 from modelyard.graphs.spec import GraphSpec

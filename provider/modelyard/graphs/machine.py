@@ -173,6 +173,8 @@ class Machine:
             except TypeError as error:
                 yield from self._recover(stack, node, event, error, late=late)
                 return
+            for index in node.collects:
+                self._run.batches.setdefault(index, [])
             stack.append(Spread(node, event, items, late))
             return
         edges = node.edges
@@ -265,7 +267,7 @@ class Machine:
     def _gathered(self, node: PlanNode, body: Any) -> Any:
         waiting = self._run.batches.setdefault(node.index, [])
         waiting.append(body)
-        if len(waiting) < node.options["size"]:
+        if not node.options["size"] or len(waiting) < node.options["size"]:
             return ABSENT
         del self._run.batches[node.index]
         return waiting

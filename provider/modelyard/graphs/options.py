@@ -10,7 +10,7 @@ __all__ = ["checked_options"]
 
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "merge": {"into": "mapping", "missing": "error"},
-    "batch": {"size": 1},
+    "batch": {"size": 0},
     "queue": {"size": 1024, "wait": 0.0},
 }
 _ACROSS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -47,18 +47,19 @@ def checked_options(graph: str, step: str, kind: str, options: Mapping[str, Any]
             only = name in more
             rule = f"{name} is for a {kind} with {switch}" if only else f"a {kind} has no option {name!r}"
             raise GraphInvalid(graph, rule, step=step, mend="" if only else near_name(name, list(known | more)))
-        rule = _broken_rule(name, value)
+        least = 0 if kind == "batch" and name == "size" and switch not in options else 1
+        rule = _broken_rule(name, value, least)
         if rule:
             raise GraphInvalid(graph, f"{name} is {rule}, not {value!r}", step=step)
     return known | dict(options)
 
 
-def _broken_rule(name: str, value: Any) -> str:
+def _broken_rule(name: str, value: Any, least: int) -> str:
     if name in _WORDS:
         return "" if value in _WORDS[name] else f"one of {', '.join(_WORDS[name])}"
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if name in _COUNTS:
-        return "" if number and isinstance(value, int) and value >= 1 else "a whole number, at least 1"
+        return "" if number and isinstance(value, int) and value >= least else f"a whole number, at least {least}"
     if name in _TIMES:
         return "" if number and value >= 0 else "a number of seconds, at least 0"
     if name == "across":

@@ -58,6 +58,8 @@ class PlanNode:
         The nearest first.
     inlets
         Of a merge: the names of its branches.
+    collects
+        Of what makes several events of one: the batches that gather all of them.
     region
         The merge at which all its branches meet, if they may run concurrently; -1 otherwise.
     batch
@@ -78,6 +80,7 @@ class PlanNode:
     outlets: Mapping[str, tuple[Edge, ...]] = field(default_factory=dict)
     handlers: tuple[PlanHandler, ...] = ()
     inlets: tuple[str, ...] = ()
+    collects: tuple[int, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     region: int = -1
     batch: Callable[[Any], Any] | None = None
