@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, NamedTuple, get_type_hints
 
 from modelyard.errors import ErrorKind, ModelyardError
-from modelyard.graphs.errors import GraphInvalid, StepNotFound
+from modelyard.graphs.errors import GraphInvalid, ResourceMissing, StepNotFound
 
 __all__ = ["StepCall", "check_step", "dotted_path", "resolve", "step_call"]
 
@@ -183,7 +183,7 @@ def _built(graph: str, name: str, step: type, arguments: Mapping[str, Any], cont
     _check_signature(graph, name, step, arguments, positional=())
     try:
         return step(**arguments)
-    except GraphInvalid:
+    except (GraphInvalid, ResourceMissing):
         raise
     except ModelyardError as error:
         # a class of ours refuses an argument: that is a fault of the graph's definition, and not of an event

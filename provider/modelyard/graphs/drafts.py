@@ -50,7 +50,7 @@ class Draft(Place):
 
     @property
     def models(self) -> dict[str, str]:
-        """The model reference of each model step: ``step``, ``group.member``, or ``graph.step`` in a graph in the graph."""
+        """The model reference of each model step: ``step``, ``group.member``, or ``graph.step`` of an inner graph."""
         return {name: model for node in self.definition for name, model in references_of(node).items()}
 
     def add_step(

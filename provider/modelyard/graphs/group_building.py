@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from modelyard.errors import near_name
+from modelyard.graphs.calls import check_step
 from modelyard.graphs.definition import Definition, Kind, Node, settings_of
 from modelyard.graphs.errors import GraphInvalid
 
@@ -49,7 +50,8 @@ def member_node(graph: str, group: str, name: str, given: Any, options: Mapping[
     full_event, named = bool(rest.pop("full_event", False)), rest.pop("arguments", {})
     settings, arguments = settings_of(graph, place, rest)
     node = Node(name, kind, use, arguments={**arguments, **named}, full_event=full_event, settings=settings)
-    Definition(graph).add(Node(place, kind, use))  # the same rules as for any step
+    if kind == "call":
+        check_step(graph, place, use)
     return node
 
 

@@ -46,7 +46,7 @@ async def conclude_async(asking: Asking) -> Any:
         while True:
             try:
                 result = await demand
-            except Exception as error:  # noqa: BLE001 (it is the group's to judge)
+            except FAULTS as error:
                 demand = asking.throw(error)
             else:
                 demand = asking.send(result)

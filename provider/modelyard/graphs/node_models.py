@@ -37,7 +37,7 @@ def with_references(node: Node, models: Mapping[str, str]) -> Node:
         mine |= {"": models[node.name]} if node.name in models else {}
         use, arguments = with_model_references(node.use, node.arguments, mine)
         return replace(node, use=use, arguments=arguments)
-    inner = {name.partition(".")[2]: model for name, model in models.items() if name.startswith(f"{node.name}.")}
+    inner = {name[len(node.name) + 1 :]: model for name, model in models.items() if name.startswith(f"{node.name}.")}
     if node.kind == "graph":
         own = {name: inner[name] for name in node.use.models if name in inner}
         return replace(node, use=node.use.with_models(own)) if own else node

@@ -172,9 +172,7 @@ def _read_member(graph: str, group: StepSpec, member: StepSpec, inner: Callable[
         raise GraphInvalid(graph, "a member has no neighbours, handlers or members of its own", step=place)
     if [each.name for each in group.members].count(member.name) > 1:
         raise GraphInvalid(graph, f"there is a member {member.name!r} already", step=group.name)
-    node = _node(graph, member, "", inner)
-    Definition(graph).add(replace(node, name=place))  # the same rules as for any step
-    return node
+    return _node(graph, member, "", inner)
 
 
 def _read_handler(spec: HandlerSpec | None) -> Handler | None:
