@@ -108,10 +108,6 @@ class _Assembly:
             rule = f"{type(owner).__name__} with these arguments goes with {ways}"
             raise GraphInvalid(self.definition.name, rule, step=node.name)
 
-    def _context(self, name: str) -> Context:
-        definition = self.definition
-        return Context(definition.name, name, definition.parameters, self.resources, self.opened.getters)
-
     def _context(self, name: str, scope: Scope | None = None) -> Context:
         parameters, resources = scope or self.flat.scope_of(name)
         getters = {short: self.opened.getters[name] for short, name in resources.items()}
@@ -154,15 +150,10 @@ class _Assembly:
         self.opened.own(node.name, inner)
         return inner.call
 
-<<<<<<<
-    def _step(self, name: str, use: Any, arguments: Mapping[str, Any], *, full_event: bool) -> StepCall:
-        context = self._context(name)
-=======
     def _step(
         self, name: str, use: Any, arguments: Mapping[str, Any], *, full_event: bool, scope: Scope | None = None
     ) -> StepCall:
         context = self._context(name, scope)
->>>>>>>
         call = step_call(self.definition.name, name, use, arguments, full_event=full_event, context=context)
         if call.owner is not None:
             self.opened.own(name, call.owner)
