@@ -97,7 +97,7 @@ def _converted(model: LoadedModel, matrix: "NDArray[Any]", dtype: Any) -> OnnxEs
     try:
         with _plain_attributes(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            converted = to_onnx(model.estimator, matrix[:1].astype(dtype), options=options)
+            converted: Any = to_onnx(model.estimator, matrix[:1].astype(dtype), options=options)
         data = converted.SerializeToString()
         if not classifies:
             return OnnxEstimator(data, model.features)

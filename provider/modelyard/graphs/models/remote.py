@@ -1,12 +1,16 @@
 """A model behind another server that speaks the Open Inference Protocol, version 2, over HTTP."""
 
 import asyncio
+import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import cache
+from threading import Thread
 from typing import Any, ClassVar
 from urllib.parse import quote
-from weakref import WeakKeyDictionary
+from weakref import finalize
 
-from modelyard.graphs.background import run_in_background
+from modelyard.graphs.background import run_in_background, running_loop
 from modelyard.graphs.errors import FeatureMissing, FeatureWrong, LibraryMissing
 from modelyard.graphs.models.errors import RemoteModelFailed
 from modelyard.graphs.models.model import Model
@@ -16,6 +20,7 @@ from modelyard.graphs.models.signatures import Signature, Tensor
 __all__ = ["RemoteModel"]
 
 _ATTEMPTS_ON = (502, 503, 504)
+_CLOSING_SECONDS = 5.0
 
 
 class RemoteModel(Model):
@@ -30,8 +35,8 @@ class RemoteModel(Model):
     ----------
     url
         The server's address, without ``/v2``.
-    model
-        The model's name there.
+    remote_model
+        The model's name there; by default the step's.
     remote_version
         Its version there; by default the one that the server chooses.
     rename
@@ -60,7 +65,7 @@ class RemoteModel(Model):
         self,
         *,
         url: str,
-        model: str,
+        remote_model: str = "",
         remote_version: str = "",
         rename: Mapping[str, str] | None = None,
         seconds: float = 10.0,
@@ -70,22 +75,24 @@ class RemoteModel(Model):
     ) -> None:
         if not url.startswith(("http://", "https://")):
             raise ValueError(f"url starts with http:// or https://, not {url!r}")
-        if not model:
-            raise ValueError("model is the model's name on that server, not empty")
         if seconds <= 0 or attempts < 1:
             raise ValueError(f"seconds is above 0 and attempts at least 1, not {seconds!r} and {attempts!r}")
-        version = f"/versions/{quote(remote_version, safe='')}" if remote_version else ""
-        self.url = f"{url.rstrip('/')}/v2/models/{quote(model, safe='')}{version}"
+        self.url, self._model, self._version = url.rstrip("/"), remote_model, remote_version
         self._rename, self._seconds, self._attempts = dict(rename or {}), seconds, attempts
         self._headers, self._secret = dict(headers or {}), secret
-        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = WeakKeyDictionary()
+        self._client: Any = None
+        self._closing: finalize[Any, Any] | None = None
         self._signature = Signature()
 
     async def load(self) -> None:
         """Read the other server's metadata."""
+        self._open()
         if self._secret:
             self._headers["authorization"] = f"Bearer {self.context.secret(self._secret)}"
-        said = await self._request("GET", self.url)
+        version = f"/versions/{quote(self._version, safe='')}" if self._version else ""
+        name = self._model or self.context.step.rpartition(".")[2]
+        self.url = f"{self.url}/v2/models/{quote(name, safe='')}{version}"
+        said = await self._asked("GET", self.url)
         try:
             self._signature = Signature(
                 tuple(Tensor.read(each) for each in said["inputs"]),
@@ -97,10 +104,8 @@ class RemoteModel(Model):
 
     def close(self) -> None:
         """Close the connections."""
-        clients, self._clients = self._clients, WeakKeyDictionary()
-        for loop, client in clients.items():
-            if loop.is_running():
-                asyncio.run_coroutine_threadsafe(client.aclose(), loop)
+        if self._closing is not None:
+            self._closing()
 
     def signature(self) -> Signature:
         """Return what the other server says."""
@@ -123,7 +128,7 @@ class RemoteModel(Model):
         rows = [inputs] if one else inputs
         if not rows:
             return []
-        said = await self._request("POST", f"{self.url}/infer", {"inputs": self._tensors(rows)})
+        said = await self._asked("POST", f"{self.url}/infer", {"inputs": self._tensors(rows)})
         answers = self._answers(said, len(rows))
         return answers[0] if one else answers
 
@@ -158,21 +163,35 @@ class RemoteModel(Model):
         answers: list[dict[str, Any]] = [{} for _ in range(rows)]
         try:
             for output in said["outputs"]:
-                name = self._rename.get(output["name"], output["name"])
+                there = str(output["name"])
+                name = self._rename.get(there, there)
                 for answer, value in zip(answers, _by_row(_flat(output["data"]), rows), strict=True):
                     answer[name] = value
         except (KeyError, TypeError, ValueError) as error:
             raise RemoteModelFailed(self.url, f"its answer has no outputs of one value per row ({error})") from None
         return answers
 
-    async def _request(self, method: str, url: str, body: Any = None) -> Any:
-        client = self._client()
+    def _open(self) -> None:
+        try:
+            import httpx
+        except ModuleNotFoundError as error:
+            raise LibraryMissing("httpx", "a remote model", "steps") from error
+        self._client = httpx.AsyncClient(timeout=self._seconds)
+        self._closing = finalize(self, _close, self._client)
+
+    async def _asked(self, method: str, url: str, body: Any = None) -> Any:
+        # Connections belong to the loop that opened them. One loop for all remote models lets every graph share and
+        # close them, whatever became of the loop that asked.
+        work = self._request(method, url, body)
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, _loop(os.getpid())))
+
+    async def _request(self, method: str, url: str, body: Any) -> Any:
         import httpx
 
         for attempt in range(1, self._attempts + 1):
             last = attempt == self._attempts
             try:
-                response = await client.request(method, url, json=body)
+                response = await self._client.request(method, url, json=body, headers=self._headers)
             except httpx.TimeoutException:
                 if last:
                     raise RemoteModelFailed(url, f"no answer within {self._seconds:g} s") from None
@@ -185,18 +204,21 @@ class RemoteModel(Model):
             await asyncio.sleep(min(2.0, 0.1 * 2 ** (attempt - 1)))
         raise AssertionError("the last attempt returns or raises")
 
-    def _client(self) -> Any:
-        """Return the client of the running loop: connections belong to the loop that opened them."""
-        loop = asyncio.get_running_loop()
-        client = self._clients.get(loop)
-        if client is None:
-            try:
-                import httpx
-            except ModuleNotFoundError as error:
-                raise LibraryMissing("httpx", "a remote model", "steps") from error
-            client = httpx.AsyncClient(headers=self._headers, timeout=self._seconds)
-            self._clients[loop] = client
-        return client
+
+@cache
+def _loop(process: int) -> asyncio.AbstractEventLoop:
+    """Return the loop of all remote models of a process: a forked one has none of its parent's threads."""
+    loop = asyncio.new_event_loop()
+    Thread(target=loop.run_forever, name="modelyard-remote-models", daemon=True).start()
+    return loop
+
+
+def _close(client: Any) -> None:
+    loop = _loop(os.getpid())
+    closing = asyncio.run_coroutine_threadsafe(client.aclose(), loop)
+    if running_loop() is not loop:  # a collector of garbage may come by on the very loop that closes
+        with suppress(TimeoutError):
+            closing.result(_CLOSING_SECONDS)
 
 
 def _content(response: Any, url: str) -> Any:

@@ -138,7 +138,7 @@ class ModelRunner(Model):
         if self._select is None:
             return list(self.members)
         said = self._select(body)
-        names = [said] if isinstance(said, str) else list(said or ())
+        names: list[str] = [said] if isinstance(said, str) else list(said or ())
         for name in names:
             if name not in self.members:
                 raise ModelUnknown(self.context.step, name, list(self.members))

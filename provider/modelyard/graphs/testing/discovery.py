@@ -33,6 +33,8 @@ def _blocks(package: str) -> Iterator[type]:
 
 
 def _is_block(found: type) -> bool:
+    if found.__module__.startswith("modelyard.graphs.models.server"):
+        return False  # what serves the models, and is no block itself
     if any(callable(getattr(found, method, None)) for method in _METHODS):
         return True
     from modelyard.graphs.models import Model
