@@ -271,7 +271,7 @@ def show(rows: Sequence[Row]) -> None:
     print("|---|---|---:|---|---:|---|---|")
     order = list(dict.fromkeys(row.case for row in rows))
     for row in sorted(rows, key=lambda each: (order.index(each.case), each.target is not None)):
-        ratio = "" if row.ratio is None else f"{row.ratio:.3f}×" if row.ratio < 10 else f"{row.ratio:.0f}×"
+        ratio = "" if row.ratio is None else f"{row.ratio:.3f}×" if row.ratio < 2 else f"{row.ratio:.1f}×"
         met = "" if row.met is None else ("yes" if row.met else "**no**")
         cells = (row.case, row.contestant, _digits(row.value), row.unit, ratio, row.target or "", met)
         print(f"| {' | '.join(cells)} |")

@@ -26,6 +26,7 @@ COUNTS = {
     "batch of 10,000 rows by hand": {"*": 4},
     "router by path": {"*": 100_000, MLRUN: 10_000},
     "vote of 3": {"*": 100_000, MLRUN: 2_000, SEQUENTIAL: 3_000},
+    "vote of 3, two against one": {"*": 100_000, MLRUN: 2_000, SEQUENTIAL: 3_000},
     "vote of 3 models, 1 row": {"*": 150},
     "vote of 3 models, 10,000 rows": {"*": 4},
 }
@@ -38,6 +39,8 @@ TARGETS = (
     Target("router by path", OURS, MLRUN, 5, goal=10),
     Target("vote of 3", OURS, MLRUN, 25, goal=80),
     Target("vote of 3", OURS, SEQUENTIAL, 15, goal=27),
+    Target("vote of 3, two against one", OURS, MLRUN, 25),
+    Target("vote of 3, two against one", OURS, SEQUENTIAL, 15),
     Target("vote of 3 models, 1 row", OURS, PLAIN, 1.05, at_most=True, goal=1.02),
     Target("vote of 3 models, 10,000 rows", OURS, PLAIN, 1.1, at_most=True, goal=1.03),
 )

@@ -74,5 +74,6 @@ answer(
         "branch": _branch,
         "router by path": mlrun_groups.router,
         "vote of 3": mlrun_groups.vote,
+        "vote of 3, two against one": mlrun_groups.vote_split,
     }
 )

@@ -23,12 +23,20 @@ class Same(V2ModelServer):  # type: ignore[misc]
         return request["inputs"]  # type: ignore[no-any-return]
 
 
-def _asking(path: str, *topology: Any, **arguments: Any) -> Case:
+class Other(Same):
+    """Answers with something else."""
+
+    def predict(self, request: dict[str, Any]) -> list[Any]:
+        """Return other labels than the inputs."""
+        return [(each + 1) % 3 for each in request["inputs"]]
+
+
+def _asking(path: str, *topology: Any, last: str = "Same", **arguments: Any) -> Case:
     function = mlrun.new_function("bench", kind="serving", image="none")
     function.set_topology("router", *topology, **arguments)
-    for name in _MEMBERS:
-        function.add_model(name, class_name="Same", model_path=".")
-    server = function.to_mock_server(namespace={"Same": Same})
+    for name, kind in zip(_MEMBERS, ("Same", "Same", last), strict=True):
+        function.add_model(name, class_name=kind, model_path=".")
+    server = function.to_mock_server(namespace={"Same": Same, "Other": Other})
 
     def run(count: int) -> None:
         for number in range(count):
@@ -52,6 +60,16 @@ def vote() -> Case:
     return _voting()
 
 
+def vote_split() -> Case:
+    """Let three models vote of which one says something else."""
+    return _voting(last="Other")
+
+
 def vote_in_sequence() -> Case:
     """Let three models vote, one after the other."""
     return _voting(executor_type="array")
+
+
+def vote_split_in_sequence() -> Case:
+    """Let three models vote, one after the other; one says something else."""
+    return _voting(last="Other", executor_type="array")

@@ -83,6 +83,7 @@ answer(
         "batch of 10,000 rows": _batch,
         "router by path": modelyard_groups.router,
         "vote of 3": modelyard_groups.vote,
+        "vote of 3, two against one": modelyard_groups.vote_split,
         "vote of 3 models, 1 row": modelyard_groups.vote_on_row,
         "vote of 3 models, 10,000 rows": modelyard_groups.vote_on_rows,
     }

@@ -1,5 +1,6 @@
 """Our routers and ensembles, through `Graph.test` and `Graph.map`."""
 
+from collections.abc import Callable
 from typing import Any
 
 from protocol import LABELS, Case
@@ -13,6 +14,10 @@ _PATH = "/v2/models/two/infer"
 
 def _same(body: dict[str, list[int]]) -> int:
     return body["inputs"][0]
+
+
+def _other(body: dict[str, list[int]]) -> int:
+    return (body["inputs"][0] + 1) % 3
 
 
 class _Predicting:
@@ -47,9 +52,18 @@ def router() -> Case:
 
 
 def vote() -> Case:
-    """Let three functions vote."""
+    """Let three functions vote that agree."""
+    return _voting(one=_same, two=_same, three=_same)
+
+
+def vote_split() -> Case:
+    """Let three functions vote of which one says something else."""
+    return _voting(one=_same, two=_same, three=_other)
+
+
+def _voting(**members: Callable[[Any], int]) -> Case:
     graph = Graph("voting")
-    graph.ensemble(Vote, members={"one": _same, "two": _same, "three": _same})
+    graph.ensemble(Vote, members=members)
 
     def run(count: int) -> None:
         for number in range(count):

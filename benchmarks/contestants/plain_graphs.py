@@ -82,6 +82,7 @@ answer(
         "batch of 10,000 rows by hand": batch_by_hand,
         "router by path": plain_groups.router,
         "vote of 3": plain_groups.vote,
+        "vote of 3, two against one": plain_groups.vote_split,
         "vote of 3 models, 1 row": plain_groups.vote_on_row,
         "vote of 3 models, 10,000 rows": plain_groups.vote_on_rows,
     }

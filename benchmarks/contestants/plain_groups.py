@@ -9,6 +9,10 @@ def _same(body: dict[str, list[int]]) -> int:
     return body["inputs"][0]
 
 
+def _other(body: dict[str, list[int]]) -> int:
+    return (body["inputs"][0] + 1) % 3
+
+
 def _route(count: int) -> None:
     routes = {"one": _same, "two": _same, "three": _same}
     for number in range(count):
@@ -23,6 +27,13 @@ def _vote(count: int) -> None:
         max(labels, key=labels.count)
 
 
+def _vote_split(count: int) -> None:
+    for number in range(count):
+        body = {"inputs": [number % 3]}
+        labels = [_same(body), _same(body), _other(body)]
+        max(labels, key=labels.count)
+
+
 def router() -> Case:
     """Look a function up by a part of the path."""
     return Case(_route, lambda: list(LABELS))
@@ -31,6 +42,11 @@ def router() -> Case:
 def vote() -> Case:
     """Ask three functions, and take what most of them say."""
     return Case(_vote, lambda: list(LABELS))
+
+
+def vote_split() -> Case:
+    """Ask three functions of which one says something else."""
+    return Case(_vote_split, lambda: list(LABELS))
 
 
 def vote_on_row() -> Case:
