@@ -51,6 +51,11 @@ class Scheduler:
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(_free_port()),
         }
 
+    @property
+    def url(self) -> str:
+        """Where the API answers."""
+        return self._url
+
     def start(self) -> None:
         """Migrate, read the DAGs, start the processes, and wait until the API answers."""
         self._run("db", "migrate")
