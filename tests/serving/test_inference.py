@@ -12,10 +12,12 @@ from urllib.parse import urlsplit
 import httpx
 import numpy as np
 import pytest
+from tritonclient import grpc
 from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput
 from tritonclient.utils import InferenceServerException
 
 from modelyard.graphs import EventInvalid, Graph, LoadedModel, ModelCard, Resources, Response
+from modelyard.serving import PortTaken
 from modelyard.serving.limits import Limits
 from modelyard.serving.local import LocalServer
 
@@ -284,6 +286,33 @@ def test_a_stream_comes_as_server_sent_events() -> None:
         'data: {"model_name":"counting","outputs":[{"name":"number","datatype":"INT64","shape":[1,1],"data":[1]}]}',
     ]
     assert events[2].startswith('event: error\ndata: {"error":"graph counting, step count, event ')
+
+
+def test_the_same_graph_answers_grpc(client: InferenceServerClient) -> None:
+    graph = Graph("rule")
+    graph.model("late", "models:/late/3")
+    with (
+        LocalServer(graph.open(Resources(models=Rules())), grpc_port=0) as server,
+        grpc.InferenceServerClient(server.grpc_address) as other,
+    ):
+        metadata = other.get_model_metadata("late", as_json=True)
+        assert [each["name"] for each in metadata["inputs"]] == ["hour", "distance"]
+        given = grpc.InferInput("x", [2, 2], "FP64")
+        given.set_data_from_numpy(np.array([[6.0, 1.0], [24.0, 1.0]]))
+        found = other.infer("rule", [given])
+        assert found.as_numpy("probability").tolist() == [[0.25], [1.0]]
+        assert found.as_numpy("label").tolist() == [[False], [True]]
+
+
+def test_a_taken_grpc_port_is_an_error_where_the_block_begins(url: str) -> None:
+    graph = Graph("echo")
+    graph.to(name_it)
+    port = urlsplit(url).port
+    with (
+        pytest.raises(PortTaken, match=f"the port {port} on 127.0.0.1 is taken"),
+        LocalServer(graph.open(), grpc_port=port),
+    ):
+        pass
 
 
 def test_paths_of_the_protocol_that_are_none(url: str) -> None:

@@ -201,13 +201,22 @@ class Graph(Draft):
         """
         return trace_plan(self._plan(resources), Event(body, path=path, method=method, headers=headers))
 
-    def serve(self, *, port: int = 0, host: str = "127.0.0.1", resources: Resources | None = None) -> None:
-        """Answer HTTP requests until interrupted (Ctrl+C); for a notebook or an IDE.
+    def serve(
+        self,
+        *,
+        port: int = 0,
+        grpc_port: int | None = None,
+        host: str = "127.0.0.1",
+        resources: Resources | None = None,
+    ) -> None:
+        """Answer requests over HTTP, and over gRPC if asked to, until interrupted (Ctrl+C); for a notebook or an IDE.
 
         Parameters
         ----------
         port
             0 takes a free one; the address is printed.
+        grpc_port
+            Answer the Open Inference Protocol over gRPC there, too; 0 takes a free one.
         host
             This machine only, unless you say otherwise.
         resources
@@ -215,7 +224,7 @@ class Graph(Draft):
         """
         needed = runtime("resources")() if resources is None and self.models else resources
         with self.open(needed) as plan:
-            runtime("serve")(plan, port=port, host=host)
+            runtime("serve")(plan, port=port, host=host, grpc_port=grpc_port)
 
     def _plan(self, resources: Resources | None) -> Plan:
         changes, opened = self.definition.changes, self._opened

@@ -2,13 +2,16 @@
 
 import asyncio
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelyard.graphs import Plan
 from modelyard.serving.application import Application
 from modelyard.serving.limits import Limits
 from modelyard.serving.server import GraphServer
 from modelyard.serving.server_socket import listen
+
+if TYPE_CHECKING:
+    from modelyard.serving.rpc import RpcServer
 
 __all__ = ["LocalServer", "serve"]
 
@@ -28,6 +31,15 @@ class LocalServer:
         The largest body, in bytes; shorthand for the same in `limits`.
     limits
         What the server takes on.
+    grpc_port
+        Answer gRPC as well, at this port; 0 takes a free one, None leaves it.
+
+    Attributes
+    ----------
+    url
+        Where HTTP is answered.
+    grpc_address
+        Where gRPC is answered, as ``host:port``; empty before the block begins, and without it.
 
     Raises
     ------
@@ -55,17 +67,23 @@ class LocalServer:
         host: str = "127.0.0.1",
         body_limit: int = 0,
         limits: Limits | None = None,
+        grpc_port: int | None = None,
     ) -> None:
+        self._host, self._grpc_port = host, grpc_port
+        self._failed: BaseException | None = None
+        self.grpc_address = ""
         self._listener = listen(host, port)
         self._ready = threading.Event()
         self._server = GraphServer(Application(plan, body_limit=body_limit, limits=limits))
         self._thread = threading.Thread(target=self._run, name=f"modelyard-{plan.graph}", daemon=True)
-        shown = f"[{host}]" if ":" in host else host
-        self.url = f"http://{shown}:{self._listener.getsockname()[1]}"
+        self.url = f"http://{_shown(host)}:{self._listener.getsockname()[1]}"
 
     def __enter__(self) -> "LocalServer":
         self._thread.start()
         self._ready.wait()
+        if self._failed is not None:
+            self._thread.join()
+            raise self._failed
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -82,13 +100,37 @@ class LocalServer:
             runner.run(self._serve())
 
     async def _serve(self) -> None:
+        clock = await self._server.begin()
+        rpc = None
         try:
-            clock = await self._server.begin()
+            rpc = await self._begin_rpc()
             await self._server.accept_from(self._listener)
-        finally:
-            self._ready.set()
+        except Exception as error:  # noqa: BLE001 (it is raised where the block begins)
+            self._failed = error
+            self._server.should_exit = True
+            self._listener.close()
+        self._ready.set()
         await clock
+        if rpc is not None:
+            await rpc.stop(5)
         await self._server.drain(idle=0, limit=5)
+
+    async def _begin_rpc(self) -> "RpcServer | None":
+        if self._grpc_port is None:
+            return None
+        from modelyard.serving.rpc import RpcServer
+
+        application = self._server.application
+        rpc = RpcServer(
+            application.service, host=self._host, port=self._grpc_port, message_limit=application.limits.body
+        )
+        await rpc.start()
+        self.grpc_address = f"{_shown(self._host)}:{rpc.port}"
+        return rpc
+
+
+def _shown(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def serve(plan: Plan, *, port: int = 0, host: str = "127.0.0.1", **options: Any) -> None:
@@ -100,7 +142,8 @@ def serve(plan: Plan, *, port: int = 0, host: str = "127.0.0.1", **options: Any)
         Something else listens there.
     """
     with LocalServer(plan, port=port, host=host, **options) as server:
-        print(f"{plan.graph} answers at {server.url} (Ctrl+C ends it)", flush=True)  # noqa: T201 (what it is for)
+        also = f" and grpc://{server.grpc_address}" if server.grpc_address else ""
+        print(f"{plan.graph} answers at {server.url}{also} (Ctrl+C ends it)", flush=True)  # noqa: T201 (what it is for)
         try:
             server.wait()
         except KeyboardInterrupt:
