@@ -1,6 +1,6 @@
 """What runs per event: graphs of steps and models, pure and without a server."""
 
-from modelyard.graphs.building import Choice, Outlet, Place, Step
+from modelyard.graphs.building import Choice, Group, Outlet, Place, Step
 from modelyard.graphs.context import Context, Response
 from modelyard.graphs.drawing import Drawing
 from modelyard.graphs.errors import (
@@ -39,6 +39,8 @@ from modelyard.graphs.failures import (
     WorkersUnstartable,
 )
 from modelyard.graphs.graph import Graph
+from modelyard.graphs.group_errors import AnswerWrong, MembersFailed, RouteMissing, RouteUnknown
+from modelyard.graphs.groups import NOT_MINE, EnsembleStrategy, RouterStrategy
 from modelyard.graphs.mapping import Rows
 from modelyard.graphs.models.files import LoadedModel, ModelCard, Predictions, open_model, read_card
 from modelyard.graphs.models.rows import matrix_of
@@ -51,6 +53,8 @@ from modelyard.graphs.tokens import TraceEntry
 from modelyard.graphs.tracing import Trace
 
 __all__ = [
+    "NOT_MINE",
+    "AnswerWrong",
     "BodyUncopyable",
     "Cache",
     "Channel",
@@ -62,6 +66,7 @@ __all__ = [
     "CycleSpec",
     "DeadlineExceeded",
     "Drawing",
+    "EnsembleStrategy",
     "Event",
     "EventInvalid",
     "Fallback",
@@ -72,11 +77,13 @@ __all__ = [
     "Graph",
     "GraphInvalid",
     "GraphSpec",
+    "Group",
     "HandlerFailed",
     "HandlerSpec",
     "KeyUnusable",
     "LibraryMissing",
     "LoadedModel",
+    "MembersFailed",
     "MergeIncomplete",
     "MetricSink",
     "ModelCard",
@@ -100,6 +107,9 @@ __all__ = [
     "Resources",
     "Response",
     "Retry",
+    "RouteMissing",
+    "RouteUnknown",
+    "RouterStrategy",
     "Rows",
     "SecretSource",
     "Step",
