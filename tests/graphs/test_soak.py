@@ -12,8 +12,10 @@ import psutil
 import pytest
 
 from modelyard.graphs import Event, Graph, StepFailed
+from modelyard.graphs.ensembles import Vote
 from modelyard.graphs.failures import DeadlineExceeded
 from modelyard.graphs.plan import Plan
+from modelyard.graphs.routers import Shadow
 
 ROUND = 10_000
 EVENTS = 100 * ROUND
@@ -59,7 +61,7 @@ def refuse(body: Any) -> Any:
 
 
 def told(event: Event) -> Any:
-    if event.body["n"] % 10 == 7:
+    if event.body["n"] % 10 == 7 or isinstance(event.error, DeadlineExceeded):
         raise event.error or AssertionError
     return {"error": str(event.error)}
 
@@ -139,7 +141,24 @@ def keyed() -> Graph:
     choice = graph.choice("side")
     left = choice.when("left").to(same, name="left")
     right = choice.when("right").to(same, name="right")
-    left.merge(right, key="key", into="list", missing="drop", limit=32).respond()
+    left.merge(right, key="key", into="list", missing="drop", limit=32, seconds=3600.0).respond()
+    return graph
+
+
+def label(body: Any) -> Any:
+    return {"label": body["n"] % 2}
+
+
+def label_or_refuse(body: Any) -> Any:
+    return label(refuse(body))
+
+
+def grouped() -> Graph:
+    """Return a graph with a router, a shadow that fails now and then, and an ensemble that goes on without a member."""
+    graph = Graph("grouped")
+    pick = graph.router(Shadow, name="pick", routes={"current": mark, "next": refuse}, champion="current")
+    members = {"a": label, "b": label, "c": label_or_refuse}
+    pick.ensemble(Vote, name="vote", members=members, on_member_error="answer")
     return graph
 
 
@@ -147,6 +166,8 @@ def keyed() -> Graph:
 
 
 def outcome(reply: Any) -> str:
+    if "share" in reply:
+        return "voted without one" if "failed" in reply else "voted"
     return "handled" if "error" in reply else f"answer {reply['rounds']}"
 
 
@@ -216,16 +237,18 @@ def mapped(graph: Graph, count: int) -> Outcomes:
 
 EXPECTED = Counter(
     {
-        "answer 31": 5_100,
-        "answer 21": 800,
-        "answer 33": 300,
-        "handled": 800,
-        "failed": 900,
+        "answer 31": 4_500,
+        "answer 21": 700,
+        "answer 33": 200,
+        "handled": 700,
+        "failed": 800,
         "overdue": 100,
         "cancelled": 100,
         "left": 900,
         "waiting": 750,
         "joined": 250,
+        "voted": 800,
+        "voted without one": 200,
     }
 )
 """Three branches met; two of three; three, and three turns; then how the others ended."""
@@ -236,10 +259,11 @@ EXPECTED = Counter(
 def test_a_million_events_of_all_kinds() -> None:
     cyclic, straight = forked(refuse, mark, cyclic=True), forked(refuse, mark, cyclic=False)
     later, stream, merge = forked(refuse_later, mark_later, cyclic=True), streaming(), keyed()
+    groups = grouped()
     with asyncio.Runner() as runner, later.open() as plan:
 
         def send() -> Outcomes:
-            found = called(cyclic, 2_000) + called(straight, 4_000) + mapped(straight, 1_000)
+            found = called(cyclic, 1_000) + called(groups, 1_000) + called(straight, 4_000) + mapped(straight, 1_000)
             found += runner.run(awaited(later, plan, 1_000))
             return found + streamed(stream, 1_000) + joined(merge, 1_000)
 
