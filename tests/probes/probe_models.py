@@ -42,3 +42,22 @@ def save_model(
         yaml.safe_dump({"flavors": {"sklearn": flavor}, "metadata": {"modelyard": said}, "signature": None})
     )
     return folder
+
+
+def scores_file(folder: Path) -> Path:
+    """Write an ONNX model of two features with one output, three scores for each row, and return the file."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    weights = helper.make_tensor("w", TensorProto.FLOAT, [2, 3], [1.0, 0.0, -1.0, 0.0, 1.0, 0.5])
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["scores"])],
+        "scores",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 2])],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, [None, 3])],
+        [weights],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    file = folder / "scores.onnx"
+    onnx.save(model, str(file))
+    return file

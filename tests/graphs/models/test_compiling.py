@@ -8,7 +8,7 @@ import numpy as np
 import probe_served
 import pytest
 import yaml
-from probe_models import FEATURES, fitted, save_model
+from probe_models import FEATURES, fitted, save_model, scores_file
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor, RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -244,25 +244,6 @@ def test_what_is_no_onnx_file_is_said(tmp_path: Path) -> None:
     graph.model("m", OnnxModel, file=str(tmp_path / "bad.onnx"))
     with pytest.raises(ModelFilesInvalid, match="the file is no ONNX model: "):
         graph.open()
-
-
-def scores_file(folder: Path) -> Path:
-    """Write a model with one output: three scores for each row."""
-    import onnx
-    from onnx import TensorProto, helper
-
-    weights = helper.make_tensor("w", TensorProto.FLOAT, [2, 3], [1.0, 0.0, -1.0, 0.0, 1.0, 0.5])
-    graph = helper.make_graph(
-        [helper.make_node("MatMul", ["x", "w"], ["scores"])],
-        "scores",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 2])],
-        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, [None, 3])],
-        [weights],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    file = folder / "scores.onnx"
-    onnx.save(model, str(file))
-    return file
 
 
 def test_scores_become_the_class_of_the_greatest(tmp_path: Path) -> None:

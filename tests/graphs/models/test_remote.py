@@ -239,3 +239,24 @@ def test_what_is_told_wrong_is_refused(told: dict[str, Any], message: str) -> No
     with pytest.raises(GraphInvalid) as caught:
         graph.open()
     assert message in str(caught.value)
+
+
+def test_a_model_that_modelyard_serves_answers_as_it_does_here(tmp_path: Any) -> None:
+    from probe_models import fitted, save_model
+    from probe_served import Folders
+
+    from modelyard.serving.local import LocalServer
+
+    save_model(tmp_path / "delays", fitted())
+    here = Graph("served")
+    here.model("delays", "delays")
+    rows = [{"a": 2.0, "b": 0.0, "c": 0.5}, {"a": -1.0, "b": 1.0, "c": 0.0}]
+    with LocalServer(here.open(Resources(models=Folders(tmp_path)))) as server:
+        graph = Graph("g")
+        graph.model("delays", RemoteModel, url=server.url)
+        expected = here.test(rows, resources=Resources(models=Folders(tmp_path)))
+        assert graph.test(rows) == expected
+        assert graph.test(rows[0]) == expected[0]
+        with pytest.raises(StepFailed, match="the feature 'b' is missing"):
+            graph.test({"a": 1.0, "c": 2.0})
+        graph.close()

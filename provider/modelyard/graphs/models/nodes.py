@@ -81,9 +81,9 @@ def with_model_references(
         else:
             use = references[""]
     for group in ("versions", "models"):
-        known = _mapping(arguments, group)
-        if known:
-            changed[group] = {name: _replaced(group, given, _under(references, name)) for name, given in known.items()}
+        known = arguments.get(group)
+        if isinstance(known, Mapping):
+            changed[group] = {name: _replaced(group, name, given, references) for name, given in known.items()}
     return use, changed
 
 
@@ -235,23 +235,15 @@ def _inner_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
     return {**(given.get("arguments") or {}), **source}
 
 
-def _under(references: Mapping[str, str], name: str) -> dict[str, str]:
-    """Return the references of one version or model, by the names that it gives them itself."""
-    return {
-        key[len(name) + 1 :]: reference
-        for key, reference in references.items()
-        if key == name or key.startswith(f"{name}.")
-    }
-
-
-def _replaced(group: str, given: Any, references: Mapping[str, str]) -> Any:
-    if not references:
+def _replaced(group: str, name: str, given: Any, references: Mapping[str, str]) -> Any:
+    """Return one version, or one model of a runner, with other references."""
+    if not isinstance(given, Mapping):
+        return references.get(name, given) if isinstance(given, str) else given
+    if group == "versions" or "source" in given:
+        return {**given, "source": references[name]} if name in references else given
+    inner = {key[len(name) + 1 :]: each for key, each in references.items() if key.startswith(f"{name}.")}
+    inner |= {"": references[name]} if name in references else {}
+    if not inner:
         return given
-    if isinstance(given, str):
-        return references[""]
-    if group == "versions":
-        return {**given, "source": references[""]}
-    if "source" in given:
-        return {**given, "source": references[""]}
-    use, arguments = with_model_references(given.get("use", ""), given.get("arguments") or {}, references)
+    use, arguments = with_model_references(given.get("use", ""), given.get("arguments") or {}, inner)
     return {**given, "use": use, **({"arguments": arguments} if arguments else {})}
