@@ -23,7 +23,7 @@ from modelyard.graphs.nesting import Scope, laid_open
 from modelyard.graphs.parts import CycleLimit, Edge, PlanHandler, PlanNode
 from modelyard.graphs.plan import Plan, Wiring
 from modelyard.graphs.policies import Policies
-from modelyard.graphs.ports import Resources
+from modelyard.graphs.ports import Channel, Resources
 from modelyard.graphs.queues import EventQueue
 from modelyard.graphs.regions import region_of
 from modelyard.graphs.router_group import RouterGroup
@@ -44,7 +44,8 @@ class _Assembly:
         self.index = {name: position for position, name in enumerate(self.shape.nodes)}
         self.models: dict[str, ModelServer] = {}
         self.opened = Opened(definition.name, self.flat.resources)
-        self.policies = Policies(definition.name)
+        told = resources or Resources()
+        self.policies = Policies(definition.name, threads=told.threads, processes=told.processes)
         self.cycles: list[CycleLimit] = []
         self.queues: dict[int, EventQueue] = {}
         self.built: dict[int, PlanHandler] = {}
@@ -88,10 +89,7 @@ class _Assembly:
         if node.kind in ("merge", "batch", "unbatch"):
             return StepCall(_same)
         if node.kind == "queue":
-            queue = self.queues[self.index[node.name]] = EventQueue(
-                node.name, node.options["size"], node.options["wait"]
-            )
-            return StepCall(lambda event: queue.put(event.branch(isolated(event.body))), full_event=True)
+            return self._queue(node)
         if node.kind == "choice" and isinstance(node.use, str) and ":" not in node.use:
             return StepCall(lambda body: part_of(body, node.use))
         call = self._step(node.name, node.use, node.arguments, full_event=node.full_event)
@@ -99,6 +97,15 @@ class _Assembly:
             raise GraphInvalid(self.definition.name, f"a {node.kind} does not yield", step=node.name)
         self._check_kind(node, call.owner)
         return call
+
+    def _queue(self, node: Node) -> StepCall:
+        channels: Mapping[str, Channel] = self.resources.channels if self.resources else {}
+        channel = channels.get(node.name)
+        if channel is None:
+            index = self.index[node.name]
+            channel = self.queues[index] = EventQueue(node.name, node.options["size"], node.options["wait"])
+        put = channel.put
+        return StepCall(lambda event: put(event.branch(isolated(event.body))), full_event=True)
 
     def _check_kind(self, node: Node, owner: Any) -> None:
         """Refuse a class in a place that it is not made for: a predicate as a step would answer True or False."""

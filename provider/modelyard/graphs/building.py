@@ -72,15 +72,27 @@ class Place:
             raise GraphInvalid(self.definition.name, rule, step=name)
         return self._add("model", model, name, options)
 
-    def filter(self, predicate: Any, *, name: str = "", **options: Any) -> "Step":
-        """Let only those events pass whose body the predicate finds true; the others end here, with status 204."""
-        return self._add("filter", predicate, name or own_name(predicate), options)
+    def filter(self, predicate: Any, *, name: str = "", full_event: bool = False, **options: Any) -> "Step":
+        """Let only those events pass that the predicate finds true; the others end here, with status 204.
 
-    def flat_map(self, function: Any, *, name: str = "", **options: Any) -> "Step":
-        """Make several events of one: one for each item that the function returns."""
-        return self._add("flat_map", function, name or own_name(function), options)
+        Parameters
+        ----------
+        predicate, name, full_event, **options
+            As for `to`.
+        """
+        return self._add("filter", predicate, name or own_name(predicate), options, full_event=full_event)
 
-    def choice(self, by: Any, *, name: str = "", **options: Any) -> "Choice":
+    def flat_map(self, function: Any, *, name: str = "", full_event: bool = False, **options: Any) -> "Step":
+        """Make several events of one: one for each item that the function returns.
+
+        Parameters
+        ----------
+        function, name, full_event, **options
+            As for `to`.
+        """
+        return self._add("flat_map", function, name or own_name(function), options, full_event=full_event)
+
+    def choice(self, by: Any, *, name: str = "", full_event: bool = False, **options: Any) -> "Choice":
         """Send each event to one of several outlets.
 
         Parameters
@@ -90,11 +102,13 @@ class Place:
             means ``yes`` or ``no``. A list of names sends the event to each of them.
         name
             Unique in the graph; by default the field's or function's name.
+        full_event
+            Hand the whole event over to the function: its path, headers or key may decide.
         **options
-            What the function gets besides the body.
+            What the function gets besides.
         """
         default = by.replace(".", "_") if isinstance(by, str) else own_name(by)
-        return Choice(self._add("choice", by, name or default, options))
+        return Choice(self._add("choice", by, name or default, options, full_event=full_event))
 
     def router(
         self, strategy: Any, *, name: str = "router", routes: Mapping[str, Any] | None = None, **options: Any
@@ -186,6 +200,10 @@ class Place:
         GraphInvalid
             There are fewer than two branches, an option has a value that it cannot have, or the name is taken.
         """
+        for place in branches:
+            if place.definition is not self.definition:
+                rule = f"{place.source!r} is a place of another graph, {place.definition.name}"
+                raise GraphInvalid(self.definition.name, rule, step=name, mend="Add that graph as a step: .to(graph).")
         places = [place for place in (self, *branches) if place.source]
         if len(places) < 2:
             raise GraphInvalid(self.definition.name, "a merge joins at least two branches", step=name)

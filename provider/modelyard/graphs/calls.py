@@ -3,11 +3,13 @@
 import importlib
 import inspect
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from functools import partial
 from typing import Any, NamedTuple, get_type_hints
 
 from modelyard.errors import ErrorKind, ModelyardError
 from modelyard.graphs.errors import GraphInvalid, ResourceMissing, StepNotFound
+from modelyard.graphs.settings import StepSettings
 
 __all__ = ["StepCall", "check_step", "dotted_path", "resolve", "step_call"]
 
@@ -206,6 +208,8 @@ def _check_signature(
         signature.bind(*positional, **arguments)
     except TypeError as error:
         takes = "the body and the step's arguments" if positional else "the step's arguments"
-        raise GraphInvalid(
-            graph, f"it must take {takes}: {error}", step=name, mend=f"Its signature is {signature}."
-        ) from None
+        mend = f"Its signature is {signature}."
+        settings = [each for key in arguments for each in get_close_matches(key, StepSettings.__struct_fields__, n=1)]
+        if settings and settings[0] not in signature.parameters:
+            mend += f" Did you mean the setting {settings[0]}?"
+        raise GraphInvalid(graph, f"it must take {takes}: {error}", step=name, mend=mend) from None

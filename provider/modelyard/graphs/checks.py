@@ -128,6 +128,15 @@ def _reachable(shape: Shape) -> None:
 
 def _queues_owned(shape: Shape) -> None:
     for name, node in shape.nodes.items():
+        for cycle in node.cycles:
+            queues = [
+                each for each in shape.reach([cycle.to]) if each in shape.nodes and shape.nodes[each].kind == "queue"
+            ]
+            between = [each for each in queues if name in shape.reach([each])]
+            if between:
+                rule = f"the cycle to {cycle.to!r} leads through the queue {between[0]!r}, and cannot be counted"
+                raise shape.refuse(rule, name, "Lead back from before the queue, or from behind it to behind it.")
+    for name, node in shape.nodes.items():
         if node.kind != "queue":
             continue
         if not shape.next(name):

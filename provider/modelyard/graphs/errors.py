@@ -38,7 +38,7 @@ class FlavorUnsupported(ModelFilesInvalid):
 
     def __init__(self, folder: str, flavors: Sequence[str]) -> None:
         has = ", ".join(flavors) or "none"
-        super().__init__(folder, f"the model needs the flavour sklearn, it has: {has}")
+        super().__init__(folder, f"the model needs the flavour sklearn or onnx, it has: {has}")
         self.mend = "Load it where MLflow is installed, or fit a model that follows scikit-learn."
 
 
@@ -193,6 +193,13 @@ class EventInvalid(ModelyardError):
         super().__init__(rule, where=field, mend=mend, facts={"field": field} if field else {})
 
 
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as again:  # noqa: BLE001 (an error that cannot be told is one still)
+        return f"(its text cannot be had: {type(again).__name__})"
+
+
 class StepFailed(ModelyardError):
     """Raised when a step raised: it names graph, step and event, and keeps the cause and its kind."""
 
@@ -203,8 +210,8 @@ class StepFailed(ModelyardError):
             place = f"{cause.where}: " if cause.where else ""
             what, mend, facts = f"{place}{cause.what}", cause.mend, cause.facts
         else:
-            said = f": {cause}" if str(cause) else ""
-            what, mend, facts = f"the step raised {type(cause).__name__}{said}", "", {}
+            said = _text_of(cause)
+            what, mend, facts = f"the step raised {type(cause).__name__}{said and ': '}{said}", "", {}
         super().__init__(
             what,
             where=f"graph {graph}, step {step}, event {event}",

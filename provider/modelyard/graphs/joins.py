@@ -32,8 +32,10 @@ def joined(inlets: Sequence[str], bodies: Sequence[Any], into: str) -> Any:
     if into == "list":
         return [body for _, body in present]
     update: dict[str, Any] = {}
-    for _, body in present:
-        update |= body
+    for name, body in present:
+        if not isinstance(body, Mapping):
+            raise TypeError(f"update joins mappings, and {name!r} gave {type(body).__name__}")
+        update.update(body)
     return update
 
 
@@ -298,7 +300,7 @@ def key_of(event: Event, key: str) -> Hashable:
         hash(made)
     except TypeError:
         raise KeyUnusable(key, found) from None
-    return made  # type: ignore[no-any-return]
+    return made
 
 
 def crossing_of(kind: str, inlets: Sequence[str], options: Mapping[str, Any]) -> Crossing | None:

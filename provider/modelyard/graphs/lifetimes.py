@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, ExitStack
 from typing import Any, NamedTuple, Protocol
 from weakref import WeakSet
 
+from modelyard.errors import ModelyardError
 from modelyard.graphs.background import run_in_background, running_loop
 from modelyard.graphs.errors import GraphInvalid, OpeningFailed
 
@@ -95,12 +96,13 @@ class Opened:
         for name, factory in self._factories.items():
             yield f"the resource {name!r}", factory, lambda value, name=name: self.values.__setitem__(name, value)  # type: ignore[misc]
         for name, step in self._owners:
-            yield f"the step {name!r}", lambda step=step: step, lambda value: None  # type: ignore[misc]
+            what = "" if getattr(step, "tells_where", False) else f"the step {name!r}"
+            yield what, lambda step=step: step, lambda value: None  # type: ignore[misc]
 
     def _entered(self, value: Any) -> Any:
         if inspect.isawaitable(value) and not hasattr(value, "__aenter__"):
             value = run_in_background(_awaited(value))
-        if hasattr(value, "__aenter__"):
+        if hasattr(value, "__aenter__") and not getattr(value, "enters_either_way", False):
             entered = run_in_background(value.__aenter__())
             self._ways.append(_Way(lambda: value.__aexit__(None, None, None), is_async=True))
             return entered
@@ -134,7 +136,7 @@ class Opened:
 
 
 class _told:  # noqa: N801 (it is used like a function)
-    """Turns what a block raises into `OpeningFailed`."""
+    """Turns what a block raises into `OpeningFailed`, unless what is opened tells that itself."""
 
     def __init__(self, graph: str, what: str) -> None:
         self._graph, self._what = graph, what
@@ -143,7 +145,7 @@ class _told:  # noqa: N801 (it is used like a function)
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, Exception):
+        if isinstance(error, Exception) and (self._what or not isinstance(error, ModelyardError)):
             raise OpeningFailed(self._graph, self._what, error) from error
 
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any, cast
 
-from modelyard.errors import ModelyardError
+from modelyard.errors import ModelyardError, near_name
 from modelyard.graphs.background import run_in_background
 from modelyard.graphs.crossings import Crossings
 from modelyard.graphs.drivers import advance, advance_async, is_cancelled
 from modelyard.graphs.ensemble_group import EnsembleGroup
-from modelyard.graphs.errors import StepFailed
+from modelyard.graphs.errors import GraphInvalid, StepFailed
 from modelyard.graphs.event import Event
 from modelyard.graphs.failures import FAILURES, DeadlineExceeded, PlanClosed
 from modelyard.graphs.group_errors import member_fault
@@ -287,6 +287,30 @@ class Plan:
             self.exhaust(Machine(self, run).process(split(node.edges, event, late=True)))
 
         return work
+
+    def take_up(self, queue: str, event: Event) -> None:
+        """Run what is behind a queue for one event that came through a channel; return when it has run.
+
+        Parameters
+        ----------
+        queue
+            The queue's name.
+        event
+            The event; its errors are reported, as nobody waits for a reply.
+
+        Raises
+        ------
+        GraphInvalid
+            There is no such queue.
+        PlanClosed
+            The graph is closed.
+        """
+        found = [node for node in self.nodes if node.name == queue and node.kind == "queue"]
+        if not found:
+            known = [node.name for node in self.nodes if node.kind == "queue"]
+            raise GraphInvalid(self.graph, f"there is no queue {queue!r}", mend=near_name(queue, known))
+        self._run(event)
+        self.worker(found[0])(event)
 
     def exhaust(self, steps: Generator[Any, Any, None]) -> None:
         """Run what nobody waits for to its end, in this thread or on the background loop."""

@@ -40,12 +40,14 @@ class Policies:
     ----------
     graph
         The graph's name.
+    threads, processes
+        How many workers there are; see `Resources`.
     """
 
-    def __init__(self, graph: str) -> None:
+    def __init__(self, graph: str, *, threads: int = 32, processes: int = 0) -> None:
         self.graph = graph
-        self.threads = ThreadWorkers()
-        self.processes = ProcessWorkers()
+        self.threads = ThreadWorkers(threads)
+        self.processes = ProcessWorkers(processes)
         self.breakers: dict[str, Breaker] = {}
         self._dedicated: list[ProcessWorkers] = []
 
@@ -132,7 +134,8 @@ class Policies:
             self._dedicated.append(workers)
         try:
             use = call.function if node.kind == "model" else node.use
-            payload = payload_of(use, node.arguments, full_event=call.full_event)
+            arguments = {} if node.kind == "model" else node.arguments
+            payload = payload_of(use, arguments, full_event=call.full_event)
         except Exception as error:  # noqa: BLE001 (pickle raises whatever it likes)
             raise GraphInvalid(
                 self.graph,

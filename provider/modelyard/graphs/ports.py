@@ -63,6 +63,16 @@ class MetricSink(Protocol):
 class Resources:
     """Everything a graph may need from the outside; what it does not need may be absent.
 
+    Parameters
+    ----------
+    models, features, recorder, channels, secrets, metrics
+        The ports; see their classes. A queue whose name is among the channels hands its events over there, and
+        `Plan.take_up` takes them up again, in another process perhaps.
+    threads
+        How many steps run in threads at once.
+    processes
+        How many processes steps share; 0 is one for each processor, at most 4.
+
     Examples
     --------
     >>> Resources().models is None
@@ -75,3 +85,5 @@ class Resources:
     channels: Mapping[str, Channel] = field(default_factory=dict)
     secrets: SecretSource | None = None
     metrics: MetricSink | None = None
+    threads: int = 32
+    processes: int = 0
