@@ -213,3 +213,11 @@ async def slowly(body: Any, seconds: float = 0.0) -> Any:
 
 def chosen(body: Any) -> Any:
     return body["models"]
+
+
+def chosen_a(body: Any) -> str:
+    return "a"
+
+
+def doubled(body: Any) -> Any:
+    return body * 2
