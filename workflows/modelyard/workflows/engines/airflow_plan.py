@@ -36,11 +36,14 @@ class Plan:
         What stands before each task id, such as ``group.``.
     given
         Values and templates for inputs that no trigger form asks for.
+    asks
+        Whether a trigger form asks for the others; else they have their defaults.
     """
 
     workflow: Workflow
     prefix: str = ""
     given: Mapping[str, Any] = field(default_factory=dict)
+    asks: bool = True
 
     @cached_property
     def places(self) -> dict[str, tuple[Place, ...]]:

@@ -83,10 +83,8 @@ def airflow_group(
     if missing := [each.name for each in found.workflow.inputs if each.required and each.name not in given]:
         mend = "Pass it in parameters={…}."
         raise WorkflowInvalid(f"the workflow needs {missing[0]}", where=f"workflow {workflow}", mend=mend)
-    # Nobody is asked for what is not given: it has its default.
-    given = {**{each.name: each.default for each in found.workflow.inputs}, **given}
     name = group_id or found.workflow.name
-    plan = Plan(found.workflow.in_order(), f"{name}.", given)
+    plan = Plan(found.workflow.in_order(), f"{name}.", given, asks=False)
     settings = {"project": reference, "environment": environment, "launcher": launcher, "python": python}
     with TaskGroup(name, prefix_group_id=False, tooltip=found.workflow.summary) as group:
         Rendering(plan, settings).render()

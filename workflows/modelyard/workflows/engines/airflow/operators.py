@@ -20,10 +20,11 @@ from modelyard.operations.catalogue import load_catalogue
 from modelyard.operators import airflow as generated
 from modelyard.operators.airflow import OperationOperator
 from modelyard.operators.airflow.masking import Mask
+from modelyard.operators.airflow.values import is_template, keep_type, plain
 from modelyard.workflows.conditions import holds
 from modelyard.workflows.definition import Choice, Loop, Step
 from modelyard.workflows.engines.airflow_plan import FAILURE_KEY, TABLE_KEY, Plan, Pulled
-from modelyard.workflows.errors import StepTimeout
+from modelyard.workflows.errors import StepTimeout, WorkflowInvalid
 from modelyard.workflows.filling import Filling, Position
 from modelyard.workflows.outcome import instance_name
 from modelyard.workflows.references import AnyReference, as_json
@@ -95,14 +96,34 @@ def _turns(states: Mapping[str, Any], task: str) -> int:
 
 
 def _inputs(plan: Plan, facts: Mapping[str, Any]) -> dict[str, Any]:
-    bound = {}
+    from jinja2 import TemplateError
+
+    task, bound = facts["task"], {}
     for each in plan.workflow.inputs:
         if each.name in plan.given:
-            value = facts["task"].render_template(plan.given[each.name], facts)
-        else:
-            value = facts["params"][each.name]
-        bound[each.name] = value
+            try:
+                value = _rendered(task, plan.given[each.name], facts)
+            except TemplateError as error:
+                place = f"parameter {each.name}"
+                raise WorkflowInvalid(f"the template cannot be rendered: {error}", where=place) from error
+            bound[each.name] = plain(value, each.type)
+        elif plan.asks:
+            bound[each.name] = facts["params"][each.name]
     return plan.workflow.bind(bound)
+
+
+def _rendered(task: Any, value: Any, facts: Any) -> Any:
+    """Render as our operators do: a text without marks stays as it is, an expression keeps the type of its value."""
+    if isinstance(value, dict):
+        return {key: _rendered(task, each, facts) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rendered(task, each, facts) for each in value]
+    jinja_env = task.get_template_env(task.dag)
+    if not isinstance(value, str):
+        return BaseOperator.render_template(task, value, facts, jinja_env)
+    if not is_template(value, jinja_env):
+        return value
+    return keep_type(value, lambda text, env: BaseOperator.render_template(task, text, facts, env), jinja_env)
 
 
 def _circumstances(plan: Plan, name: str, context: Context) -> _Circumstances:

@@ -129,7 +129,7 @@ class Rendering:
         return _Ends(first or members, (*first, *members))
 
     def _group(self, loop: Loop) -> AbstractContextManager[Any]:
-        name = self._plan.task_id(f"{loop.name}-items")
+        name = self._plan.task_id(f"{loop.name}-items").replace(".", "-")
         if not self._plan.is_leaf(loop):
             return TaskGroup(name, prefix_group_id=False)
         expand_input = DictOfListsExpandInput({"at": self._positions(loop)})

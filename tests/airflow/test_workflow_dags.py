@@ -1,0 +1,261 @@
+"""What `airflow_dag` and `airflow_group` make of a workflow: ids, form, parameters, places, groups."""
+
+import json
+import shutil
+import subprocess
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import DAG
+from airflow.serialization.serialized_objects import DagSerialization
+from airflow_home import Runs
+from door_operator import DoorOperator
+from workflow_contract import PROJECT
+
+from modelyard.operations import ParameterUnknown
+from modelyard.operators.airflow import CallOperator, DeployOperator
+from modelyard.workflows import WorkflowInvalid, airflow_dag, airflow_group
+
+FLOWS = '''
+from typing import Any, Literal
+
+from modelyard.workflows import collect, each, exit_status, otherwise, steps, when, workflow
+
+
+@workflow
+def main(day: str, month: int = 7, ratio: float | None = None, kind: Literal["a", "b"] = "a", names: list[str] = ["x"]):
+    """Do it for a day.
+
+    Parameters
+    ----------
+    day
+        Which day.
+    """
+    first = steps(name="first").call(function="work.functions:same", parameters={"day": day, "month": month})
+    with when(first.value["month"] > 6):
+        steps(name="late", retries=3, retry_delay=7, timeout=60).call(function="work.functions:same")
+    with each(names, name="every", parallel=2) as name:
+        steps(name="named").call(function="work.functions:same", parameters={"name": name})
+    steps(name="deploy").deploy(graph=day)
+
+
+@workflow
+def small(month: int = 7, text: str = "{{ no template }}"):
+    """Do little."""
+    first = steps(name="first").call(function="work.functions:same", parameters={"month": month, "text": text})
+    with each([1, 2]) as item:
+        steps(name="turn").call(function="work.functions:same", parameters={"item": item})
+    steps(name="last").call(function="work.functions:same", parameters={"month": first.value["month"]})
+
+
+@workflow
+def handled(fails: bool = True):
+    """Ends badly."""
+    steps(name="only").call(function="work.functions:same")
+    steps(name="told", on_exit=True).call(function="work.functions:absent", parameters={"s": exit_status["state"]})
+'''
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    """Return a project of the test's own."""
+    folder = tmp_path / "work-project"
+    (folder / "work").mkdir(parents=True)
+    (folder / "modelyard.yaml").write_text(
+        "name: work\nworkflows: {main: work.flows:main, small: work.flows:small, handled: work.flows:handled}\n"
+    )
+    (folder / "work/__init__.py").touch()
+    (folder / "work/functions.py").write_text("def same(**given):\n    return given\n")
+    (folder / "work/flows.py").write_text(FLOWS)
+    return folder
+
+
+def test_steps_are_tasks_of_their_operators_and_the_form_asks_for_the_inputs(work: Path) -> None:
+    dag = airflow_dag(str(work))
+
+    assert dag.dag_id == "work-main"
+    assert list(dag.task_dict) == ["first", "when", "late", "every", "named", "deploy"]
+    assert isinstance(dag.task_dict["first"], CallOperator)
+    assert isinstance(dag.task_dict["deploy"], DeployOperator)
+    late: Any = dag.task_dict["late"]
+    assert (late.retries, late.retry_delay.total_seconds(), late.execution_timeout.total_seconds()) == (3, 7, 60)
+    assert (late.launcher, late.trigger_rule) == ("process", "none_failed")
+    named: Any = dag.task_dict["named"]
+    assert named.max_active_tis_per_dagrun == 2
+    assert named.get_closest_mapped_task_group().group_id == "every-items"
+    assert {name: sorted(task.upstream_task_ids) for name, task in dag.task_dict.items()} == {
+        "first": [],
+        "when": ["first"],
+        "late": ["when"],
+        "every": [],
+        "named": ["every"],
+        "deploy": [],
+    }
+    params = [(name, dag.params.get_param(name)) for name in dag.params]
+    form = {name: (param.schema, param.description) for name, param in params}
+    assert form == {
+        "day": ({"type": "string"}, "Which day."),
+        "month": ({"type": "integer"}, None),
+        "ratio": ({"type": ["number", "null"]}, None),
+        "kind": ({"type": "string", "enum": ["a", "b"]}, None),
+        "names": ({"type": "array", "items": {"type": "string"}}, None),
+    }
+    assert dag.fileloc == __file__
+    assert "flowchart TD" in (dag.doc_md or "")
+
+
+def test_the_dag_is_serialized_the_same_every_time_and_without_our_objects(work: Path) -> None:
+    first, second = (DagSerialization.to_dict(airflow_dag(str(work))) for _ in range(2))
+    DagSerialization.validate_schema(first)
+
+    assert first == second
+    assert sorted(DagSerialization.from_dict(first).task_dict) == sorted(airflow_dag(str(work)).task_dict)
+    assert " object at 0x" not in json.dumps(first)
+
+
+def test_a_dag_file_of_one_line_is_read_in_less_than_a_second(work: Path, tmp_path: Path) -> None:
+    dags = work / "dags"
+    dags.mkdir()
+    (dags / "main.py").write_text('from modelyard.workflows import airflow_dag\n\ndag = airflow_dag("..")\n')
+    (dags / "here.py").write_text('from modelyard.workflows import airflow_dag\n\ndag = airflow_dag(dag_id="here")\n')
+    bag = DagBag(dags)
+
+    assert bag.import_errors == {}
+    assert sorted(bag.dags) == ["here", "work-main"]
+    assert max(each.duration.total_seconds() for each in bag.dagbag_stats) < 1
+    assert bag.dags["work-main"].fileloc == str(dags / "main.py")
+
+
+def test_parameters_that_are_given_leave_the_form_and_may_be_templates(work: Path, runs: Runs) -> None:
+    dag = airflow_dag(
+        str(work), "small", schedule="@daily", launcher="inline", parameters={"month": "{{ logical_date.month }}"}
+    )
+    assert list(dag.params) == ["text"]
+    run = runs.run(dag, at=datetime(2013, 8, 3, tzinfo=UTC))
+
+    assert runs.xcom(run, "first") == {"value": {"month": 8, "text": "{{ no template }}"}}
+    assert runs.xcom(run, "last") == {"value": {"month": 8}}
+    with pytest.raises(ParameterUnknown, match=r"workflow small has no parameter 'mnth'\. Did you mean month\?"):
+        airflow_dag(str(work), "small", parameters={"mnth": 7})
+
+
+def test_choices_and_loops_see_templates_as_steps_do(work: Path, runs: Runs) -> None:
+    given = {"day": "{{ ds }}", "month": "{{ logical_date.month }}", "names": ["{{ ds }}", "b\n"], "kind": "b"}
+    dag = airflow_dag(str(work), launcher="inline", parameters=given)
+    run = runs.run(dag, at=datetime(2013, 6, 3, tzinfo=UTC))
+
+    assert runs.xcom(run, "when") == {"holds": False}
+    assert runs.states(run)["late"] == "skipped"
+    assert [runs.xcom(run, "named", index=index)["value"]["name"] for index in (0, 1)] == ["2013-06-03", "b\n"]
+
+
+def test_a_value_that_does_not_fit_is_refused_when_the_run_begins(work: Path, runs: Runs) -> None:
+    dag = airflow_dag(str(work), "small", launcher="inline", parameters={"month": "July"})
+    run = runs.run(dag)
+
+    assert runs.states(run)["first"] == "failed"
+    assert runs.xcom(run, "first", "failure") == {
+        "kind": "invalid",
+        "message": 'month: must be a whole number, got "July".',
+    }
+
+
+def test_a_group_stands_between_other_tasks_and_takes_their_results(work: Path, runs: Runs, project: Path) -> None:
+    with DAG("grouped", schedule=None) as dag:
+        before = DoorOperator(task_id="before", project=str(project), text="", count=9, launcher="inline")
+        group = airflow_group(
+            str(work),
+            "small",
+            group_id="inner",
+            launcher="inline",
+            parameters={"month": 9},
+        )
+        after = DoorOperator(task_id="after", project=str(project), text="", launcher="inline")
+        before >> group >> after
+    assert list(dag.task_dict) == ["before", "inner.first", "inner.turn", "inner.last", "after"]
+    assert sorted(dag.task_dict["after"].upstream_task_ids) == ["inner.last", "inner.turn"]
+    run = runs.run(dag)
+
+    assert runs.xcom(run, "inner.last") == {"value": {"month": 9}}
+    assert runs.xcom(run, "inner.turn", index=1) == {"value": {"item": 2}}
+    assert set(runs.states(run).values()) == {"success"}
+
+
+def test_a_group_takes_the_results_of_other_tasks(work: Path, runs: Runs) -> None:
+    with DAG("grouped_values", schedule=None) as dag:
+        before = CallOperator(
+            task_id="before",
+            project=str(work),
+            function="work.functions:same",
+            parameters={"month": 11},
+            launcher="inline",
+        )
+        airflow_group(
+            str(work),
+            "small",
+            launcher="inline",
+            parameters={"month": "{{ ti.xcom_pull('before')['value']['month'] }}"},
+        ).set_upstream(before)
+    run = runs.run(dag)
+    assert runs.xcom(run, "small.last") == {"value": {"month": 11}}
+
+    with DAG("grouped_outputs", schedule=None) as dag:
+        before = CallOperator(task_id="before", project=str(work), function="work.functions:same", launcher="inline")
+        airflow_group(str(work), "small", launcher="inline", parameters={"text": before.output["value"]})
+    assert sorted(dag.task_dict["small.first"].upstream_task_ids) == ["before"]
+
+
+def test_a_group_needs_what_has_no_default(work: Path) -> None:
+    with DAG("lacking", schedule=None), pytest.raises(WorkflowInvalid, match="the workflow needs day"):
+        airflow_group(str(work))
+
+
+def test_a_failing_exit_handler_fails_the_run(work: Path, runs: Runs) -> None:
+    run = runs.run(airflow_dag(str(work), "handled", launcher="inline"))
+
+    assert str(run.state) == "failed"
+    assert runs.states(run) == {"only": "success", "told": "failed", "told-done": "upstream_failed"}
+
+
+def test_a_project_in_the_bundle_is_found_from_its_root(work: Path, tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle"
+    shutil.copytree(work, bundle / "projects/work")
+    (bundle / "dags").mkdir()
+    line = 'dag = airflow_dag("bundle:projects/work", "small")'
+    (bundle / "dags/small.py").write_text(f"from modelyard.workflows import airflow_dag\n\n{line}\n")
+    wrong = 'dag = airflow_dag("bundle:nowhere", "small")'
+    (bundle / "dags/wrong.py").write_text(f"from modelyard.workflows import airflow_dag\n\n{wrong}\n")
+    bag = DagBag(bundle / "dags")
+
+    assert list(bag.dags) == ["work-small"]
+    task: Any = bag.dags["work-small"].task_dict["first"]
+    assert task.project == str(bundle / "projects/work")
+    (error,) = bag.import_errors.values()
+    assert f"no folder above {bundle}/dags/wrong.py has nowhere/modelyard.yaml" in error
+
+
+def test_a_git_repository_is_read_once_and_then_from_the_cache(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODELYARD_CACHE", str(tmp_path / "cache"))
+    git = ("git", "-c", "user.name=t", "-c", "user.email=t@example.com")
+    for words in (("init", "-q", "-b", "main"), ("add", "."), ("commit", "-q", "-m", "First")):
+        subprocess.run([*git, *words], cwd=work, check=True)
+    reference = f"git+file://{work}@main"
+    first = airflow_dag(reference, "small")
+    work.rename(tmp_path / "gone")
+    began = time.perf_counter()
+    second = airflow_dag(reference, "small")
+
+    assert time.perf_counter() - began < 1
+    assert list(first.task_dict) == list(second.task_dict) == ["first", "turn", "last"]
+    task: Any = second.task_dict["first"]
+    assert task.project == reference
+
+
+def test_the_contract_project_needs_no_machine_learning_to_be_read() -> None:
+    assert airflow_dag(str(PROJECT), "contract.flows:nested_loop").dag_id == "contract-nested-loop"
