@@ -43,8 +43,16 @@ class EstimatorModel(Model):
 
     Raises
     ------
-    ValueError
-        An argument has a value that it cannot have.
+    FeatureMissing, FeatureWrong
+        A row does not fit the model.
+    PredictionFailed
+        The model raised; a ValueError of its own is taken for bad input.
+    CompilationRefused
+        When the graph opens: the compiled model is not there, or says something else.
+    ExplanationUnavailable
+        An explanation is asked for, and there are no rows to compare with, or features that are no numbers.
+    WarmUpFailed
+        When the graph opens: the model fails on its own example.
     """
 
     leaves_body: ClassVar[bool] = True

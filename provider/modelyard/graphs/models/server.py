@@ -20,6 +20,7 @@ from modelyard.graphs.models.model import Model
 __all__ = ["ModelServer", "Serving"]
 
 PREFIX = "/v2/models/"
+_PREDICTIONS = ("infer", "predict")
 HEADER = "x-model-version"
 
 
@@ -178,6 +179,13 @@ class ModelServer:
         if operation.full_event:
             return operation.run(event if asked.body is event.body else event.branch(asked.body))
         return operation.run(asked.body)
+
+    def asks_default(self, event: Event) -> bool:
+        """Whether an event asks for nothing but a prediction of the default version."""
+        if event.path == "/" and not self._looks and not event.headers:
+            return True
+        asked = self._asked(event)
+        return asked.operation in _PREDICTIONS and asked.version in ("", self.serving.default)
 
     def do_batch(self, bodies: Any) -> Any:
         """Return what the default version predicts about many bodies, with one call where the model takes them so."""
