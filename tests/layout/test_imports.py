@@ -18,8 +18,12 @@ HEAVY = {
     "kubernetes": ("deploy",),
     "matplotlib": ("training",),
     "mlflow": ("tracking",),
+    "onnx": (),
+    "onnxruntime": (),
     "pandas": (),
     "pyarrow": ("data", "batch"),
+    "shap": (),
+    "skl2onnx": (),
     "sklearn": (),
     "uvicorn": ("serving",),
 }
