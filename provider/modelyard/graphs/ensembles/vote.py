@@ -84,7 +84,7 @@ class Vote(Combining):
                 label = value_of(member, label, field)  # noqa: PLW2901 (the label in it)
                 if label.__class__ not in _QUICK:
                     label = _label(member, label)  # noqa: PLW2901
-            elif label.__class__ not in _QUICK:
+            elif label.__class__ not in _QUICK and (label := plain(label)).__class__ not in _QUICK:
                 if is_rows(label):
                     return self.by_rows(answers, failures)
                 mapped = mapped or isinstance(label, Mapping)
@@ -197,13 +197,15 @@ class Vote(Combining):
 
 def _unanimous(answers: Mapping[str, Any]) -> Any:
     """Return the plain label that all members say; None if it is not so simple."""
-    labels = iter(answers.values())
-    first = next(labels)
-    kind = first.__class__
-    if kind not in _QUICK:
-        return None
-    for label in labels:
-        if label.__class__ is not kind or label != first:
+    first = None
+    for label in answers.values():
+        if label.__class__ not in _QUICK:
+            label = plain(label)  # noqa: PLW2901 (a NumPy scalar's)
+            if label.__class__ not in _QUICK:
+                return None
+        if first is None:
+            first = label
+        elif label.__class__ is not first.__class__ or label != first:
             return None
     return first
 
