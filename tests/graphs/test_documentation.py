@@ -21,6 +21,9 @@ import pytest
 
 DOCS = Path(__file__).parents[2] / "docs/graphs"
 PAGES = sorted(DOCS.glob("*.md"))
+TOLD = [page for page in PAGES if page.name != "library.md"]
+"""Pages that people wrote: the library's is made of docstrings, whose examples run where they stand."""
+
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 FENCE = re.compile(r"^```(mermaid|python|yaml)\n(.*?)^```\n", re.DOTALL | re.MULTILINE)
 FILE = re.compile(r"# (\w+\.\w+)\n")
@@ -72,7 +75,7 @@ def empty_folder() -> Iterator[None]:
                     del sys.modules[name]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", TOLD, ids=lambda page: page.name)
 def test_every_example_and_drawing_of_the_page_is_true(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with empty_folder():
         result = doctest.DocTestRunner(optionflags=FLAGS).run(examples(page))
@@ -156,5 +159,5 @@ def draw(page: Path) -> None:
 
 
 if __name__ == "__main__":
-    for each in PAGES:
+    for each in TOLD:
         draw(each)
