@@ -6,11 +6,13 @@ from typing import Any
 
 import msgspec
 
+from modelyard.graphs.batched_steps import batched_ensemble, batched_model
 from modelyard.graphs.bodies import part_of
 from modelyard.graphs.calls import StepCall, step_call
 from modelyard.graphs.checks import MANY, check_shape
 from modelyard.graphs.context import Context
 from modelyard.graphs.definition import Definition, Handler, Node
+from modelyard.graphs.ensemble_group import EnsembleGroup
 from modelyard.graphs.errors import GraphInvalid
 from modelyard.graphs.group_assembly import Group, Surroundings, built_group
 from modelyard.graphs.groups import GROUPS, Member
@@ -20,6 +22,7 @@ from modelyard.graphs.member_graphs import MemberGraph
 from modelyard.graphs.models.nodes import model_call
 from modelyard.graphs.models.server import ModelServer
 from modelyard.graphs.nesting import Scope, laid_open
+from modelyard.graphs.observing import observed, observed_async
 from modelyard.graphs.parts import CycleLimit, Edge, PlanHandler, PlanNode
 from modelyard.graphs.plan import Plan, Wiring
 from modelyard.graphs.policies import Policies
@@ -39,6 +42,7 @@ class _Assembly:
     def __init__(self, definition: Definition, resources: Resources | None) -> None:
         self.definition = definition
         self.resources = resources
+        self.batching = resources.batching if resources else None
         self.shape, self.flat = laid_open(definition)
         check_shape(self.shape)
         self.index = {name: position for position, name in enumerate(self.shape.nodes)}
@@ -126,15 +130,22 @@ class _Assembly:
         call = model_call(self.definition.name, node.use, node.arguments, context, concurrency=concurrency)
         self.models[node.name] = call.owner
         self.opened.own(node.name, call.owner)
-        return call
+        return call if self.batching is None else batched_model(call, node.name, node.settings, self.batching)
 
     def _group(self, node: Node) -> StepCall:
+        batching = self.batching
+        if node.kind == "ensemble":
+            self.batching = None  # the ensemble gathers for all its members
         members = {name: self._member(node.name, member) for name, member in node.members.items()}
+        self.batching = batching
         context = self._context(node.name)
         surroundings = Surroundings(self.definition.name, context, self.resources)
         group = self.groups[node.name] = built_group(node, members, surroundings)
         self.opened.own(node.name, group.strategy)
-        return StepCall(group.call, group.is_async, full_event=True, yields=group.yields, batch=group.batch)
+        call = StepCall(group.call, group.is_async, full_event=True, yields=group.yields, batch=group.batch)
+        if batching is None or not isinstance(group, EnsembleGroup):
+            return call
+        return batched_ensemble(group, call, node.settings, batching)
 
     def _member(self, group: str, node: Node) -> Member:
         placed = replace(node, name=f"{group}.{node.name}")
@@ -151,7 +162,8 @@ class _Assembly:
         )
 
     def _member_graph(self, node: Node) -> StepCall:
-        inner = MemberGraph(self.definition.name, node.name, assemble(node.use.definition, self.resources))
+        resources = self.resources and replace(self.resources, batching=self.batching)
+        inner = MemberGraph(self.definition.name, node.name, assemble(node.use.definition, resources))
         self.inner.append(inner.plan)
         self.models |= {f"{node.name}.{name}": model for name, model in inner.plan.models.items()}
         self.opened.own(node.name, inner)
@@ -172,6 +184,12 @@ class _Assembly:
         wrapped = self.policies.wrapped(node, call)
         choice = node.kind == "choice"
         group = self.groups.get(node.name)
+        direct = group.direct if group and not node.settings.wraps and call.function == group.call else None
+        if self.resources and self.resources.observer and not wrapped.yields:
+            observe = self.resources.observer.step(node.name)
+            around = observed_async if wrapped.is_async else observed
+            wrapped = wrapped._replace(function=around(wrapped.function, observe))
+            batch, direct = (each and observed(each, observe) for each in (batch, direct))
         return PlanNode(
             index=self.index[node.name],
             name=node.name,
@@ -189,7 +207,7 @@ class _Assembly:
             options=node.options,
             batch=batch,
             wrapped=node.settings.wraps,
-            direct=None if group is None or node.settings.wraps else group.direct,
+            direct=direct,
         )
 
     def _outlets(self, node: Node) -> dict[str, tuple[Edge, ...]]:

@@ -7,9 +7,29 @@ an event that is alone is answered at once.
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["MicroBatcher"]
+__all__ = ["Batching", "MicroBatcher"]
+
+
+@dataclass(frozen=True, slots=True)
+class Batching:
+    """How an open graph gathers the rows of several events for its models; a server hands it over.
+
+    Parameters
+    ----------
+    limit
+        How many rows go into one call.
+    alone
+        Whether no other event is in flight; None if nobody knows: then each row waits for the end of the turn.
+    observe
+        Is told the step and the size of each call.
+    """
+
+    limit: int = 32
+    alone: Callable[[], bool] | None = None
+    observe: Callable[[str, int], None] | None = None
 
 
 class MicroBatcher:

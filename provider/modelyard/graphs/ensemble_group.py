@@ -113,6 +113,14 @@ class EnsembleGroup:
         event.metadata[self.name] = {"answered": [name], "failed": {}}
         return self.members[name]
 
+    def asks_all(self, event: Event) -> bool:
+        """Whether an event is for the ensemble rather than for one member."""
+        return self._paths is None or self._paths.find(event.path) is None
+
+    def told(self) -> dict[str, Any]:
+        """Return what the metadata of an event says that all members answered."""
+        return {"answered": list(self._names), "failed": {}}
+
     def rest(self, body: Any, event: Event | None, answers: dict[str, Any], error: BaseException) -> Any:
         """Go on after a member failed: ask those behind it, and judge."""
         at = len(answers)

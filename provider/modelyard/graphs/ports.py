@@ -1,15 +1,25 @@
 """Ports: what a graph needs from the outside, handed over in one object when it opens."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from modelyard.graphs.batching import Batching
 from modelyard.graphs.event import Event
 
 if TYPE_CHECKING:
     from modelyard.graphs.models.files import LoadedModel
 
-__all__ = ["Channel", "FeatureReader", "MetricSink", "ModelLoader", "Recorder", "Resources", "SecretSource"]
+__all__ = [
+    "Channel",
+    "FeatureReader",
+    "MetricSink",
+    "ModelLoader",
+    "Recorder",
+    "Resources",
+    "SecretSource",
+    "StepObserver",
+]
 
 
 class ModelLoader(Protocol):
@@ -59,6 +69,14 @@ class MetricSink(Protocol):
         """Take one value."""
 
 
+class StepObserver(Protocol):
+    """Watches the steps; must never block, and never raise into the graph."""
+
+    def step(self, name: str) -> Callable[[float, BaseException | None], None]:
+        """Return what takes down each call of a step: how many seconds it took, and the error that it raised."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Resources:
     """Everything a graph may need from the outside; what it does not need may be absent.
@@ -85,5 +103,7 @@ class Resources:
     channels: Mapping[str, Channel] = field(default_factory=dict)
     secrets: SecretSource | None = None
     metrics: MetricSink | None = None
+    batching: Batching | None = None
+    observer: StepObserver | None = None
     threads: int = 32
     processes: int = 0
