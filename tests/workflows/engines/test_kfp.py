@@ -207,7 +207,7 @@ def test_an_error_record_survives_the_state_location(tmp_path: Path) -> None:
     assert run.end("score[0][2]") is None
 
 
-# --- sending a workflow to a server ------------------------------------------------------------------------------------
+# --- sending a workflow to a server ----------------------------------------------------------------------------------
 
 
 @pytest.fixture

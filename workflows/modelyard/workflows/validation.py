@@ -137,7 +137,10 @@ def _check_settings(step: Step, spec: OperationSpec, where: str) -> None:
         "retries": (0 <= step.retries <= _LONGEST_RETRIES, f"0 to {_LONGEST_RETRIES}"),
         "retry_delay": (step.retry_delay >= 0, "0 seconds or more"),
         "timeout": (step.timeout is None or step.timeout > 0, "more than 0 seconds"),
-        "launcher": (step.launcher in ("", *LAUNCHERS), f"one of {', '.join(LAUNCHERS)}"),
+        "launcher": (
+            step.launcher in ("", *LAUNCHERS) and not (step.timeout and step.launcher == "inline"),
+            "process where there is a timeout" if step.timeout else f"one of {', '.join(LAUNCHERS)}",
+        ),
         "cache": (step.cache is not True or spec.side_effects in _CACHEABLE, _cache_rule(spec)),
     }
     for name, (held, rule) in rules.items():
