@@ -171,7 +171,9 @@ def _condition(place: str, given: Any) -> _Condition:
         raise ValueError(f"{place}.value is a list for {op!r}, not {value!r:.80}")
     if op != "matches":
         return _Condition(field, op, value, value)
+    if not isinstance(value, str):
+        raise ValueError(f"{place}.value is a regular expression for 'matches', not {value!r:.80}")  # noqa: TRY004
     try:
         return _Condition(field, op, re.compile(value), value)
-    except (re.error, TypeError) as error:
+    except re.error as error:
         raise ValueError(f"{place}.value is no regular expression: {error}") from None
