@@ -152,7 +152,6 @@ class StepTimeout(ModelyardError):
     def __init__(self, step: str, seconds: float) -> None:
         super().__init__(
             f"it took longer than {seconds:g} s",
-            where=f"step {step}",
             mend="Give it more time: steps(timeout=…).",
             facts={"step": step, "timeout": seconds},
         )
@@ -185,7 +184,7 @@ class StepFailed(ModelyardError):
                 "workflow_run": workflow_run,
                 "step": step,
                 "steps": left.states,
-                "failures": msgspec.to_builtins(left.failures),
+                "failures": msgspec.to_builtins(list(left.failures)),
             },
         )
         self.left = left
