@@ -13,7 +13,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "project": ("modelyard.cli.commands.project:project", "Show and check a project's modelyard.yaml."),
     "operations": ("modelyard.cli.commands.operations:operations", "What operations there are, and what they take."),
     "workflows": ("modelyard.cli.commands.workflows:workflows", "A project's workflows: list, show, draw, compile."),
-    "graphs": ("modelyard.cli.commands.graphs:graphs", "A project's serving graphs: list, show, test."),
+    "graphs": ("modelyard.cli.commands.graphs:graphs", "A project's serving graphs: list, show, test, import."),
     "serve": ("modelyard.cli.commands.serve:serve", "Serve a graph on a port of this machine until Ctrl-C."),
     "endpoints": ("modelyard.cli.commands.endpoints:endpoints", "Deployed endpoints: list, show, logs."),
     "models": ("modelyard.cli.commands.models:models", "Registered models, their versions and aliases."),

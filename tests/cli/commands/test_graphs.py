@@ -3,6 +3,8 @@ from pathlib import Path
 
 from command_lines import Command
 
+from modelyard.graphs import Graph
+
 
 def test_list_and_show(command: Command, shop: Path) -> None:
     assert json.loads(command("graphs", "list", "--json").out) == [
@@ -80,3 +82,16 @@ def test_files_that_cannot_be_used_are_told(command: Command, shop: Path) -> Non
     ]:
         ended = command("graphs", "test", "triple", *words)
         assert (ended.code, said in ended.err) == (code, True), ended.err
+
+
+def test_a_graph_of_mlrun_becomes_one_of_ours(command: Command, shop: Path) -> None:
+    stored = "steps: {a: {handler: multiply, responder: true}}"
+    (shop / "stored.yaml").write_text(stored)
+    ended = command("graphs", "import", "stored.yaml", "--module", "shop.serving", "--name", "triple")
+    assert ended.code == 0, ended.err
+    assert Graph.from_spec(ended.out).test({"x": 4}) == {"y": 8}
+    shown = json.loads(command("graphs", "import", "stored.yaml", "--module", "shop.serving", "--json").out)
+    assert (shown["name"], shown["steps"][0]["arguments"]) == ("imported", {"use": "shop.serving:multiply"})
+    ended = command("graphs", "import", "stored.yaml")
+    assert ended.code == 2
+    assert "graph.steps.a.handler: 'multiply' has no module. Say in which module it is: module=…." in ended.err

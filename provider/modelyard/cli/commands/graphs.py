@@ -1,6 +1,8 @@
 """``modelyard graphs``: the serving graphs that a project names."""
 
+import sys
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import click
@@ -8,13 +10,14 @@ import msgspec
 
 from modelyard.cli.documents import read_text, write_json
 from modelyard.cli.errors import FileUnreadable, FileUnwritable, FlagInvalid
-from modelyard.cli.options import project_options
+from modelyard.cli.options import json_option, project_options
 from modelyard.cli.output import show_mapping, show_table, show_text
 from modelyard.cli.tree import CommandGroup
 from modelyard.deploy.revision import load_graph
 from modelyard.graphs import Event, Graph, Resources
-from modelyard.graphs.interchange import ExchangeLog, exchange
+from modelyard.graphs.interchange import ExchangeLog, exchange, graph_from_mlrun
 from modelyard.graphs.interchange import replay as replayed
+from modelyard.graphs.spec_text import write_text
 from modelyard.projects import open_project
 from modelyard.serving.resources import project_resources
 
@@ -23,7 +26,7 @@ __all__ = ["graphs"]
 
 @click.group(cls=CommandGroup)
 def graphs() -> None:
-    """Show and try a project's serving graphs: list, show, test."""
+    """Show and try a project's serving graphs: list, show, test, import."""
 
 
 @graphs.command("list")
@@ -108,6 +111,23 @@ def test_graph(
         else:
             given = [None if body is None else _body(body)] if bodies is None else _lines(bodies)
             _send(graph, given, resources, log, json=json)
+
+
+@graphs.command("import")
+@click.argument("file")
+@click.option("--module", default="", metavar="MODULE", help="Where names without a module are, as a dotted path.")
+@click.option("--name", default="", metavar="TEXT", help="The graph's name.  [default: the function's]")
+@json_option
+def import_graph(file: str, module: str, name: str, json: bool) -> None:
+    """Turn a graph that MLRun stored (YAML or JSON) into one of ours, and show it as YAML."""
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)  # the classes that the graph names are in the current folder
+    graph = graph_from_mlrun(read_text(file, "FILE"), name=name, module=module)
+    if json:
+        write_json(graph.to_spec())
+    else:
+        show_text(write_text(msgspec.to_builtins(graph.to_spec())))
 
 
 def _send(graph: Graph, bodies: list[Any], resources: Resources | None, log: ExchangeLog | None, *, json: bool) -> None:

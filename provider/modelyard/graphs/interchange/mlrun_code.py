@@ -92,7 +92,7 @@ def _built(use: str, class_args: Mapping[str, Any], known: Mapping[str, Any]) ->
         key[1:] if key.startswith("_") else key: resolve(value) if key.startswith("_") else value
         for key, value in class_args.items()
     }
-    made = found(**arguments, **_given(found, known))
+    made: Any = found(**arguments, **_given(found, known))
     if hasattr(made, "post_init"):
         made.post_init("sync")
     return made

@@ -16,6 +16,7 @@ from modelyard.errors import ErrorKind, ModelyardError
 from modelyard.graphs import Event, Graph, GraphInvalid, HandlerFailed, Plan, Resources, StepFailed
 from modelyard.graphs.background import run_in_background
 from modelyard.graphs.mapping import Rows, map_plan
+from modelyard.graphs.spec_text import write_text
 from modelyard.graphs.testing.block_case import BlockCase, graph_of
 from modelyard.graphs.testing.differences import differences
 
@@ -243,7 +244,7 @@ def _specification(case: BlockCase) -> list[str]:
     written = msgspec.json.encode(spec)
     readers: dict[str, Callable[[], Graph]] = {
         "read from JSON": lambda: Graph.from_spec(msgspec.json.decode(written)),
-        "read from YAML": lambda: Graph.from_spec(msgspec.yaml.encode(spec).decode()),
+        "read from YAML": lambda: Graph.from_spec(write_text(msgspec.to_builtins(spec))),
         "pickled": lambda: Graph.from_spec(pickle.loads(pickle.dumps(spec))),  # noqa: S301 (made in this line)
     }
     found = []
