@@ -223,8 +223,7 @@ class Graph(Draft):
             What the graph needs from the outside; as for `test`.
         """
         needed = runtime("resources")() if resources is None and self.models else resources
-        with self.open(needed) as plan:
-            runtime("serve")(plan, port=port, host=host, grpc_port=grpc_port)
+        runtime("serve")(self, needed, port=port, host=host, grpc_port=grpc_port)
 
     def _plan(self, resources: Resources | None) -> Plan:
         changes, opened = self.definition.changes, self._opened

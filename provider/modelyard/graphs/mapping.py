@@ -13,7 +13,7 @@ from modelyard.graphs.isolation import isolated
 from modelyard.graphs.parts import PlanNode
 from modelyard.graphs.plan import Plan
 
-__all__ = ["Rows", "map_plan", "takes_batches"]
+__all__ = ["Rows", "map_at_once", "map_plan", "takes_batches"]
 
 _KINDS = ("call", "model", *GROUPS)
 
@@ -57,12 +57,22 @@ class Rows:
 def map_plan(plan: Plan, bodies: Iterable[Any]) -> Rows:
     """Return the replies to `bodies`."""
     rows: Any = bodies if hasattr(bodies, "__len__") else list(bodies)
+    found = map_at_once(plan, rows)
+    return _by_rows(plan, _items(rows)) if found is None else found
+
+
+def map_at_once(plan: Plan, rows: Any) -> Rows | None:
+    """Return the replies to rows, or None where that takes going row by row.
+
+    Parameters
+    ----------
+    plan
+        The open graph.
+    rows
+        Bodies in a list, an array or an Arrow batch.
+    """
     chain = _vectorised_chain(plan)
-    if chain and len(rows):
-        found = _vectorised(plan, chain, rows)
-        if found is not None:
-            return found
-    return _by_rows(plan, _items(rows))
+    return _vectorised(plan, chain, rows) if chain and len(rows) else None
 
 
 def takes_batches(plan: Plan) -> bool:

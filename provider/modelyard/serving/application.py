@@ -17,6 +17,7 @@ from modelyard.serving.inference.http import InferenceFront
 from modelyard.serving.limits import BODY, Admission, Limits
 from modelyard.serving.replies import Reply, Streamed, encode, error_reply
 from modelyard.serving.requests import Request
+from modelyard.serving.traffic import Traffic
 from modelyard.serving.web_sockets import answer_socket
 
 __all__ = ["BODY_LIMIT", "Application"]
@@ -46,7 +47,9 @@ class Application:
     limits
         What the application takes on.
     batch
-        How many rows of different requests a model is asked about at once.
+        How many rows of different requests a graph of which every step takes batches is asked about at once.
+    traffic
+        Knows how many requests the server has; a `GraphServer` tells it.
 
     Attributes
     ----------
@@ -75,7 +78,9 @@ class Application:
         body_limit: int = 0,
         limits: Limits | None = None,
         batch: int = 32,
+        traffic: Traffic | None = None,
     ) -> None:
+        self.traffic = traffic or Traffic()
         limits = limits or Limits()
         self.plan = plan
         self.limits = msgspec.structs.replace(limits, body=body_limit) if body_limit else limits
@@ -88,6 +93,7 @@ class Application:
             server_version=_own_version(),
             rows=self.limits.rows,
             batch=batch,
+            alone=self.traffic.alone,
         )
         self.admission = Admission(self.limits)
         self._events = EventFront(plan, self.limits)

@@ -17,6 +17,7 @@ from modelyard.graphs import (
     Resources,
     open_model,
 )
+from modelyard.graphs.batching import Batching
 from modelyard.serving.errors import BundleInvalid
 
 __all__ = [
@@ -151,8 +152,15 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2))
 
 
-def open_bundle(folder: Path) -> Plan:
+def open_bundle(folder: Path, *, batching: Batching | None = None) -> Plan:
     """Make the bundle's project importable in this process, load its models, and return the open graph.
+
+    Parameters
+    ----------
+    folder
+        The bundle.
+    batching
+        How rows of several requests are gathered; None asks the models row by row.
 
     Raises
     ------
@@ -165,4 +173,4 @@ def open_bundle(folder: Path) -> Plan:
     sys.path[:0] = [str(folder / root) for root in manifest.roots]
     by_step = {step: step for step in manifest.models}
     graph = Graph.from_spec(manifest.graph).with_models(by_step)
-    return graph.open(Resources(models=BundleModels(folder, manifest)))
+    return graph.open(Resources(models=BundleModels(folder, manifest), batching=batching))

@@ -14,7 +14,7 @@ import numpy as np
 from modelyard.errors import ErrorKind, ModelyardError
 from modelyard.graphs import Event, Plan, Response
 from modelyard.graphs.batching import MicroBatcher
-from modelyard.graphs.mapping import map_plan, takes_batches
+from modelyard.graphs.mapping import map_at_once, takes_batches
 from modelyard.graphs.models import ModelServer
 from modelyard.serving.errors import HttpRefusal, RowsExceeded
 from modelyard.serving.inference.messages import InferenceRequest, InferenceResponse
@@ -83,6 +83,10 @@ class OutputUnknown(HttpRefusal):
         super().__init__(f"there is no output {name!r}", mend=f"Outputs: {', '.join(known)}.", facts={"output": name})
 
 
+class _ApartError(Exception):
+    """The rows are to be asked one by one."""
+
+
 class _Row(NamedTuple):
     """One row on its way into the graph."""
 
@@ -107,26 +111,29 @@ class GraphService:
     batch
         How many rows of different requests are answered at once, where every step of the graph takes batches; 1
         answers each request by itself.
-
-    Attributes
-    ----------
     alone
         Whether the request that is being answered is the only one that the server has: it is then answered at once,
-        and waits for no turn of the loop. A server that knows sets it.
+        and waits for no turn of the loop.
     """
 
     def __init__(
-        self, plan: Plan, *, version: str = "", server_version: str = "", rows: int = 100_000, batch: int = 32
+        self,
+        plan: Plan,
+        *,
+        version: str = "",
+        server_version: str = "",
+        rows: int = 100_000,
+        batch: int = 32,
+        alone: Callable[[], bool] | None = None,
     ) -> None:
         self.plan = plan
         self.version = version
-        self.alone: Callable[[], bool] = _unknown
         self._server_version = server_version
         self._rows = rows
         self._models = _named(plan)
-        self._vectorised = takes_batches(plan) and not plan.is_async
+        self._vectorised = takes_batches(plan)
         self._batcher = MicroBatcher(
-            self._one, self._together, limit=max(batch, 1), alone=lambda: batch <= 1 or self.alone()
+            self._one, self._together, limit=max(batch, 1), alone=_always if batch <= 1 else alone
         )
         self._routed = any(node.kind == "router" for node in plan.nodes)
         self._features = frozenset(
@@ -238,27 +245,24 @@ class GraphService:
         return rows
 
     async def _at_once(self, rows: Any, request: InferenceRequest, caller: Caller) -> Any:
-        if len(rows) == 1:
-            return [await self._batcher(_Row(rows[0], request.id, caller))]
-        found = map_plan(self.plan, rows)
-        for index, error in sorted(found.errors.items()):
-            raise (RowFailed(index, error) if isinstance(error, ModelyardError) else error) from error
+        try:
+            if len(rows) == 1:
+                return [await self._batcher(rows[0])]
+            return self._replies(rows)
+        except _ApartError:  # as events, each row says what is wrong with it
+            return await self._one_by_one(rows, request, caller)
+
+    def _together(self, rows: list[Any]) -> Any:
+        return self._replies(np.stack(rows) if isinstance(rows[0], np.ndarray) else rows)
+
+    def _one(self, row: Any) -> Any:
+        return self._replies(row.reshape(1, -1) if isinstance(row, np.ndarray) else [row])[0]
+
+    def _replies(self, rows: Any) -> Any:
+        found = map_at_once(self.plan, rows)
+        if found is None or found.errors or not _plain(found.values):
+            raise _ApartError
         return found.values
-
-    def _together(self, rows: list[_Row]) -> Sequence[Any]:
-        first = rows[0].body
-        bodies: Any = [row.body for row in rows]
-        if isinstance(first, np.ndarray):
-            bodies = np.stack(bodies)
-        found = map_plan(self.plan, bodies)
-        if found.errors:
-            raise next(iter(found.errors.values()))
-        return found.values  # type: ignore[no-any-return]
-
-    def _one(self, row: _Row) -> Any:
-        body = row.body.tolist() if isinstance(row.body, np.ndarray) else row.body
-        event = self._event(row._replace(body=body))
-        return self._told(event, self.plan.run(event))
 
     async def _one_by_one(self, rows: Any, request: InferenceRequest, caller: Caller) -> list[Any]:
         events = [self._event(_Row(row, request.id, caller)) for row in body_of(rows)]
@@ -304,8 +308,13 @@ class GraphService:
         return InferenceResponse(name, response.model_version, request.id, tensors)
 
 
-def _unknown() -> bool:
-    return False
+def _always() -> bool:
+    return True
+
+
+def _plain(replies: Any) -> bool:
+    """Whether no reply carries a status of its own: that is for events to look at."""
+    return isinstance(replies, np.ndarray) or not any(type(each) is Response for each in replies)
 
 
 def _named(plan: Plan) -> dict[str, ModelServer]:

@@ -2,13 +2,15 @@
 
 import asyncio
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from modelyard.graphs import Plan
+from modelyard.graphs import Graph, Plan, Resources
 from modelyard.serving.application import Application
 from modelyard.serving.limits import Limits
 from modelyard.serving.server import GraphServer
 from modelyard.serving.server_socket import listen
+from modelyard.serving.traffic import Traffic
 
 if TYPE_CHECKING:
     from modelyard.serving.rpc import RpcServer
@@ -33,6 +35,8 @@ class LocalServer:
         What the server takes on.
     grpc_port
         Answer gRPC as well, at this port; 0 takes a free one, None leaves it.
+    traffic
+        Is told how many requests there are, for a plan that gathers rows by it.
 
     Attributes
     ----------
@@ -68,13 +72,14 @@ class LocalServer:
         body_limit: int = 0,
         limits: Limits | None = None,
         grpc_port: int | None = None,
+        traffic: Traffic | None = None,
     ) -> None:
         self._host, self._grpc_port = host, grpc_port
         self._failed: BaseException | None = None
         self.grpc_address = ""
         self._listener = listen(host, port)
         self._ready = threading.Event()
-        self._server = GraphServer(Application(plan, body_limit=body_limit, limits=limits))
+        self._server = GraphServer(Application(plan, body_limit=body_limit, limits=limits, traffic=traffic))
         self._thread = threading.Thread(target=self._run, name=f"modelyard-{plan.graph}", daemon=True)
         self.url = f"http://{_shown(host)}:{self._listener.getsockname()[1]}"
 
@@ -133,15 +138,31 @@ def _shown(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def serve(plan: Plan, *, port: int = 0, host: str = "127.0.0.1", **options: Any) -> None:
-    """Serve `plan` until interrupted (Ctrl+C), and print where.
+def serve(
+    graph: Graph, resources: Resources | None = None, *, port: int = 0, host: str = "127.0.0.1", **options: Any
+) -> None:
+    """Open `graph`, serve it until interrupted (Ctrl+C), and print where.
+
+    Parameters
+    ----------
+    graph
+        The graph.
+    resources
+        What it needs from the outside.
+    port, host, **options
+        As for `LocalServer`.
 
     Raises
     ------
     PortTaken
         Something else listens there.
     """
-    with LocalServer(plan, port=port, host=host, **options) as server:
+    traffic = Traffic()
+    resources = replace(resources or Resources(), batching=traffic.batching())
+    with (
+        graph.open(resources) as plan,
+        LocalServer(plan, port=port, host=host, traffic=traffic, **options) as server,
+    ):
         also = f" and grpc://{server.grpc_address}" if server.grpc_address else ""
         print(f"{plan.graph} answers at {server.url}{also} (Ctrl+C ends it)", flush=True)  # noqa: T201 (what it is for)
         try:

@@ -40,7 +40,7 @@ class GraphServer(uvicorn.Server):
                 backlog=BACKLOG,
             )
         )
-        application.service.alone = self._has_one_request
+        application.traffic.count = self._requests
 
     async def begin(self) -> "asyncio.Task[None]":
         """Start without a socket; return the task that keeps time until `should_exit`."""
@@ -85,9 +85,8 @@ class GraphServer(uvicorn.Server):
             await asyncio.sleep(_TICK)
         return not self.server_state.connections
 
-    def _has_one_request(self) -> bool:
-        # also those whose task has not begun to run
-        return len(self.server_state.tasks) <= 1
+    def _requests(self) -> int:
+        return len(self.server_state.tasks)  # also those whose task has not begun to run
 
     def _protocol(self) -> asyncio.Protocol:
         make = cast("Any", self.config.http_protocol_class)

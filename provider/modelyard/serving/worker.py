@@ -24,6 +24,7 @@ from modelyard.serving.application import BODY_LIMIT, Application
 from modelyard.serving.bundle import open_bundle, read_manifest
 from modelyard.serving.control import Command, Report, encode_line
 from modelyard.serving.server import GraphServer
+from modelyard.serving.traffic import Traffic
 
 __all__ = ["main"]
 
@@ -49,7 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     control = socket.socket(fileno=given.control)
     try:
-        plan = open_bundle(given.folder)
+        traffic = Traffic()
+        plan = open_bundle(given.folder, batching=traffic.batching())
         description = read_manifest(given.folder).described()
     except Exception as error:  # noqa: BLE001 (whatever a project's modules raise goes to log and supervisor)
         known = isinstance(error, ModelyardError)
@@ -59,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return FAILED
     gc.collect()
     gc.freeze()  # what is loaded now stays: the collector need not look at it again
-    server = GraphServer(Application(plan, description=description, body_limit=given.body_limit))
+    server = GraphServer(Application(plan, description=description, body_limit=given.body_limit, traffic=traffic))
     with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
         runner.run(_serve(server, control, given.listener, given.probe))
     return 0
