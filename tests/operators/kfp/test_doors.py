@@ -137,7 +137,7 @@ def test_parameters_of_the_pipeline_arrive_as_they_are(project: Path, local_runn
     text = "ä \"q\" \\ 's' {x}\n"
     parameters(text=text, count=7, ratio=2.0, flag=True, names=["a", '"'], settings={"depth": 7, "share": 0.5})
 
-    assert json.loads(outputs("door")["received"]) == {
+    assert json.loads(outputs("door-with-*")["received"]) == {
         **DEFAULTS,
         "text": text,
         "count": 7,
@@ -150,7 +150,7 @@ def test_parameters_of_the_pipeline_arrive_as_they_are(project: Path, local_runn
         "table": [[7, 2], []],
         "anything": {"all": [text, 7, 2, True, ["a", '"'], {"depth": 7, "share": 0.5}]},
     }
-    assert '"count": 7,' in outputs("door")["received"], "a whole number has become a float"
+    assert '"count": 7,' in outputs("door-with-*")["received"], "a whole number has become a float"
 
 
 def test_results_of_other_tasks_arrive_whatever_is_in_them(project: Path, local_runner: Path, outputs: Outputs) -> None:
@@ -172,7 +172,7 @@ def test_results_of_other_tasks_arrive_whatever_is_in_them(project: Path, local_
         )
 
     results()
-    first, second = outputs("door"), json.loads(outputs("door-2")["received"])
+    first, second = outputs("door"), json.loads(outputs("door-with-*")["received"])
     told = json.loads(first["result"])["circumstances"]
 
     assert second == {

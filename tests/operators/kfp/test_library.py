@@ -128,8 +128,8 @@ def test_what_kubernetes_is_told_of_a_pod(tmp_path: Path) -> None:
         timeout=600,
     )
     pipeline, platform = _compiled(lambda: LIBRARY(pod=pod).start(act, {"folder": "f"}), tmp_path)
-    container = pipeline["deploymentSpec"]["executors"]["exec-act"]["container"]
-    told = platform["exec-act"]
+    ((label, executor),) = pipeline["deploymentSpec"]["executors"].items()
+    container, told = executor["container"], platform[label]
 
     assert container["resources"]["resourceCpuLimit"] == container["resources"]["resourceCpuRequest"] == "2"
     assert container["resources"]["resourceMemoryLimit"] == "4Gi"
@@ -165,14 +165,42 @@ def test_what_kubernetes_would_refuse_is_refused_at_once(settings: dict[str, Any
     assert str(caught.value) == rule
 
 
+def test_tasks_that_differ_in_their_content_have_components_of_different_names(tmp_path: Path) -> None:
+    # Of one name, KFP numbers them, and gives some the wrong source when their pipeline is put into another.
+    @dsl.pipeline(name="inner")
+    def inner(word: str) -> None:
+        with dsl.ParallelFor(["a"]) as item:
+            LIBRARY(pod=PodSettings(cpu="2")).start(act, {"folder": "f"})
+            LIBRARY.start(door, {"text": "t", "names": [item, word]})
+            LIBRARY.start(door, {"text": "t", "settings": {"word": word}})
+
+    def body() -> None:
+        LIBRARY.start(act, {"folder": "f"})
+        LIBRARY.start(door, {"text": "t"})
+        inner(word="w")
+
+    pipeline, _ = _compiled(body, tmp_path)
+    labels = {
+        component["executorLabel"]: sorted(component["inputDefinitions"]["parameters"])
+        for component in pipeline["components"].values()
+        if "executorLabel" in component
+    }
+
+    assert len(labels) == len(pipeline["deploymentSpec"]["executors"]) == 5
+    for label, names in labels.items():
+        source = pipeline["deploymentSpec"]["executors"][label]["container"]["command"][-1]
+        assert [name for name in names if f"{name}: " not in source] == []
+    assert [label for label in labels if label.endswith(("-2", "-3"))] == []
+
+
 def test_an_unknown_setting_is_named_with_the_nearest() -> None:
     with pytest.raises(SettingInvalid, match=r"got 'titel'\. Did you mean title\?"):
         LIBRARY(titel="x")  # type: ignore[call-arg]
 
 
 def test_a_function_that_is_no_component_is_refused() -> None:
-    with pytest.raises(NotAComponent, match="print is not the component of an operation"):
-        LIBRARY.start(print, {})
+    with pytest.raises(NotAComponent, match="len is not the component of an operation"):
+        LIBRARY.start(len, {})
 
 
 def _container(delivery: Delivery, path: Path) -> tuple[str, str]:

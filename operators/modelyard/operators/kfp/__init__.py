@@ -7,10 +7,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from modelyard.operators.kfp.api import KfpApi
     from modelyard.operators.kfp.components import Components
+    from modelyard.operators.kfp.control import holds, items_of
     from modelyard.operators.kfp.declaring import component_of
     from modelyard.operators.kfp.delivery import Embedded, Image, Installed, Pip
     from modelyard.operators.kfp.library import ComponentLibrary, TaskSettings
+    from modelyard.operators.kfp.manifests import write_manifests, write_pipeline
     from modelyard.operators.kfp.pods import PodSettings, SecretKey, Toleration
     from modelyard.operators.kfp.sources import reproducible_project
 
@@ -20,13 +23,18 @@ __all__ = [
     "Embedded",
     "Image",
     "Installed",
+    "KfpApi",
     "Pip",
     "PodSettings",
     "SecretKey",
     "TaskSettings",
     "Toleration",
     "component_of",
+    "holds",
+    "items_of",
     "reproducible_project",
+    "write_manifests",
+    "write_pipeline",
 ]
 
 _MODULES = {
@@ -35,13 +43,18 @@ _MODULES = {
     "Embedded": "delivery",
     "Image": "delivery",
     "Installed": "delivery",
+    "KfpApi": "api",
     "Pip": "delivery",
     "PodSettings": "pods",
     "SecretKey": "pods",
     "TaskSettings": "library",
     "Toleration": "pods",
     "component_of": "declaring",
+    "holds": "control",
+    "items_of": "control",
     "reproducible_project": "sources",
+    "write_manifests": "manifests",
+    "write_pipeline": "manifests",
 }
 
 

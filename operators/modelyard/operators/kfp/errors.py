@@ -8,6 +8,7 @@ __all__ = [
     "ImageNotPinned",
     "KfpMissing",
     "LibraryDiffers",
+    "LoopWouldBend",
     "NotAComponent",
     "ProjectNotReproducible",
     "SettingInvalid",
@@ -50,6 +51,23 @@ class SettingInvalid(ModelyardError):
     def __init__(self, setting: str, rule: str, value: object, *, known: Sequence[str] = ()) -> None:
         mend = near_name(str(value), list(known)) if known else ""
         super().__init__(f"must be {rule}, got {value!r}", where=setting, mend=mend, facts={"setting": setting})
+
+
+class LoopWouldBend(ModelyardError):
+    """Raised when a task in a loop takes an output from beside the loop where KFP's local runner shall run it.
+
+    That runner hands over the loop's item instead, and ends well. A cluster does not.
+    """
+
+    kind = ErrorKind.INVALID
+
+    def __init__(self, parameter: str, task: str, output: str) -> None:
+        super().__init__(
+            f"KFP's local runner would put the loop's item in the place of the output {output} of {task}",
+            where=parameter,
+            mend="Put the loop into a dsl.pipeline of its own, and call that with the value.",
+            facts={"parameter": parameter, "task": task, "output": output},
+        )
 
 
 class ImageNotPinned(ModelyardError):

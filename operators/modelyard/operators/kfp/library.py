@@ -1,5 +1,6 @@
 """Starts the tasks of a pipeline: what all components have in common."""
 
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
@@ -7,16 +8,17 @@ from typing import Any, Self, TypeAlias, TypedDict, TypeVar, Unpack
 
 from kfp import dsl
 from kfp.dsl import PipelineTask
+from kfp.dsl.for_loop import LoopArgumentVariable, LoopParameterArgument
 from kfp.dsl.pipeline_channel import PipelineArtifactChannel, PipelineChannel
 from kfp.dsl.pipeline_context import Pipeline
-from kfp.dsl.tasks_group import TasksGroupType
+from kfp.dsl.tasks_group import TasksGroup, TasksGroupType
 
 from modelyard.operations import OperationSpec, Parameter, ParameterMissing, ParameterUnknown
 from modelyard.operations.catalogue import load_catalogue
 from modelyard.operators.kfp.declaring import operation_of
-from modelyard.operators.kfp.delivery import Delivery
+from modelyard.operators.kfp.delivery import Delivery, Installed
 from modelyard.operators.kfp.encoding import carried, exact_text, hole
-from modelyard.operators.kfp.errors import SettingInvalid
+from modelyard.operators.kfp.errors import LoopWouldBend, SettingInvalid
 from modelyard.operators.kfp.pods import PodSettings
 from modelyard.operators.kfp.variants import component_for
 
@@ -26,6 +28,9 @@ ValueT = TypeVar("ValueT")
 
 Given: TypeAlias = ValueT | PipelineChannel
 """What a parameter takes in a pipeline: a value, an output of another task, or a parameter of the pipeline."""
+
+_UNHARMED = (PipelineArtifactChannel, LoopParameterArgument, LoopArgumentVariable)
+"""What KFP's local runner hands into a loop as it is."""
 
 _PLACEHOLDERS: dict[str, Any] = {"list": [], "mapping": {}}
 """What KFP is given for a parameter whose value goes another way."""
@@ -130,9 +135,11 @@ class ComponentLibrary:
             A setting does not fit.
         """
         spec = load_catalogue().spec(operation_of(component))
-        bundle = _Bundle(spec)
+        bundle = _Bundle(spec, local=isinstance(self.delivery, Installed))
         bundle.take(given)
-        made = component_for(component, tuple(bundle.types), self.delivery)
+        own = self.settings.get("pod", self.pod)
+        pod = "" if own == self.pod else f"{zlib.crc32(repr(own).encode()):08x}"
+        made = component_for(component, tuple(bundle.types), self.delivery, pod)
         task = made(**bundle.arguments(), **self._circumstances(spec))
         return self._told(task, spec)
 
@@ -187,7 +194,8 @@ def _in_loop() -> bool:
 class _Bundle:
     """Sorts the parameters of a task by how they travel."""
 
-    def __init__(self, spec: OperationSpec) -> None:
+    def __init__(self, spec: OperationSpec, *, local: bool) -> None:
+        self._local = local
         self.types: list[str] = []
         self._spec = spec
         self._arguments: dict[str, Any] = {}
@@ -213,6 +221,8 @@ class _Bundle:
         if isinstance(value, PipelineTask):
             rule = "a value or an output of a task, as task.outputs[…]"
             raise SettingInvalid(parameter.name, rule, f"the task {value.name}")
+        if self._local:
+            _check_loop(parameter.name, value)
         if isinstance(value, PipelineArtifactChannel):
             if parameter.type.kind not in ("model", "dataset"):
                 raise SettingInvalid(parameter.name, parameter.type.described(), "an artifact")
@@ -245,6 +255,24 @@ class _Bundle:
         if isinstance(value, Mapping):
             return {key: self._holed(each) for key, each in value.items()}
         return [self._holed(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def _check_loop(name: str, value: Any) -> None:
+    """Refuse, in a loop, an output of a task beside it: the local runner would put the loop's item in its place."""
+    if isinstance(value, Mapping | list | tuple):
+        for each in value.values() if isinstance(value, Mapping) else value:
+            _check_loop(name, each)
+    if not isinstance(value, PipelineChannel) or isinstance(value, _UNHARMED) or not value.task_name:
+        return
+    pipeline = Pipeline.get_default_pipeline()
+    groups = pipeline.groups if pipeline else []
+    loops = [each for each in groups if each.group_type == TasksGroupType.FOR_LOOP]
+    if loops and value.task_name not in _tasks_in(loops[0]):
+        raise LoopWouldBend(name, value.task_name, value.name)
+
+
+def _tasks_in(group: TasksGroup) -> set[str]:
+    return {task.name for task in group.tasks}.union(*(_tasks_in(each) for each in group.groups))
 
 
 def _is_left_out(parameter: Parameter, value: Any) -> bool:

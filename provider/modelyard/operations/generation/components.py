@@ -32,13 +32,18 @@ _OFFERED = {
     "Embedded": "delivery",
     "Image": "delivery",
     "Installed": "delivery",
+    "KfpApi": "api",
     "Pip": "delivery",
     "PodSettings": "pods",
     "SecretKey": "pods",
     "TaskSettings": "library",
     "Toleration": "pods",
     "component_of": "declaring",
+    "holds": "control",
+    "items_of": "control",
     "reproducible_project": "sources",
+    "write_manifests": "manifests",
+    "write_pipeline": "manifests",
 }
 """What the package offers, and the modules that hold it."""
 

@@ -96,6 +96,7 @@ class _Rendering:
     def __init__(self, engine: KfpEngine, workflow: Workflow) -> None:
         self._engine = engine
         self._workflow = workflow.in_order()
+        self._names = _identifiers(self._workflow)
         self._blocks: dict[str, Any] = {}
         # The innermost first: KFP defines one pipeline at a time.
         for node, _ in reversed(list(self._workflow.walk())):
@@ -156,11 +157,15 @@ class _Rendering:
         if isinstance(node, Step):
             return self._step(node, position).after(*after)
         if isinstance(node, Choice):
-            decided = self._start(f"{node.name}-decides", _question(node, "decide", "bool"), position=position)
+            decided = self._start(
+                f"{node.name}-decides", _question(node, self._names[node.name], "decide", "bool"), position=position
+            )
             decided.after(*after)
             inner = self._blocks[node.name](taken=decided.output, position=position)
             return inner.set_caching_options(False)
-        listed = self._start(f"{node.name}-items", _question(node, "list_items", "list"), position=position)
+        listed = self._start(
+            f"{node.name}-items", _question(node, self._names[node.name], "list_items", "list"), position=position
+        )
         listed.after(*after)
         return self._blocks[node.name](items=listed.output).set_caching_options(False)
 
@@ -192,7 +197,7 @@ class _Rendering:
 
         return self._start(
             step.name,
-            _of_step(step),
+            _of_step(step, self._names[step.name]),
             pod=_with_resources(self._engine.pod, step),
             position=position,
             task=dsl.PIPELINE_TASK_ID_PLACEHOLDER,
@@ -268,23 +273,35 @@ def _with_resources(pod: PodSettings, step: Step) -> PodSettings:
     )
 
 
-def _of_step(step: Step) -> str:
+def _of_step(step: Step, name: str) -> str:
     spec = load_catalogue().spec(step.operation)
     ports = "".join(f"{port.name}: dsl.Output[dsl.{port.type}], " for port in artifacts_of(spec))
     taken = f"{ports}operation: str, parameters: str, position: str, task: str, {_PLACE}"
     body = f"    from {_POD} import do_step\n\n    return do_step(given, {step.name!r})\n"
-    return _source(_identifier(step.name), taken, 'NamedTuple("Outputs", [("state", str), ("result", str)])', body)
+    return _source(name, taken, 'NamedTuple("Outputs", [("state", str), ("result", str)])', body)
 
 
-def _question(block: Choice | Loop, function: str, answer: str) -> str:
-    suffix = "decides" if isinstance(block, Choice) else "items"
+def _question(block: Choice | Loop, name: str, function: str, answer: str) -> str:
     body = f"    from {_POD} import {function}\n\n    return {function}(given, {block.name!r}, position)\n"
-    return _source(_identifier(f"{block.name}-{suffix}"), f"position: str, {_PLACE}", answer, body)
+    return _source(name, f"position: str, {_PLACE}", answer, body)
 
 
-def _identifier(name: str) -> str:
-    made = name.replace("-", "_")
-    return f"{made}_" if keyword.iskeyword(made) else made
+def _identifiers(workflow: Workflow) -> dict[str, str]:
+    """Return the names of the functions of steps and blocks, of which KFP makes the names of tasks.
+
+    All differ, also for KFP: components of one name it numbers, and then confuses when it puts a pipeline into another.
+    """
+    nodes = [node for node, _ in workflow.walk()]
+    found: dict[str, str] = {}
+    taken = {"workflow_begin", "workflow_finish"}
+    for node in sorted(nodes, key=lambda each: not isinstance(each, Step)):
+        suffix = "" if isinstance(node, Step) else "_decides" if isinstance(node, Choice) else "_items"
+        made = node.name.replace("-", "_") + suffix
+        while made in taken or keyword.iskeyword(made):
+            made += "_x"
+        taken.add(made)
+        found[node.name] = made
+    return found
 
 
 def _source(name: str, parameters: str, answer: str, body: str) -> str:
