@@ -5,9 +5,9 @@ from itertools import combinations
 
 from modelyard.errors import near_name
 from modelyard.graphs.definition import Node
-from modelyard.graphs.drawing import text_drawing
 from modelyard.graphs.errors import GraphInvalid
 from modelyard.graphs.groups import GROUPS
+from modelyard.graphs.text_drawing import text_drawing
 
 __all__ = ["Shape", "check_shape"]
 

@@ -173,7 +173,7 @@ class Draft(Place):
 
     def show(self) -> Drawing:
         """Return the graph drawn: ``print`` gives Mermaid, a notebook shows SVG."""
-        return Drawing(self.name, self.definition.nodes, self.definition.handler)
+        return Drawing(self.definition)
 
     def to_spec(self) -> GraphSpec:
         """Return the graph as data.
