@@ -145,3 +145,11 @@ def test_wrong_arguments_name_block_field_rule_and_value() -> None:
     assert str(caught.value).startswith(
         "graph g, step s: Fold.aggregates.spent: is no aggregate, got {'summ': 'amount'}. Did you mean sum?"
     )
+
+
+def test_a_coroutine_cannot_hold_the_state() -> None:
+    async def wait(body: Any, state: Any) -> tuple[Any, Any]:
+        return body, state
+
+    with pytest.raises(GraphInvalid, match=r"MapByKey\.use: must be a plain function: nothing may wait while it holds"):
+        graph_of(MapByKey, use=wait).open()

@@ -1,5 +1,6 @@
 """Steps that remember: a map with a state for each key, and a fold."""
 
+import inspect
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from math import sqrt
@@ -21,6 +22,8 @@ def _function(checked: Checked, use: Any) -> Callable[..., Any]:
     found = resolve(use) if isinstance(use, str) else use
     if not callable(found):
         raise checked.refuse("use", "must be a function, or a dotted path to one", use)
+    if inspect.iscoroutinefunction(found) or inspect.isgeneratorfunction(found):
+        raise checked.refuse("use", "must be a plain function: nothing may wait while it holds the state", use)
     return found  # type: ignore[no-any-return]
 
 
