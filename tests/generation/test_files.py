@@ -15,6 +15,7 @@ def test_everything_is_missing_then_written_then_the_same(specs: list[OperationS
     assert [matter for _, matter in write_files(tmp_path, files)] == ["missing"] * len(files)
     assert differences(tmp_path, files) == []
     assert sorted(each.relative_to(tmp_path).as_posix() for each in tmp_path.rglob("*") if each.is_file()) == [
+        "docs/kfp/reference.md",
         "docs/reference/cli.md",
         "docs/reference/operations.md",
         "operators/modelyard/operators/airflow/__init__.py",

@@ -15,7 +15,7 @@ from modelyard.operations.generation.files import (
     write_files,
 )
 from modelyard.operations.generation.operators import operator_modules, operator_package, operator_source
-from modelyard.operations.generation.reference import cli_reference, operations_reference
+from modelyard.operations.generation.reference import cli_reference, components_reference, operations_reference
 
 __all__ = [
     "Difference",
@@ -25,6 +25,7 @@ __all__ = [
     "component_package",
     "component_source",
     "components_class",
+    "components_reference",
     "differences",
     "distribution_files",
     "generate",

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from modelyard.operations.declaration import OperationSpec
 from modelyard.operations.generation.components import component_modules, component_package, components_class
 from modelyard.operations.generation.operators import operator_modules, operator_package
-from modelyard.operations.generation.reference import cli_reference, operations_reference
+from modelyard.operations.generation.reference import cli_reference, components_reference, operations_reference
 from modelyard.operations.generation.source import MARK, module_name
 
 __all__ = ["Difference", "differences", "distribution_files", "generated_files", "write_files"]
@@ -32,6 +32,7 @@ def generated_files(specs: Iterable[OperationSpec]) -> dict[PurePosixPath, str]:
     modules = [f"{package}.{module_name(spec.name)}" for spec in ordered]
     files[PurePosixPath("provider/modelyard/airflow/operator_modules.py")] = _module_list(modules)
     files[REFERENCE / "operations.md"] = operations_reference(ordered)
+    files[PurePosixPath("docs/kfp/reference.md")] = components_reference(ordered)
     files[REFERENCE / "cli.md"] = cli_reference(ordered)
     return files
 

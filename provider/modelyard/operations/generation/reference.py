@@ -6,10 +6,11 @@ from typing import Any
 import msgspec
 
 from modelyard.operations.declaration import OperationSpec, Parameter
-from modelyard.operations.generation.source import MARK, class_name
+from modelyard.operations.generation.components import artifacts_of
+from modelyard.operations.generation.source import MARK, class_name, module_name
 from modelyard.operations.types import ParameterType
 
-__all__ = ["cli_reference", "operations_reference"]
+__all__ = ["cli_reference", "components_reference", "operations_reference"]
 
 _MARK = f"<!-- {MARK} -->"
 
@@ -57,6 +58,31 @@ def _default(parameter: Parameter) -> str:
 
 def _json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
+
+
+def components_reference(specs: Iterable[OperationSpec]) -> str:
+    """Return the page that lists what the KFP component of every operation takes and puts out."""
+    head = [
+        _MARK,
+        "# List of components",
+        "What a parameter and a field mean stands in [the reference of the operations](../reference/operations.md). "
+        "Every component also puts out `result`: all fields as JSON text, exactly.",
+    ]
+    return "\n\n".join([*head, *(_component(spec) for spec in sorted(specs, key=lambda each: each.name))]) + "\n"
+
+
+def _component(spec: OperationSpec) -> str:
+    takes = [(f"`{each.name}`", _cell(each.type.described()), _default(each)) for each in spec.parameters]
+    fields = [(f"`{each.name}`", _cell(each.type.described())) for each in spec.results]
+    artifacts = [(f"`{port.name}`", f"artifact `system.{port.type}`") for port in artifacts_of(spec)]
+    cached = "may be taken from KFP's cache" if spec.side_effects == "none" else "is never taken from KFP's cache"
+    parts = [
+        f"## {spec.name}",
+        f"`components.{module_name(spec.name)}(…)`: {spec.summary} A result {cached}.",
+        _table(("parameter", "type", "default"), takes),
+        _table(("output", "type"), [*fields, *artifacts]),
+    ]
+    return "\n\n".join(part for part in parts if part)
 
 
 def cli_reference(specs: Iterable[OperationSpec]) -> str:
