@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modelyard.graphs import Context, Event, Graph
+from modelyard.graphs import Context, Event, Graph, Plan, StepFailed
 from modelyard.graphs.errors import EventInvalid
 from modelyard.graphs.interchange import (
     Exchange,
@@ -162,6 +162,34 @@ def test_a_server_can_record(waits: bool, tmp_path: Path) -> None:
         ("id-1", "/in", {"x": 0}, None, 422),
     ]
     assert all(each.headers == {"x-request-id": "id-1"} for each in found)
+
+
+def test_streams_are_recorded_once_and_whole(tmp_path: Path) -> None:
+    def several(body: int) -> Any:
+        for number in range(body):
+            if number == 3:
+                raise EventInvalid("too many")
+            yield number
+
+    async def ways(plan: Plan) -> None:
+        assert [reply async for reply in plan.stream_async(Event(2))] == [0, 1]
+        assert await plan.run_async(Event(1)) == [0]
+
+    with graph_of(several).open() as plan, ExchangeLog(tmp_path / "log") as log:
+        recorded(plan, log)
+        assert plan.run(Event(2)) == [0, 1]
+        assert list(plan.stream(Event(3))) == [0, 1, 2]
+        asyncio.run(ways(plan))
+        with pytest.raises(StepFailed):
+            list(plan.stream(Event(4)))
+    found = list(read_exchanges(tmp_path / "log"))
+    assert [(each.body, each.reply, each.error) for each in found] == [
+        (2, [0, 1], ""),
+        (3, [0, 1, 2], ""),
+        (2, [0, 1], ""),
+        (1, [0], ""),
+        (4, None, "EventInvalid"),
+    ]
 
 
 def test_what_cannot_be_recorded_does_not_change_the_reply(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -2,7 +2,8 @@
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -202,30 +203,54 @@ def recorded(plan: Plan, log: ExchangeLog) -> Plan:
     log
         Where the exchanges go; it stays open.
     """
-    run, run_async = plan.run, plan.run_async
+    run, run_async, stream, stream_async = plan.run, plan.run_async, plan.stream, plan.stream_async
 
     def run_recorded(event: Event) -> Any:
-        asked = _tried(log, partial(_asked, event))
-        try:
-            reply = run(event)
-        except ModelyardError as error:
-            _keep(log, asked, partial(_refused, error=error))
-            raise
-        _keep(log, asked, partial(_answered, event=event, reply=reply))
+        with _taken_down(log, event) as found:
+            found.append(reply := run(event))
         return reply
 
     async def run_recorded_async(event: Event) -> Any:
-        asked = _tried(log, partial(_asked, event))
-        try:
-            reply = await run_async(event)
-        except ModelyardError as error:
-            _keep(log, asked, partial(_refused, error=error))
-            raise
-        _keep(log, asked, partial(_answered, event=event, reply=reply))
+        if plan.streams:  # the replies are written down where they come
+            return await run_async(event)
+        with _taken_down(log, event) as found:
+            found.append(reply := await run_async(event))
         return reply
 
-    vars(plan).update(run=run_recorded, run_async=run_recorded_async)
+    def stream_recorded(event: Event) -> Iterator[Any]:
+        replies: list[Any] = []
+        with _taken_down(log, event) as found:
+            for reply in stream(event):
+                replies.append(reply)
+                yield reply
+            found.append(replies)
+
+    async def stream_recorded_async(event: Event) -> AsyncIterator[Any]:
+        replies: list[Any] = []
+        with _taken_down(log, event) as found:
+            async for reply in stream_async(event):
+                replies.append(reply)
+                yield reply
+            found.append(replies)
+
+    vars(plan).update(
+        run=run_recorded, run_async=run_recorded_async, stream=stream_recorded, stream_async=stream_recorded_async
+    )
     return plan
+
+
+@contextmanager
+def _taken_down(log: ExchangeLog, event: Event) -> Iterator[list[Any]]:
+    """Write one exchange down: with the reply that the block puts into the list, or with the error that it raises."""
+    asked = _tried(log, partial(_asked, event))
+    found: list[Any] = []
+    try:
+        yield found
+    except ModelyardError as error:
+        _keep(log, asked, partial(_refused, error=error))
+        raise
+    if found:
+        _keep(log, asked, partial(_answered, event=event, reply=found[0]))
 
 
 def _tried(log: ExchangeLog, make: Callable[[], Exchange]) -> Exchange | None:
