@@ -14,14 +14,14 @@ __all__ = ["each", "otherwise", "when"]
 
 
 @contextmanager
-def when(test: Predicate | Value, *, name: str = "") -> Iterator[None]:
+def when(test: Predicate | Value | int, *, name: str = "") -> Iterator[None]:
     """Open a branch that a run takes only where a test holds; else its steps are skipped.
 
     Parameters
     ----------
     test
         A comparison of results, parameters, numbers, text; joined by ``&``, ``|``, ``~``. Or a value that is true or
-        false.
+        false. (To a type checker a comparison of two parameters of the function is a plain bool; it is none.)
     name
         The choice's name; ``when``, numbered, if left out.
 
