@@ -156,9 +156,17 @@ class _Assembly:
         in_thread = msgspec.structs.replace(plain, concurrency="thread")
         if call.is_async or node.settings not in (plain, in_thread):
             batch = None  # what is asked for is asked for each row
-        pure = bool(getattr(getattr(call.function, "__self__", None), "leaves_body", False))
+        owner = getattr(call.function, "__self__", None)
+        pure, columns = bool(getattr(owner, "leaves_body", False)), getattr(owner, "do_columns", None)
         return Member(
-            node.name, wrapped.function, wrapped.is_async, wrapped.full_event, wrapped.yields, batch, pure=pure
+            node.name,
+            wrapped.function,
+            wrapped.is_async,
+            wrapped.full_event,
+            wrapped.yields,
+            batch,
+            columns if batch is not None else None,
+            pure=pure,
         )
 
     def _member_graph(self, node: Node) -> StepCall:

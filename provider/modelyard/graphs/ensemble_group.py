@@ -188,7 +188,8 @@ class EnsembleGroup:
         return reply
 
     def _batch(self, bodies: Any) -> Any:
-        found = {member.name: ask_batch(member, bodies) for member in self._asked}
+        columns = self.strategy.takes_columns
+        found = {member.name: ask_batch(member, bodies, columns=columns) for member in self._asked}
         count = len(bodies)
         if not any(errors for _, errors in found.values()):
             answers = {name: values for name, (values, _) in found.items()}

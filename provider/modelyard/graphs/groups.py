@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, ClassVar, NamedTuple
 
+from modelyard.graphs.answer_columns import AnswerColumns
 from modelyard.graphs.event import Event
 
 __all__ = ["GROUPS", "MEMBER_TRACE", "NOT_MINE", "EnsembleStrategy", "Member", "RouterStrategy", "rows_of"]
@@ -103,6 +104,8 @@ class EnsembleStrategy:
     ----------
     final
         The member that takes what `combine` returns and gives the ensemble's answer; it is not asked with the others.
+    takes_columns
+        Whether `combine_batch` understands `AnswerColumns`, the arrays in which models answer.
     keeps_body
         Whether `final_body` looks at the body that the ensemble got: then no member may have it to change.
     state, deterministic
@@ -118,6 +121,7 @@ class EnsembleStrategy:
     """
 
     final: str = ""
+    takes_columns: ClassVar[bool] = False
     keeps_body: bool = False
     state: ClassVar[str] = ""
     deterministic: bool = True
@@ -187,6 +191,8 @@ class Member(NamedTuple):
         Whether it is a generator.
     batch
         What takes many bodies at once, if there is such a thing.
+    columns
+        What answers many bodies with arrays, or with None if it cannot.
     pure
         Whether it is known to leave the body as it is: no copy is made for it.
     """
@@ -197,6 +203,7 @@ class Member(NamedTuple):
     full_event: bool = False
     yields: bool = False
     batch: Callable[[Any], Any] | None = None
+    columns: Callable[[Any], AnswerColumns | None] | None = None
     pure: bool = False
 
 
@@ -210,4 +217,6 @@ def rows_of(bodies: Any) -> Any:
     """
     if isinstance(bodies, list):
         return bodies
+    if isinstance(bodies, AnswerColumns):
+        return bodies.answers()
     return bodies.to_pylist() if hasattr(bodies, "to_pylist") else list(bodies)

@@ -133,7 +133,7 @@ def _own(member: Member, event: Event, *, keep: bool) -> Event:
     return event.branch(body)
 
 
-def ask_batch(member: Member, bodies: Any) -> tuple[Any, dict[int, BaseException]]:
+def ask_batch(member: Member, bodies: Any, *, columns: bool = False) -> tuple[Any, dict[int, BaseException]]:
     """Return a member's answers to many bodies, and what it raised: at once if it can, else row by row.
 
     Parameters
@@ -142,9 +142,13 @@ def ask_batch(member: Member, bodies: Any) -> tuple[Any, dict[int, BaseException
         One that waits for nothing.
     bodies
         They stay as they are.
+    columns
+        Whether the answers may be `AnswerColumns`.
     """
     if member.batch is not None:
         try:
+            if columns and member.columns is not None and (found := member.columns(bodies)) is not None:
+                return found, {}
             answers = member.batch(bodies) if member.pure else call_isolated(member.batch, bodies)
             if len(answers) == len(bodies):
                 return answers, {}

@@ -95,3 +95,20 @@ def test_a_model_behind_a_router_is_asked_by_its_path(rows: Any, resources: Reso
     assert voting(Vote).test(row, path="/v2/models/tree/infer", resources=resources)["label"] == int(
         ESTIMATORS["tree"].predict([row])[0]
     )
+
+
+def test_arrays_of_answers_are_combined_without_a_mapping_for_each_row(rows: Any, resources: Resources) -> None:
+    graph = voting(Vote)
+    asked: list[str] = []
+    plan = graph.open(resources)
+    for name, server in plan.models.items():
+        own: Any = server.do_columns
+        member = plan.groups["vote"].members[name.partition(".")[2]]
+        columns = lambda bodies, own=own, name=name: asked.append(name) or own(bodies)  # noqa: E731
+        plan.groups["vote"].members[member.name] = member._replace(columns=columns)
+    group: Any = plan.groups["vote"]
+    group._asked = tuple(group.members.values())
+    answers = group.batch(rows)
+    assert asked == ["vote.linear", "vote.tree", "vote.forest"]
+    assert answers == list(graph.map(rows, resources=resources))
+    assert [type(answer["label"]) for answer in answers] == [int] * len(rows)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from modelyard.graphs.answer_columns import AnswerColumns
 from modelyard.graphs.group_errors import AnswerWrong
 
 if TYPE_CHECKING:
@@ -14,9 +15,9 @@ __all__ = ["are_mappings", "numbers_column", "values_column"]
 
 def are_mappings(answers: Any) -> bool:
     """Whether a batch of answers is one of mappings."""
-    return hasattr(answers, "labels") or (
-        isinstance(answers, list) and bool(answers) and isinstance(answers[0], Mapping)
-    )
+    if isinstance(answers, AnswerColumns):
+        return True
+    return isinstance(answers, list) and bool(answers) and isinstance(answers[0], Mapping)
 
 
 def values_column(member: str, answers: Any, field: str) -> Any:
@@ -27,6 +28,11 @@ def values_column(member: str, answers: Any, field: str) -> Any:
     AnswerWrong
         The answers are not of one kind; the rows one by one will show which one is wrong.
     """
+    if isinstance(answers, AnswerColumns):
+        found = {"label": answers.labels, "probability": answers.probability}.get(field)
+        if found is None:
+            raise AnswerWrong(member, f"its answers have no field {field!r}")
+        return found
     if hasattr(answers, "ndim"):
         if answers.ndim != 1:
             raise AnswerWrong(member, "it answered with more than one value for each row")

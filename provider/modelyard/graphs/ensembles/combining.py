@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from math import isfinite
-from typing import Any
+from typing import Any, ClassVar
 
 from modelyard.graphs.group_errors import AnswerWrong
 from modelyard.graphs.groups import EnsembleStrategy
@@ -21,6 +21,8 @@ class Combining(EnsembleStrategy):
     field
         Where a mapping has the value, and where the reply has it.
     """
+
+    takes_columns: ClassVar[bool] = True
 
     def __init__(self, field: str = "label") -> None:
         if not isinstance(field, str) or not field:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+from modelyard.graphs.answer_columns import AnswerColumns
 from modelyard.graphs.ensembles.combining import Combining, plain
 from modelyard.graphs.ensembles.errors import WeightMissing
 from modelyard.graphs.ensembles.weights import member_weights
@@ -137,6 +138,9 @@ class SoftVote(Combining):
         """Return rows by classes, checked."""
         import numpy as np
 
+        if isinstance(answers, AnswerColumns):
+            two = answers.probability is not None and len(self.classes) == 2
+            answers = answers.probability if two else answers.answers()
         if hasattr(answers, "ndim") and answers.dtype.kind in "iuf":
             found = np.asarray(answers, dtype=np.float64)
         elif isinstance(answers, list) and answers and _has_probability(answers) and len(self.classes) == 2:

@@ -5,18 +5,19 @@ from dataclasses import replace
 from threading import Lock
 from typing import Any, ClassVar, Literal, get_args
 
+from modelyard.graphs.answer_columns import AnswerColumns
 from modelyard.graphs.errors import FeatureWrong, PredictionFailed
 from modelyard.graphs.models.compiling import compiled
 from modelyard.graphs.models.explaining import Explainer
 from modelyard.graphs.models.files import LoadedModel
-from modelyard.graphs.models.labels import computes_directly
+from modelyard.graphs.models.labels import computes_directly, thread_settings
 from modelyard.graphs.models.model import Model
 from modelyard.graphs.models.rows import RowReader, is_row, matrix_of
 from modelyard.graphs.models.signatures import Signature, signature_of
 
 __all__ = ["EstimatorModel"]
 
-Output = Literal["answer", "label", "probabilities"]
+Output = Literal["answer", "label", "value", "probabilities"]
 
 
 class EstimatorModel(Model):
@@ -30,7 +31,8 @@ class EstimatorModel(Model):
     Parameters
     ----------
     output
-        ``answer``; ``label`` leaves the probability away, and asks a classifier for labels alone; ``probabilities``
+        ``answer``; ``label`` leaves the probability away, and asks a classifier for labels alone; ``value`` gives
+        the label or number itself, not in a mapping, and an array of them for an array of rows; ``probabilities``
         adds ``"probabilities"``, a number for each of ``"classes"``.
     compile
         ``onnx`` converts a scikit-learn model when it is loaded, and refuses if it then says something else.
@@ -92,14 +94,10 @@ class EstimatorModel(Model):
         self._reader = RowReader(card.features, card.dtypes, width=self._width)
         self._matrices = card.input == "matrix"
         self._probable = loaded.task != "regression" and hasattr(estimator, "predict_proba")
-        self._labels_alone = self._matrices and (self._output == "label" or not self._probable)
+        self._labels_alone = self._matrices and (self._output in ("label", "value") or not self._probable)
         self._pair = len(loaded.classes) == 2 and self._output == "answer" and self._matrices
         self._both = getattr(estimator, "predict_both", None) if self._pair and loaded.one_call else None
-        self._direct = self._matrices and computes_directly(estimator)
-        if self._direct:
-            from sklearn import config_context
-
-            self._unchecked = config_context
+        self._settings = thread_settings() if self._matrices and computes_directly(estimator) else None
         self._proba = estimator.predict_proba if self._pair and loaded.one_call and self._both is None else None
 
     def example(self) -> Any:
@@ -124,10 +122,14 @@ class EstimatorModel(Model):
             matrix = self._reader.read_finite(inputs)
             if matrix is None:
                 return self._one(self._reader.read(inputs))
-            if not self._direct:
+            if self._settings is None:
                 return self._one(matrix)
-            with self._unchecked(assume_finite=True):
+            settings = self._settings()
+            before, settings["assume_finite"] = settings["assume_finite"], True
+            try:
                 return self._one(matrix)
+            finally:
+                settings["assume_finite"] = before
         if getattr(inputs, "ndim", 0) in (1, 2):  # a row of an array, or an array of rows
             return self.predict(inputs.tolist())
         if not isinstance(inputs, list | tuple):
@@ -135,7 +137,7 @@ class EstimatorModel(Model):
         return self._told(self._matrix(inputs)) if inputs else []
 
     def predict_batch(self, inputs: Any) -> Any:
-        """Return the answers to many inputs, each one row, with one call of the model."""
+        """Return the answers to many inputs, each one row, with one call of the model; an array to an array of rows."""
         import numpy as np
 
         if isinstance(inputs, np.ndarray):
@@ -144,10 +146,28 @@ class EstimatorModel(Model):
                 given = inputs.shape[1] if inputs.ndim == 2 else inputs.ndim
                 what = "values" if inputs.ndim == 2 else "dimensions"
                 raise FeatureWrong(f"the model has {width} features, the row has {given} {what}", 0)
-            return self._told(inputs)
+            return self._labels(inputs) if self._output == "value" else self._told(inputs)
+        if hasattr(inputs, "to_dict"):
+            inputs = inputs.to_dict("records")  # a pandas frame
+        elif hasattr(inputs, "to_pylist"):
+            inputs = inputs.to_pylist()  # an Arrow batch
         if all(is_row(each) for each in inputs):
             return self._told(self._matrix(inputs))
         return [self.predict(each) for each in inputs]
+
+    def predict_columns(self, inputs: Any) -> AnswerColumns | None:
+        """Return what `predict_batch` returns, as arrays; None where a subclass or `output` answers otherwise."""
+        kind = type(self)
+        own = (kind.predict_batch, kind.predict) == (EstimatorModel.predict_batch, EstimatorModel.predict)
+        if not own or self._output != "answer":
+            return None
+        if isinstance(inputs, list) and all(is_row(each) for each in inputs):
+            inputs = self._matrix(inputs)
+        width = len(self.loaded.features) or self._width
+        if getattr(inputs, "ndim", 0) != 2 or (width and inputs.shape[1] != width):
+            return None
+        predictions = self.loaded.predict(inputs)
+        return AnswerColumns(predictions.labels, predictions.probability)
 
     def explain(self, inputs: Any) -> Any:
         """Return why the model says what it says about a row or rows; needs the extra ``explain``.
@@ -169,12 +189,14 @@ class EstimatorModel(Model):
         card = self.loaded.card
         return matrix_of(rows, card.features, card.dtypes, width=self._width)
 
-    def _one(self, matrix: Any) -> dict[str, Any]:
+    def _one(self, matrix: Any) -> Any:
         """Return the answer to one row; of a model with two classes without the arrays in between."""
         try:
             if self._labels_alone:
                 label = self.loaded.estimator.predict(matrix)
-                return {"label": label.item()} if label.size == 1 else self._told(matrix)[0]
+                if label.size != 1:
+                    return self._told(matrix)[0]
+                return label.item() if self._output == "value" else {"label": label.item()}
             if self._proba is None and self._both is None:
                 return self._told(matrix)[0]
             if self._both is not None:
@@ -191,7 +213,9 @@ class EstimatorModel(Model):
             return self._told(matrix)[0]
         return {"label": self.loaded.classes[second > first], "probability": second}
 
-    def _told(self, matrix: Any) -> list[dict[str, Any]]:
+    def _told(self, matrix: Any) -> list[Any]:
+        if self._output == "value":
+            return self._labels(matrix).tolist()  # type: ignore[no-any-return]
         if self._output == "label" and self._probable:
             return [{"label": label} for label in self._labels(matrix).tolist()]
         predictions = self.loaded.predict(matrix)

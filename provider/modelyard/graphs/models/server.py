@@ -9,6 +9,7 @@ from threading import Lock
 from typing import Any, NamedTuple, Self
 
 from modelyard.errors import ModelyardError
+from modelyard.graphs.answer_columns import AnswerColumns
 from modelyard.graphs.background import run_in_background
 from modelyard.graphs.context import Context
 from modelyard.graphs.event import Event
@@ -191,6 +192,16 @@ class ModelServer:
         """Return what the default version predicts about many bodies, with one call where the model takes them so."""
         with self._default.held() as live:
             return _many(live, bodies)
+
+    def do_columns(self, bodies: Any) -> AnswerColumns | None:
+        """Return what `do_batch` returns, as arrays; None if the model has none, or hooks look at each row."""
+        with self._default.held() as live:
+            hooks = ("ready", "preprocess", "validate", "postprocess")
+            columns = getattr(live.model, "predict_columns", None)
+            if columns is None or any(overridden(live.model, name) for name in hooks):
+                return None
+            found: AnswerColumns | None = columns(bodies)
+            return found
 
     @property
     def takes_batches(self) -> bool:
