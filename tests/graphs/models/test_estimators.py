@@ -188,6 +188,37 @@ def test_label_alone_asks_for_labels_alone(tmp_path: Path) -> None:
     assert calls == ["predict", "predict"]
 
 
+def test_the_value_itself_is_a_label_and_of_an_array_an_array(tmp_path: Path) -> None:
+    plan = opened(tmp_path, fitted(), step={"output": "value"})
+    assert plan.run(Event(ROW)) is True
+    assert plan.run(Event([ROW, OTHER])) == [True, False]
+    assert plan.run(Event([])) == []
+    graph = Graph("g")
+    graph.model("m", "live", output="value")
+    resources = Resources(models=probe_served.Folders(tmp_path))
+    found = graph.map(matrix_of([ROW, OTHER], ["a", "b", "c"]), resources=resources)
+    assert found.vectorised
+    assert (found.values.dtype, found.values.tolist()) == (np.dtype(bool), [True, False])
+    listed = graph.map([ROW, OTHER], resources=resources)
+    assert (listed.vectorised, listed.values) == (True, [True, False])
+
+
+def test_a_frame_and_an_arrow_batch_are_batches_of_rows(tmp_path: Path) -> None:
+    import pandas as pd
+    import pyarrow as pa
+
+    plan = opened(tmp_path, fitted())
+    graph = Graph("g")
+    graph.model("m", "live")
+    resources = Resources(models=probe_served.Folders(tmp_path))
+    frame = pd.DataFrame([{**ROW, "extra": "x"}, {**OTHER, "extra": "y"}])
+    expected = [plan.run(Event(ROW)), plan.run(Event(OTHER))]
+    for rows in (frame, pa.Table.from_pandas(frame), pa.RecordBatch.from_pandas(frame)):
+        found = graph.map(rows, resources=resources)
+        assert found.vectorised
+        assert list(found) == expected
+
+
 def test_probabilities_of_all_classes(tmp_path: Path) -> None:
     matrix, labels = data(3)
     estimator = LogisticRegression().fit(matrix, np.array(["early", "late", "on time"])[labels])
@@ -284,6 +315,29 @@ def test_a_missing_value_reaches_the_check_of_the_estimator(tmp_path: Path) -> N
         with pytest.raises(StepFailed, match="the model raised ValueError: Input X contains NaN") as caught:
             plan.run(Event({**ROW, "a": value}))
         assert caught.value.error_kind is ErrorKind.INVALID
+
+
+def test_the_settings_of_scikit_learn_are_left_as_they_were(tmp_path: Path) -> None:
+    import sklearn
+
+    seen: list[bool] = []
+
+    class Looking(LogisticRegression):
+        def predict_proba(self, rows: Any) -> Any:
+            seen.append(sklearn.get_config()["assume_finite"])
+            return super().predict_proba(rows)
+
+    plan = opened(tmp_path, fitted())
+    model: Any = plan.models["m"].model()
+    told = {"__module__": LogisticRegression.__module__, "__qualname__": LogisticRegression.__qualname__}
+    model.loaded.estimator.__class__ = type("LogisticRegression", (Looking,), told)
+    model.serve(model.loaded)
+    plan.run(Event(ROW))
+    plan.run(Event([ROW]))
+    with pytest.raises(StepFailed):
+        plan.run(Event({**ROW, "a": None}))
+    assert seen == [True, False, False]
+    assert sklearn.get_config()["assume_finite"] is False
 
 
 @pytest.mark.filterwarnings("ignore:overflow encountered in cast:RuntimeWarning")

@@ -192,7 +192,7 @@ def test_a_model_that_cannot_be_loaded_is_named() -> None:
         (probe_served.Times, {"versions": {}}, "versions maps each version to its reference or arguments"),
         (probe_served.Times, {"versions": {"1": {}, "2": {}}}, "default names one of the versions 1, 2, not ''"),
         (probe_served.Times, {"versions": {"1": 3}}, "a version is a reference or arguments, not 3"),
-        ("models:/x/1", {"output": "labels"}, "output is one of answer, label, probabilities, not 'labels'"),
+        ("models:/x/1", {"output": "labels"}, "output is one of answer, label, value, probabilities, not 'labels'"),
         ("models:/x/1", {"compile": "tvm"}, "compile is onnx or empty, not 'tvm'"),
         ("models:/x/1", {"tolerance": 0}, "tolerance is above 0, not 0"),
         ("models:/x/1", {"source": "models:/y/1"}, "a model that is named by its reference has no source besides"),

@@ -1,9 +1,10 @@
 """Tells for which classifiers the label follows from the probabilities, so that one call of them gives both."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any
 
-__all__ = ["computes_directly", "labels_follow"]
+__all__ = ["computes_directly", "labels_follow", "thread_settings"]
 
 _PROVEN = frozenset(
     {
@@ -58,6 +59,24 @@ def computes_directly(estimator: Any) -> bool:
     """
     kind = type(estimator)
     return f"{kind.__module__}.{kind.__qualname__}" in _DIRECT
+
+
+def thread_settings() -> Callable[[], dict[str, Any]] | None:
+    """Return what returns scikit-learn's settings of the running thread; None where this version keeps them elsewhere.
+
+    ``sklearn.config_context`` does the same and costs as much as the check that it leaves out of one row.
+    """
+    from sklearn import get_config
+
+    found = getattr(import_module("sklearn._config"), "_get_threadlocal_config", None)
+    if found is None:
+        return None
+    settings = found()
+    before = settings.get("assume_finite")
+    settings["assume_finite"] = True
+    works = get_config().get("assume_finite") is True
+    settings["assume_finite"] = before
+    return found if works and before is not None else None
 
 
 def labels_follow(estimator: Any, rows: Any) -> bool:
