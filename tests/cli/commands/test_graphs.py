@@ -95,3 +95,64 @@ def test_a_graph_of_mlrun_becomes_one_of_ours(command: Command, shop: Path) -> N
     ended = command("graphs", "import", "stored.yaml")
     assert ended.code == 2
     assert "graph.steps.a.handler: 'multiply' has no module. Say in which module it is: module=…." in ended.err
+
+
+def test_a_graph_with_branches_is_shown_whole(command: Command, shop: Path) -> None:
+    (shop / "modelyard.yaml").write_text("name: shop\ngraphs: {roads: 'roads:roads'}\n")
+    (shop / "roads.py").write_text(ROADS)
+    lines = command("graphs", "show", "roads").out.splitlines()
+    assert [" ".join(line.split()) for line in lines] == [
+        "steps 4",
+        "errors roads:refuse",
+        "",
+        "STEP KIND RUNS ARGUMENTS REPLIES AFTER SETTINGS ERRORS",
+        "1 divide call roads:divide - no - concurrency=thread, timeout=2 roads:refuse → pick",
+        "2 pick router modelyard.graphs.routers:ByField field=road no - - -",
+        "pick.low call roads:low - no - - -",
+        "pick.high call roads:low - no - - -",
+        "3 end call roads:low - yes - - -",
+        "4 aside call roads:low - no pick - -",
+    ]
+    drawn = command("graphs", "show", "roads", "--mermaid").out
+    assert drawn.startswith("flowchart LR\n    input((input))\n")
+    assert 'n_divide -. "error" .-> n_divide_error["refuse"]' in drawn
+
+
+def test_a_reply_with_a_status_is_told_with_it(command: Command, shop: Path) -> None:
+    (shop / "modelyard.yaml").write_text("name: shop\ngraphs: {roads: 'roads:strict'}\n")
+    (shop / "roads.py").write_text(ROADS)
+    ended = command("graphs", "test", "roads", "--body", "0")
+    assert (ended.code, json.loads(ended.out), ended.err) == (0, {"error": "division by zero"}, "status 422\n")
+    told = json.loads(command("graphs", "test", "roads", "--body", "0", "--json").out)
+    assert told == {"status": 422, "headers": {"x-why": "zero"}, "body": {"error": "division by zero"}}
+    recorded = command("graphs", "test", "roads", "--body", "0", "--record", "golden.jsonl")
+    assert recorded.out == '#1 422 {"error":"division by zero"}\n'
+
+
+ROADS = """
+from modelyard.graphs import Graph
+from modelyard.graphs.routers import ByField
+
+
+def divide(body):
+    return 1 / body
+
+
+def low(body):
+    return body
+
+
+def refuse(event, context):
+    return context.response({"error": str(event.error)}, status=422, headers={"x-why": "zero"})
+
+
+roads = Graph("roads")
+step = roads.to(divide, timeout=2, concurrency="thread").on_error(refuse, continue_at="pick").router(
+    ByField, name="pick", field="road", routes={"low": low, "high": low}
+)
+step.to(low, name="end").respond()
+roads.add_step(low, name="aside", after="pick")
+roads.on_error(refuse)
+strict = Graph("strict")
+strict.to(divide).on_error(refuse).respond()
+"""

@@ -1,6 +1,7 @@
 """``modelyard graphs``: the serving graphs that a project names."""
 
 import sys
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from modelyard.cli.options import json_option, project_options
 from modelyard.cli.output import show_mapping, show_table, show_text
 from modelyard.cli.tree import CommandGroup
 from modelyard.deploy.revision import load_graph
-from modelyard.graphs import Event, Graph, Resources
+from modelyard.graphs import Event, Graph, HandlerSpec, Resources, Response, StepSpec
 from modelyard.graphs.interchange import ExchangeLog, exchange, graph_from_mlrun
 from modelyard.graphs.interchange import replay as replayed
 from modelyard.graphs.spec_text import write_text
@@ -50,22 +51,41 @@ def list_graphs(project: str, environment: str, json: bool) -> None:
 
 @graphs.command("show")
 @click.argument("name")
+@click.option("--mermaid", is_flag=True, help="Draw it, as Mermaid: GitHub, GitLab and many editors show it.")
 @project_options
-def show_graph(name: str, project: str, environment: str, json: bool) -> None:
-    """Show the steps of one graph."""
+def show_graph(name: str, mermaid: bool, project: str, environment: str, json: bool) -> None:
+    """Show the steps of one graph, or draw it."""
     opened = open_project(project)
     opened.environment(environment)
-    spec = load_graph(opened, name).to_spec()
+    graph = load_graph(opened, name)
+    if mermaid:
+        show_text(str(graph.show()))
+        return
+    spec = graph.to_spec()
     if json:
         write_json(spec)
         return
-    show_mapping(name, {"steps": len(spec.steps)})
-    rows = [
-        [number, step.name, step.kind, step.use, step.arguments, step.respond]
-        for number, step in enumerate(spec.steps, start=1)
-    ]
+    handler = {"errors": _handler(spec.on_error)} if spec.on_error else {}
+    show_mapping(name, {"steps": len(spec.steps), **handler})
+    rows = [row for number, step in enumerate(spec.steps, start=1) for row in _rows(str(number), step, step.name)]
+    columns = ["", "step", "kind", "runs", "arguments", "replies", "after", "settings", "errors"]
+    told = [index for index in range(len(columns)) if index < 6 or any(row[index] for row in rows)]
     show_text("")
-    show_table("Steps", ["", "step", "kind", "runs", "arguments", "replies"], rows)
+    show_table("Steps", [columns[index] for index in told], [[row[index] for index in told] for row in rows])
+
+
+def _rows(number: str, step: StepSpec, name: str) -> Iterator[list[Any]]:
+    """Yield what is shown of a step, and of its members."""
+    after = [each or "input" for each in step.after] if step.after is not None else []
+    settings = msgspec.to_builtins(step.settings) if step.settings else {}
+    shown = [number, name, step.kind, step.use, step.arguments, step.respond, after, settings]
+    yield [*shown, _handler(step.on_error) if step.on_error else ""]
+    for member in step.members:
+        yield from _rows("", member, f"{name}.{member.name}")
+
+
+def _handler(handler: HandlerSpec) -> str:
+    return " → ".join(each for each in (handler.use, handler.continue_at) if each)
 
 
 @graphs.command("test")
@@ -107,10 +127,21 @@ def test_graph(
             if json:
                 write_json({"total": found.total, "different": []})
         elif bodies is None and log is None:
-            write_json(graph.test(None if body is None else _body(body), resources=resources))
+            _show(graph.test(None if body is None else _body(body), resources=resources), json=json)
         else:
             given = [None if body is None else _body(body)] if bodies is None else _lines(bodies)
             _send(graph, given, resources, log, json=json)
+
+
+def _show(reply: Any, *, json: bool) -> None:
+    """Show a reply; where it has a status of its own, that too: beside the body, or with it as JSON."""
+    if not isinstance(reply, Response):
+        write_json(reply)
+    elif json:
+        write_json({"status": reply.status, "headers": reply.headers, "body": reply.body})
+    else:
+        write_json(reply.body)
+        click.echo(f"status {reply.status}", err=True)
 
 
 @graphs.command("import")

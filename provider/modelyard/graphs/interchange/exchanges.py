@@ -124,6 +124,8 @@ def _answered(asked: Exchange, event: Event, reply: Any) -> Exchange:
     status = event.status or 200
     if isinstance(reply, Response):
         reply, status = reply.body, reply.status
+    if isinstance(reply, list):
+        reply = [each.body if isinstance(each, Response) else each for each in reply]
     return msgspec.structs.replace(asked, reply=_json(reply), status=status)
 
 
