@@ -106,7 +106,7 @@ def test_a_graph_with_branches_is_shown_whole(command: Command, shop: Path) -> N
         "errors roads:refuse",
         "",
         "STEP KIND RUNS ARGUMENTS REPLIES AFTER SETTINGS ERRORS",
-        "1 divide call roads:divide - no - concurrency=thread, timeout=2 roads:refuse → pick",
+        "1 divide call roads:divide - no - timeout=2, concurrency=thread roads:refuse → pick",
         "2 pick router modelyard.graphs.routers:ByField field=road no - - -",
         "pick.low call roads:low - no - - -",
         "pick.high call roads:low - no - - -",
