@@ -101,3 +101,13 @@ def test_a_dag_file_imports_nothing_that_does_the_work() -> None:
 
     assert {each.split(".")[1] for each in imported if each.startswith("modelyard.")} <= light
     assert {"git", "mlflow", "pyarrow", "modelyard.operators.airflow.call"} & set(imported) == set()
+
+
+def test_this_environment_has_no_kfp_and_its_client_needs_none() -> None:
+    code = (
+        "import importlib.util, modelyard.operators.kfp.api as api, modelyard.operators.kfp as kfp; "
+        "print(importlib.util.find_spec('kfp'), api.KfpApi(endpoint='kfp.example.com').endpoint)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert result.stdout.split() == ["None", "http://kfp.example.com"]

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -259,6 +260,29 @@ def test_a_workflow_is_sent_with_the_commit_that_pods_fetch(pushed: Path, server
     assert f"git+file://{tmp_path / 'remote.git'}@{opened.stamp.commit}" in text
     assert DIGEST in text
     assert '"claimName"' in text or '"constant": "ml-state"' in text
+
+
+def test_the_command_line_sends_a_workflow_and_follows_it(pushed: Path, server: FakeServer) -> None:
+    file = pushed / "modelyard.yaml"
+    file.write_text(
+        f"{file.read_text()}\nenvironments:\n  prod:\n    kfp: {{endpoint: '{server.endpoint}', image: '{DIGEST}'}}\n"
+    )
+    _git(pushed, "commit", "--quiet", "-am", "prod")
+    _git(pushed, "push", "--quiet", "origin", "main")
+    server.states = ["SUCCEEDED"]
+    command = [str(Path(sys.executable).with_name("modelyard")), "run", "contract.flows:chain", "--engine", "kfp"]
+    ended = subprocess.run(
+        [*command, "--project", str(pushed), "--param", "start=5", "--follow", "true", "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    body = next(asked[3] for asked in server.asked if asked[:2] == ("POST", "/runs"))
+
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout)["workflow_run"] == "run-1"
+    assert body["runtime_config"]["parameters"] == {"start": 5, "modelyard_exact": ""}
+    assert server.refusals == []
 
 
 def test_changes_and_unpushed_commits_are_refused(pushed: Path) -> None:
