@@ -8,6 +8,7 @@ writes them anew.
 
 import doctest
 import importlib
+import multiprocessing.process  # noqa: F401 (new processes begin in the folder in which this was imported)
 import os
 import re
 import sys
