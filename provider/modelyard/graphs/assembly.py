@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from modelyard.errors import near_name
 from modelyard.graphs.batched_steps import batched_ensemble, batched_model
 from modelyard.graphs.bodies import part_of
 from modelyard.graphs.calls import StepCall, step_call
@@ -241,7 +242,9 @@ class _Assembly:
         for handler, scope in self.flat.handlers[name]:
             if handler.continue_at and handler is not self.shape.nodes[name].on_error:
                 if handler.continue_at not in self.index:
-                    raise self.shape.refuse(f"the handler continues at {handler.continue_at!r}, which is not there")
+                    known = near_name(handler.continue_at, list(self.index))
+                    rule = f"the handler continues at {handler.continue_at!r}, which is not there"
+                    raise self.shape.refuse(rule, mend=known)
                 if name in self.shape.reach([handler.continue_at]):
                     continue  # it would lead here again
             found.append(self._handler(handler, scope))

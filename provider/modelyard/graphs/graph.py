@@ -171,17 +171,20 @@ class Graph(Draft):
         """Yield the replies to one event as they come, from within a running event loop."""
         return self._plan(resources).stream_async(Event(body))
 
-    def map(self, bodies: Iterable[Any], *, resources: Resources | None = None) -> Rows:
+    def map(self, bodies: Iterable[Any], *, at_once: int = 1, resources: Resources | None = None) -> Rows:
         """Return the replies to many events: with whole batches at once where every step can, row by row elsewhere.
 
         Parameters
         ----------
         bodies
             Bodies, or one NumPy array or Arrow batch whose rows are bodies.
+        at_once
+            How many rows may be under way together where steps wait for something; then a step may see them in
+            another order. The replies keep theirs.
         resources
             What the graph needs from the outside.
         """
-        return map_plan(self._plan(resources), bodies)
+        return map_plan(self._plan(resources), bodies, at_once)
 
     def trace(
         self,

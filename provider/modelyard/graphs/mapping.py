@@ -1,5 +1,6 @@
 """Runs many events: with whole batches at once where every step can, row by row elsewhere."""
 
+import asyncio
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -54,11 +55,11 @@ class Rows:
         return iter(self.values)
 
 
-def map_plan(plan: Plan, bodies: Iterable[Any]) -> Rows:
-    """Return the replies to `bodies`."""
+def map_plan(plan: Plan, bodies: Iterable[Any], at_once: int = 1) -> Rows:
+    """Return the replies to `bodies`, of which `at_once` may be under way together where steps wait for something."""
     rows: Any = bodies if hasattr(bodies, "__len__") else list(bodies)
     found = map_at_once(plan, rows)
-    return _by_rows(plan, _items(rows)) if found is None else found
+    return _by_rows(plan, _items(rows), at_once) if found is None else found
 
 
 def map_at_once(plan: Plan, rows: Any) -> Rows | None:
@@ -172,9 +173,9 @@ def _recovered(plan: Plan, node: PlanNode, body: Any, error: BaseException) -> A
     return plan.resume(event, (), {}, failure)
 
 
-def _by_rows(plan: Plan, rows: Sequence[Any]) -> Rows:
+def _by_rows(plan: Plan, rows: Sequence[Any], at_once: int) -> Rows:
     if plan.is_async:
-        return run_in_background(_by_rows_async(plan, rows))  # type: ignore[no-any-return]
+        return run_in_background(_by_rows_async(plan, rows, max(1, at_once)))  # type: ignore[no-any-return]
     values: list[Any] = []
     errors: dict[int, Exception] = {}
     compiled = plan.compiled
@@ -185,16 +186,22 @@ def _by_rows(plan: Plan, rows: Sequence[Any]) -> Rows:
         except Exception as error:  # noqa: BLE001 (one bad row does not spoil the others)
             values.append(None)
             errors[index] = error
+    if plan.queues or plan.crossings:
+        plan.settle()
     return Rows(values, errors)
 
 
-async def _by_rows_async(plan: Plan, rows: Sequence[Any]) -> Rows:
-    values: list[Any] = []
+async def _by_rows_async(plan: Plan, rows: Sequence[Any], at_once: int) -> Rows:
+    values: list[Any] = [None] * len(rows)
     errors: dict[int, Exception] = {}
-    for index, row in enumerate(rows):
-        try:
-            values.append(await plan.settle_async(Event(isolated(row))))
-        except Exception as error:  # noqa: BLE001 (one bad row does not spoil the others)
-            values.append(None)
-            errors[index] = error
-    return Rows(values, errors)
+    numbers = iter(range(len(rows)))
+
+    async def work() -> None:
+        for index in numbers:
+            try:
+                values[index] = await plan.settle_async(Event(isolated(rows[index])))
+            except Exception as error:  # noqa: BLE001 (one bad row does not spoil the others)
+                errors[index] = error
+
+    await asyncio.gather(*(work() for _ in range(min(at_once, len(rows)))))
+    return Rows(values, dict(sorted(errors.items())))
