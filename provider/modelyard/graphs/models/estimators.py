@@ -161,12 +161,12 @@ class EstimatorModel(Model):
         own = (kind.predict_batch, kind.predict) == (EstimatorModel.predict_batch, EstimatorModel.predict)
         if not own or self._output != "answer":
             return None
-        if isinstance(inputs, list) and all(is_row(each) for each in inputs):
-            inputs = self._matrix(inputs)
+        listed = isinstance(inputs, list) and all(is_row(each) for each in inputs)
+        matrix: Any = self._matrix(inputs) if listed else inputs
         width = len(self.loaded.features) or self._width
-        if getattr(inputs, "ndim", 0) != 2 or (width and inputs.shape[1] != width):
+        if getattr(matrix, "ndim", 0) != 2 or (width and matrix.shape[1] != width):
             return None
-        predictions = self.loaded.predict(inputs)
+        predictions = self.loaded.predict(matrix)
         return AnswerColumns(predictions.labels, predictions.probability)
 
     def explain(self, inputs: Any) -> Any:
