@@ -107,7 +107,7 @@ def test_a_graph_with_branches_is_shown_whole(command: Command, shop: Path) -> N
         "",
         "STEP KIND RUNS ARGUMENTS REPLIES AFTER SETTINGS ERRORS",
         "1 divide call roads:divide - no - timeout=2, concurrency=thread roads:refuse → pick",
-        "2 pick router modelyard.graphs.routers:ByField field=road no - - -",
+        "2 pick router modelyard.graphs.routers.by_field:ByField field=road no - - -",
         "pick.low call roads:low - no - - -",
         "pick.high call roads:low - no - - -",
         "3 end call roads:low - yes - - -",
