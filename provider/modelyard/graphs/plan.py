@@ -2,71 +2,32 @@
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack
-from dataclasses import dataclass
-from time import monotonic
 from typing import Any, cast
 
-from modelyard.errors import ModelyardError, near_name
+from modelyard.errors import near_name
 from modelyard.graphs.background import run_in_background
+from modelyard.graphs.continuing import Continuing, Wiring
 from modelyard.graphs.crossings import Crossings
-from modelyard.graphs.drivers import advance, advance_async, is_cancelled
+from modelyard.graphs.drivers import advance, advance_async
 from modelyard.graphs.ensemble_group import EnsembleGroup
-from modelyard.graphs.errors import GraphInvalid, StepFailed
+from modelyard.graphs.errors import GraphInvalid
 from modelyard.graphs.event import Event
-from modelyard.graphs.failures import FAILURES, DeadlineExceeded, PlanClosed
-from modelyard.graphs.group_errors import member_fault
 from modelyard.graphs.lifetimes import Opened
-from modelyard.graphs.machine import Machine
 from modelyard.graphs.models.server import ModelServer
-from modelyard.graphs.parts import CycleLimit, Edge, PlanNode
+from modelyard.graphs.parts import PlanNode
 from modelyard.graphs.queues import EventQueue
 from modelyard.graphs.router_group import RouterGroup
 from modelyard.graphs.shadows import Shadows
-from modelyard.graphs.tokens import Run, Token, TraceEntry, split
+from modelyard.graphs.tokens import Run, TraceEntry, split
 
 __all__ = ["Plan", "Wiring"]
 
 _LOG = logging.getLogger("modelyard.graphs")
 
 
-@dataclass(frozen=True, slots=True)
-class Wiring:
-    """How the nodes of a plan hang together.
-
-    Parameters
-    ----------
-    entry
-        The edges from the graph's input.
-    entry_region
-        The merge at which they meet, if they may run concurrently; -1 otherwise.
-    cycles
-        The ways back, and their bounds.
-    streams
-        Whether there may be several replies.
-    is_async
-        Whether a node waits for something.
-    early
-        Whether something runs after the reply.
-    closers
-        What ends with the plan.
-    opened
-        What is opened for the steps, and closed last.
-    """
-
-    entry: tuple[Edge, ...]
-    entry_region: int = -1
-    cycles: tuple[CycleLimit, ...] = ()
-    streams: bool = False
-    is_async: bool = False
-    early: bool = False
-    closers: tuple[Callable[[], Any], ...] = ()
-    opened: Opened | None = None
-
-
-class Plan:
+class Plan(Continuing):
     """Runs events through a graph.
 
     Parameters
@@ -91,13 +52,8 @@ class Plan:
     def __init__(
         self, graph: str, nodes: Sequence[PlanNode], wiring: Wiring, models: Mapping[str, ModelServer]
     ) -> None:
-        self.graph = graph
-        self.nodes = tuple(nodes)
+        super().__init__(graph, nodes, wiring)
         self.models = dict(models)
-        self.steps = tuple(node.name for node in nodes)
-        self.entry, self.entry_region, self.cycles = wiring.entry, wiring.entry_region, wiring.cycles
-        self.streams, self.is_async, self.early = wiring.streams, wiring.is_async, wiring.early
-        self.reported: deque[ModelyardError] = deque(maxlen=100)
         self.crossings = Crossings(self)
         self.compiled: Callable[[Any, Event | None], Any] | None = None
         self.queues: list[EventQueue | Shadows] = []
@@ -105,8 +61,6 @@ class Plan:
         self.inner: list[Plan] = []
         self._closers = list(wiring.closers)
         self._opened = wiring.opened or Opened(graph, {})
-        self._background: set[asyncio.Future[None]] = set()
-        self._closed = False
 
     def open(self) -> None:
         """Open what the steps need; `Graph.open` has done it.
@@ -151,7 +105,7 @@ class Plan:
         """Return what `run` returns, worked out by the interpreter."""
         if self.is_async:
             return run_in_background(self.interpret_async(event, trace))
-        return self._collect(Machine(self, self._run(event, trace=trace)).start(event), event)
+        return self._collect(self.machine(self._run(event, trace=trace)).start(event), event)
 
     async def run_async(self, event: Event) -> Any:
         """Return the reply to `event`, awaiting the steps that are coroutines.
@@ -168,12 +122,12 @@ class Plan:
             return await cast("Awaitable[Any]", result) if self.is_async else result
         if self.streams:
             return [reply async for reply in self.stream_async(event)]
-        steps = Machine(self, self._run(event, concurrent=True)).start(event)
+        steps = self.machine(self._run(event, concurrent=True)).start(event)
         return await self.first_reply(steps, event)
 
     async def interpret_async(self, event: Event, trace: list[TraceEntry] | None = None) -> Any:
         """Return the reply after everything that follows it has run, too."""
-        steps = Machine(self, self._run(event, trace=trace, concurrent=trace is None)).start(event)
+        steps = self.machine(self._run(event, trace=trace, concurrent=trace is None)).start(event)
         replies = []
         while (reply := await advance_async(steps)) is not None:
             replies.append(reply.value)
@@ -192,7 +146,7 @@ class Plan:
 
     def stream(self, event: Event) -> Iterator[Any]:
         """Yield the replies to `event` as they come."""
-        steps = Machine(self, self._run(event)).start(event)
+        steps = self.machine(self._run(event)).start(event)
         try:
             while True:
                 reply = run_in_background(advance_async(steps)) if self.is_async else advance(steps)
@@ -204,87 +158,19 @@ class Plan:
 
     async def stream_async(self, event: Event) -> AsyncIterator[Any]:
         """Yield the replies to `event` as they come."""
-        steps = Machine(self, self._run(event, concurrent=True)).start(event)
+        steps = self.machine(self._run(event, concurrent=True)).start(event)
         try:
             while (reply := await advance_async(steps)) is not None:
                 yield reply.value
         finally:
             steps.close()
 
-    async def first_reply(self, steps: Generator[Any, Any, None], event: Event) -> Any:
-        """Return the first reply; what is left of `steps` goes on in the background."""
-        reply = await advance_async(steps)
-        if reply is None:
-            event.status = 204
-            return None
-        self.keep(steps)
-        return reply.value
-
-    def keep(self, steps: Generator[Any, Any, None]) -> None:
-        """Let what is left of `steps` go on in a task."""
-        task = asyncio.ensure_future(self.finish(steps))
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
-
-    async def finish(self, steps: Generator[Any, Any, None]) -> None:
-        """Run what nobody waits for to its end."""
-        try:
-            while await advance_async(steps) is not None:
-                pass
-        except FAILURES as error:
-            if is_cancelled(error):
-                raise
-            _LOG.exception("after the reply of graph %s", self.graph)  # nobody waits for this task
-
-    def resume(
-        self,
-        event: Event,
-        tokens: Sequence[Token],
-        joins: dict[int, list[deque[Any]]],
-        failure: tuple[PlanNode, Event, BaseException] | None = None,
-    ) -> Any:
-        """Go on where a compiled function left the straight line."""
-        return self._collect(self._resumed(event, tokens, joins, failure), event)
-
-    async def resume_async(
-        self,
-        event: Event,
-        tokens: Sequence[Token],
-        joins: dict[int, list[deque[Any]]],
-        failure: tuple[PlanNode, Event, BaseException] | None = None,
-    ) -> Any:
-        """Go on where a compiled function left the straight line."""
-        return await self.first_reply(self._resumed(event, tokens, joins, failure), event)
-
-    def follow(self, event: Event, tokens: Sequence[Token]) -> None:
-        """Run what follows a reply that a compiled function has worked out."""
-        run = self._run(event)
-        run.replied = True
-        self._collect(Machine(self, run).process(tokens), event, replied=True)
-
-    def follow_async(self, event: Event, tokens: Sequence[Token]) -> None:
-        """Run what follows a reply in the background."""
-        run = self._run(event, concurrent=True)
-        run.replied = True
-        self.keep(Machine(self, run).process(tokens))
-
-    def _resumed(
-        self,
-        event: Event,
-        tokens: Sequence[Token],
-        joins: dict[int, list[deque[Any]]],
-        failure: tuple[PlanNode, Event, BaseException] | None,
-    ) -> Generator[Any, Any, None]:
-        run = self._run(event, concurrent=self.is_async)
-        run.joins = joins
-        return Machine(self, run).process(tokens, failure)
-
     def worker(self, node: PlanNode) -> Callable[[Event], None]:
         """Return what takes an event up behind a queue."""
 
         def work(event: Event) -> None:
             run = Run(event, replied=True, detached=True)
-            self.exhaust(Machine(self, run).process(split(node.edges, event, late=True)))
+            self.exhaust(self.machine(run).process(split(node.edges, event, late=True)))
 
         return work
 
@@ -311,47 +197,6 @@ class Plan:
             raise GraphInvalid(self.graph, f"there is no queue {queue!r}", mend=near_name(queue, known))
         self._run(event)
         self.worker(found[0])(event)
-
-    def exhaust(self, steps: Generator[Any, Any, None]) -> None:
-        """Run what nobody waits for to its end, in this thread or on the background loop."""
-        if self.is_async:
-            run_in_background(self.finish(steps))
-            return
-        try:
-            while advance(steps) is not None:
-                pass
-        except FAILURES:
-            _LOG.exception("after the reply of graph %s", self.graph)
-
-    def report(self, error: ModelyardError) -> None:
-        """Take down an error that can reach nobody: it came after the reply."""
-        self.reported.append(error)
-        _LOG.error("after the reply: %s", error)
-
-    def failed(self, index: int, event: Event, body: Any, error: BaseException) -> StepFailed:
-        """Return the error of a node that has no handler."""
-        step, error = member_fault(self.nodes[index].name, error)
-        event.body, event.error, event.origin = body, error, step
-        failed = StepFailed(self.graph, step, event.id, error)
-        failed.__cause__ = error
-        return failed
-
-    async def bounded(self, work: Awaitable[Any], deadline: float) -> Any:
-        """Await `work` until the deadline of its event.
-
-        Raises
-        ------
-        DeadlineExceeded
-            It was not done by then, and is cancelled.
-        """
-        limit = asyncio.timeout(deadline - monotonic())
-        try:
-            async with limit:
-                return await work
-        except TimeoutError:
-            if limit.expired():
-                raise DeadlineExceeded(monotonic() - deadline) from None
-            raise
 
     def settle(self) -> None:
         """Wait, in this thread, until what was handed over to other threads has run."""
@@ -413,22 +258,3 @@ class Plan:
 
     async def __aexit__(self, *error: object) -> None:
         await self.close_async()
-
-    def _run(self, event: Event, *, trace: list[TraceEntry] | None = None, concurrent: bool = False) -> Run:
-        if self._closed:
-            raise PlanClosed(self.graph)
-        return Run(event, trace=trace, concurrent=concurrent)
-
-    def _collect(self, steps: Generator[Any, Any, None], event: Event, *, replied: bool = False) -> Any:
-        replies = []
-        while (reply := advance(steps)) is not None:
-            replies.append(reply.value)
-        return None if replied else self._outcome(replies, event)
-
-    def _outcome(self, replies: list[Any], event: Event) -> Any:
-        if self.streams:
-            return replies
-        if not replies:
-            event.status = 204
-            return None
-        return replies[0]
