@@ -108,8 +108,8 @@ def test_a_graph_with_branches_is_shown_whole(command: Command, shop: Path) -> N
         "STEP KIND RUNS ARGUMENTS REPLIES AFTER SETTINGS ERRORS",
         "1 divide call roads:divide - no - timeout=2, concurrency=thread roads:refuse → pick",
         "2 pick router modelyard.graphs.routers.by_field:ByField field=road no - - -",
-        "pick.low call roads:low - no - - -",
-        "pick.high call roads:low - no - - -",
+        "2.1 pick.low call roads:low - no - - -",
+        "2.2 pick.high call roads:low - no - - -",
         "3 end call roads:low - yes - - -",
         "4 aside call roads:low - no pick - -",
     ]

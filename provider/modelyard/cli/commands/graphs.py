@@ -80,8 +80,8 @@ def _rows(number: str, step: StepSpec, name: str) -> Iterator[list[Any]]:
     settings = msgspec.to_builtins(step.settings) if step.settings else {}
     shown = [number, name, step.kind, step.use, step.arguments, step.respond, after, settings]
     yield [*shown, _handler(step.on_error) if step.on_error else ""]
-    for member in step.members:
-        yield from _rows("", member, f"{name}.{member.name}")
+    for position, member in enumerate(step.members, start=1):
+        yield from _rows(f"{number}.{position}", member, f"{name}.{member.name}")
 
 
 def _handler(handler: HandlerSpec) -> str:
