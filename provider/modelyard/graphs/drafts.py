@@ -51,7 +51,10 @@ class Draft(Place):
     @property
     def models(self) -> dict[str, str]:
         """The model reference of each model step: ``step``, ``group.member``, or ``graph.step`` of an inner graph."""
-        return {name: model for node in self.definition for name, model in references_of(node).items()}
+        try:
+            return {name: model for node in self.definition for name, model in references_of(node).items()}
+        except RecursionError:
+            raise GraphInvalid(self.name, f"the graph {self.name!r} is a part of itself") from None
 
     def add_step(
         self, step: Any, *, name: str = "", after: str | Sequence[str] = "", before: str = "", **options: Any
@@ -169,7 +172,11 @@ class Draft(Place):
         GraphInvalid
             The first broken rule, with the graph drawn.
         """
-        check_shape(laid_open(self.definition)[0])
+        shape = laid_open(self.definition)[0]
+        check_shape(shape)
+        for member in (member for node in shape.nodes.values() for member in node.members.values()):
+            if member.kind == "graph":
+                member.use.check()
 
     def show(self) -> Drawing:
         """Return the graph drawn: ``print`` gives Mermaid, a notebook shows SVG."""

@@ -81,6 +81,9 @@ def _flat(definition: Definition, prefix: str, outer: Scope, around: tuple[Defin
             exits[node.name] = _take_graph(found, node, definition, prefix, after, scope, (*around, definition))
         else:
             _take(found, node, definition, prefix, after, scope)
+        for member in node.members.values():
+            if member.kind == "graph":  # it becomes a plan of its own; what is wrong with it shows here already
+                _flat(member.use.definition, "", Scope(), (*around, definition))
     return found
 
 

@@ -23,7 +23,7 @@ class Table:
 
 def enriched(**options: Any) -> Graph:
     graph = Graph("g")
-    graph.to(Enrich, name="enrich", **({"features": ["age", "maker"], "keys": ["tail"]} | options))
+    graph.to(Enrich, name="enrich", **({"features": ["age", "maker"], "keys": ["tail"]} | options))  # type: ignore[arg-type]
     return graph
 
 

@@ -316,6 +316,23 @@ def test_strategies_that_are_none_are_refused() -> None:
         graph.check()
 
 
+def test_a_graph_cannot_be_a_member_of_itself() -> None:
+    graph, other = Graph("g"), Graph("other")
+    graph.router(parity, routes={"odd": double, "even": other})
+    other.to(plus_one).to(graph)
+    for work in (graph.check, lambda: graph.test(1), lambda: other.test(1), lambda: graph.models):
+        with pytest.raises(GraphInvalid, match="the graph '(g|other)' is a part of itself"):
+            work()
+
+
+def test_what_is_wrong_with_a_graph_that_is_a_member_shows_before_it_opens() -> None:
+    inner = Graph("inner")
+    graph = Graph("g")
+    graph.router(parity, name="pick", routes={"odd": double}).member("even", inner)
+    with pytest.raises(GraphInvalid, match="graph inner: it has no steps"):
+        graph.check()
+
+
 def test_the_whole_way_parse_choose_vote_answer() -> None:
     """The shape of the flights graph: a champion against an ensemble, and a reply of one form."""
 
