@@ -1,9 +1,13 @@
 """What is done with the flights: the whole way from data to served predictions, written once."""
 
-from modelyard.workflows import steps, workflow
+from typing import Any
+
+from modelyard.workflows import include, steps, workflow
+from modelyard.workflows.library import tune_then_train
 
 MODEL = "flights-delay"
 SLICES = ["carrier", "origin", "weekday", "departure_minute", "precipitation", "airport_late_share"]
+SIZES = [{"max_iter": 100}, {"max_iter": 200}, {"max_iter": 400}]
 GATES = ["roc_auc >= 0.7", "roc_auc >= champion - 0.005"]
 
 
@@ -35,4 +39,34 @@ def main(every: int = 1, trees: int = 200) -> None:
     steps.deploy(graph="delays", models={"model": champion.model})
     steps.predict(
         model=champion.model, dataset=data.value["august"], destination="output/august", key_columns=["flight_id"]
+    )
+
+
+@workflow
+def tune(every: int = 1, sizes: list[dict[str, Any]] = SIZES) -> None:
+    """Try models of several sizes side by side, measured on July; serve the best if it is no worse than the champion.
+
+    Parameters
+    ----------
+    every
+        Take each so many-th flight only: 1 for all.
+    sizes
+        What the training function gets, one mapping for each trial.
+    """
+    data = steps(name="prepare").call(function="prepare", parameters={"every": every})
+    include(
+        tune_then_train,
+        {
+            "function": "delay-trainer",
+            "dataset": data.value["train"],
+            "validation_dataset": data.value["july"],
+            "test_dataset": data.value["july"],
+            "label_column": "late",
+            "feature_columns": data.value["features"],
+            "model_name": MODEL,
+            "parameter_sets": sizes,
+            "gates": GATES,
+            "graph": "delays",
+        },
+        name="delays",
     )

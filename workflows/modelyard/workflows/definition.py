@@ -212,6 +212,11 @@ class Workflow(msgspec.Struct, frozen=True, omit_defaults=True):
         """All steps, also those in branches and loops, as they were defined; without the exit handler."""
         return tuple(node for node, _ in self.walk() if isinstance(node, Step))
 
+    @property
+    def runs_of_steps(self) -> int | None:
+        """How many steps a run will do; None where branches or loops decide that."""
+        return len(self.body) if all(isinstance(node, Step) for node in self.body) else None
+
     def walk(self) -> Iterator[tuple[Node, tuple[Place, ...]]]:
         """Yield everything in the body as it was defined, with the blocks around it, the outermost first."""
         yield from _walk(self.body, ())

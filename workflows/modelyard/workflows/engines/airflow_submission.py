@@ -197,7 +197,7 @@ class _Run:
     def followed(self) -> WorkflowOutcome:
         """Wait for the end; return what the run has left."""
         told: dict[tuple[str, int], str | None] = {}
-        total = len(self._request.workflow.steps)
+        total = self._request.workflow.runs_of_steps
         with self._request.progress.track(f"workflow {self._request.workflow.name}", total, "steps") as track:
             while True:
                 # The state first: what is read after it is at least as new.

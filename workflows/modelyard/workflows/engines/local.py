@@ -78,7 +78,7 @@ class LocalEngine:
             the state of every step.
         """
         progression = Progression(workflow, inputs)
-        with self.progress.track(f"workflow {workflow.name}", len(workflow.steps), "steps") as track:
+        with self.progress.track(f"workflow {workflow.name}", workflow.runs_of_steps, "steps") as track:
             _Round(self, progression, track.advance).run()
         outcome, errors = progression.outcome(), progression.errors
         if workflow.on_exit:
