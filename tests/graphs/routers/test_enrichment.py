@@ -23,7 +23,8 @@ class Table:
 
 def enriched(**options: Any) -> Graph:
     graph = Graph("g")
-    graph.to(Enrich, name="enrich", **({"features": ["age", "maker"], "keys": ["tail"]} | options))  # type: ignore[arg-type]
+    told: dict[str, Any] = {"features": ["age", "maker"], "keys": ["tail"]} | options
+    graph.to(Enrich, name="enrich", **told)
     return graph
 
 
