@@ -107,3 +107,13 @@ class Doubler(Server):  # type: ignore[valid-type, misc]
     def predict(self, request: dict[str, Any]) -> list[float]:
         """Double each input."""
         return [value * 2.0 for value in request["inputs"]]
+
+
+class Chooser:
+    """Chooses its outlets itself."""
+
+    def do(self, body: Any) -> Any:
+        return body
+
+    def select_outlets(self, body: Any) -> list[str]:
+        return ["a"]

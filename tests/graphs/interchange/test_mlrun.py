@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from local_service import local_service
 
-from modelyard.graphs import Event, Graph, StepFailed
+from modelyard.graphs import Event, Graph, GraphInvalid, StepFailed
 from modelyard.graphs.interchange import ImportRefused, graph_from_mlrun
+from modelyard.graphs.interchange.mlrun_code import MlrunStep
 from modelyard.graphs.testing import BlockCase, check_case, differences
 
 REPOSITORY = Path(__file__).parents[3]
@@ -388,6 +389,15 @@ def test_what_is_wrong_is_named_with_its_place(text: str, said: str) -> None:
     with pytest.raises(ImportRefused) as caught:
         graph_from_mlrun(text, **HERE)
     assert said in str(caught.value)
+
+
+def test_a_class_that_chooses_outlets_itself_is_refused_when_the_graph_opens() -> None:
+    """Its routing would be lost without a word."""
+    graph = Graph("routing")
+    graph.to(MlrunStep, use="probe_mlrun:Chooser", name="pick")
+    with pytest.raises(GraphInvalid) as raised:
+        graph.test({"x": 1})
+    assert "the class probe_mlrun:Chooser has select_outlets: follow the step with graph.choice" in str(raised.value)
 
 
 def test_a_name_without_a_module_needs_one() -> None:

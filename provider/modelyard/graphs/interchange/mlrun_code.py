@@ -159,6 +159,10 @@ class MlrunStep:
             if not inspect.isbuiltin(made) and "context" in inspect.signature(made).parameters:
                 self._call = partial(made, context=known["context"])
         else:
+            if hasattr(made, "select_outlets"):
+                raise ValueError(
+                    f"the class {use} has select_outlets: follow the step with graph.choice, by the same function"
+                )
             method = handler or next((each for each in ("do_event", "do") if hasattr(made, each)), "do")
             if not hasattr(made, method):
                 raise ValueError(f"the class {use} has no method {method!r}")
