@@ -185,7 +185,7 @@ def test_a_group_stands_between_other_tasks_and_takes_their_results(work: Path, 
     assert set(runs.states(run).values()) == {"success"}
 
 
-def test_a_group_takes_the_results_of_other_tasks(work: Path, runs: Runs) -> None:
+def test_a_group_takes_the_results_of_other_tasks(work: Path, runs: Runs, project: Path) -> None:
     with DAG("grouped_values", schedule=None) as dag:
         before = CallOperator(
             task_id="before",
@@ -204,9 +204,14 @@ def test_a_group_takes_the_results_of_other_tasks(work: Path, runs: Runs) -> Non
     assert runs.xcom(run, "small.last") == {"value": {"month": 11}}
 
     with DAG("grouped_outputs", schedule=None) as dag:
-        before = CallOperator(task_id="before", project=str(work), function="work.functions:same", launcher="inline")
-        airflow_group(str(work), "small", launcher="inline", parameters={"text": before.output["value"]})
-    assert sorted(dag.task_dict["small.first"].upstream_task_ids) == ["before"]
+        door = DoorOperator(task_id="door", project=str(project), text="{{ '{{' }}", launcher="inline")
+        airflow_group(str(work), "small", launcher="inline", parameters={"text": door.output["received"]})
+    assert {name for name, task in dag.task_dict.items() if "door" in task.upstream_task_ids} == {
+        "small.first",
+        "small.turn",
+    }
+    run = runs.run(dag)
+    assert runs.xcom(run, "small.first", "value")["text"] == runs.xcom(run, "door", "received")
 
 
 def test_a_group_needs_what_has_no_default(work: Path) -> None:
