@@ -309,6 +309,20 @@ def test_a_model_in_worker_processes_is_loaded_once_here_and_sent(concurrency: s
             plan.models["m"].reload()
 
 
+def test_the_file_that_workers_read_goes_with_the_graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    graph = Graph("g")
+    graph.model("m", probe_served.Process, concurrency="process").model("n", probe_served.Times)
+    with graph.open():
+        assert len(list(tmp_path.glob("modelyard-model-*"))) == 1
+    assert list(tmp_path.iterdir()) == []
+    graph = Graph("g")
+    graph.model("m", probe_served.Unsendable, concurrency="process")
+    with pytest.raises(GraphInvalid):
+        graph.open()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_operations_and_versions_work_in_worker_processes() -> None:
     graph = Graph("g")
     told = {"versions": {"1": {"factor": 1}, "2": {"factor": 2}}, "default": "1"}

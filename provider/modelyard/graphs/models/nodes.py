@@ -4,6 +4,7 @@ import inspect
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
+from weakref import finalize
 
 from modelyard.errors import ModelyardError
 from modelyard.graphs.calls import StepCall, resolve
@@ -169,7 +170,7 @@ def shipped(graph: str, server: ModelServer) -> ShippedModel:
             step=step,
             mend="Make its class, and what it keeps, importable and picklable.",
         ) from None
-    server.on_close(found.remove)
+    server.on_close(finalize(server, found.path.unlink, missing_ok=True))  # also when nobody closes the graph
     return found
 
 
