@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
+from time import perf_counter
 from typing import Any
 
 import msgspec
@@ -12,9 +13,11 @@ from modelyard.graphs import Plan
 from modelyard.serving.asgi import Receive, Scope, Send
 from modelyard.serving.errors import MethodNotAllowed, PathNotFound
 from modelyard.serving.events import EventFront
+from modelyard.serving.exposition import exposed, statistics
 from modelyard.serving.graph_service import GraphService
 from modelyard.serving.inference.http import InferenceFront
 from modelyard.serving.limits import BODY, Admission, Limits
+from modelyard.serving.metrics import ServingMetrics
 from modelyard.serving.replies import Reply, Streamed, encode, error_reply
 from modelyard.serving.requests import Request
 from modelyard.serving.traffic import Traffic
@@ -27,6 +30,8 @@ BODY_LIMIT = BODY
 
 _LOG = logging.getLogger("modelyard.serving")
 _CLOSE = (b"connection", b"close")
+GONE = 499
+"""What counts as the status where the client did not wait for the answer."""
 
 
 class Application:
@@ -50,6 +55,8 @@ class Application:
         How many rows of different requests a graph of which every step takes batches is asked about at once.
     traffic
         Knows how many requests the server has; a `GraphServer` tells it.
+    metrics
+        Counts the requests, and the steps if the plan was opened with it.
 
     Attributes
     ----------
@@ -79,8 +86,10 @@ class Application:
         limits: Limits | None = None,
         batch: int = 32,
         traffic: Traffic | None = None,
+        metrics: ServingMetrics | None = None,
     ) -> None:
         self.traffic = traffic or Traffic()
+        self.metrics = metrics or ServingMetrics()
         limits = limits or Limits()
         self.plan = plan
         self.limits = msgspec.structs.replace(limits, body=body_limit) if body_limit else limits
@@ -94,8 +103,10 @@ class Application:
             rows=self.limits.rows,
             batch=batch,
             alone=self.traffic.alone,
+            observe=self.metrics.batch,
         )
         self.admission = Admission(self.limits)
+        self.metrics.serves(plan, self.service.version, self.admission)
         self._events = EventFront(plan, self.limits)
         self._inference = InferenceFront(self.service, self._events.rows)
         self._described = encode(
@@ -108,18 +119,25 @@ class Application:
         if kind == "lifespan":
             await _lifespan(receive, send)
         elif kind == "websocket":
-            await answer_socket(self.plan, self.limits, scope, receive, send)
+            await answer_socket(self.plan, self.limits, scope, receive, send, self.metrics.answered)
         elif kind == "http":
             await self._respond(Request(scope, receive, self.limits), send)
         else:
             raise NotImplementedError(kind)
 
     async def _respond(self, request: Request, send: Send) -> None:
+        begun, status = perf_counter(), GONE
+        try:
+            status = await self._sent(request, send)
+        finally:
+            self.metrics.answered(_protocol(request), status, perf_counter() - begun)
+
+    async def _sent(self, request: Request, send: Send) -> int:
         try:
             reply = await self._answer(request)
         except asyncio.CancelledError:
             if request.gone:
-                return  # nobody is there to be answered
+                return GONE  # nobody is there to be answered
             raise
         except Exception as error:  # noqa: BLE001 (a client gets JSON, whatever happens)
             reply = error_reply(error)
@@ -131,15 +149,18 @@ class Application:
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         if isinstance(reply, Reply):
             await send({"type": "http.response.body", "body": reply.body})
-            return
+            return reply.status
         async for piece in reply.pieces:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
+        return reply.status
 
     async def _answer(self, request: Request) -> Reply | Streamed:
         path, method = request.path, request.method
         if path in ("/", "/v2") and method in ("GET", "HEAD"):
             return Reply(200, self._described)
+        if path in ("/metrics", "/v2/statistics") and method in ("GET", "HEAD"):
+            return self._figures(request)
         if path == "/v2" or path.startswith("/v2/"):
             if method in ("GET", "HEAD"):  # probes are answered however full it is
                 return await self._inference.answer(request)
@@ -151,6 +172,19 @@ class Application:
         if method in ("GET", "HEAD"):
             raise PathNotFound(path)
         raise MethodNotAllowed(method, path, "GET, HEAD, POST")
+
+    def _figures(self, request: Request) -> Reply:
+        tally = self.metrics.tally()
+        if request.path != "/metrics":
+            return Reply(200, statistics([tally]))
+        body, content_type = exposed([tally], request.headers.get("accept", ""))
+        return Reply(200, body, content_type=content_type.encode())
+
+
+def _protocol(request: Request) -> str:
+    if request.method != "POST":
+        return "info"
+    return "inference" if request.path.startswith("/v2/") else "event"
 
 
 def _own_version() -> str:

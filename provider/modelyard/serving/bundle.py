@@ -2,6 +2,7 @@
 
 import hashlib
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -152,15 +153,17 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2))
 
 
-def open_bundle(folder: Path, *, batching: Batching | None = None) -> Plan:
+def open_bundle(folder: Path, resources: Resources | None = None, *, batching: Batching | None = None) -> Plan:
     """Make the bundle's project importable in this process, load its models, and return the open graph.
 
     Parameters
     ----------
     folder
         The bundle.
+    resources
+        What the graph gets besides its models: how rows of several requests are gathered, who counts and records.
     batching
-        How rows of several requests are gathered; None asks the models row by row.
+        How rows of several requests are gathered, if the resources do not say.
 
     Raises
     ------
@@ -173,4 +176,5 @@ def open_bundle(folder: Path, *, batching: Batching | None = None) -> Plan:
     sys.path[:0] = [str(folder / root) for root in manifest.roots]
     by_step = {step: step for step in manifest.models}
     graph = Graph.from_spec(manifest.graph).with_models(by_step)
-    return graph.open(Resources(models=BundleModels(folder, manifest), batching=batching))
+    resources = resources or Resources(batching=batching)
+    return graph.open(replace(resources, models=BundleModels(folder, manifest)))

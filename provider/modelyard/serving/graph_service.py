@@ -114,6 +114,8 @@ class GraphService:
     alone
         Whether the request that is being answered is the only one that the server has: it is then answered at once,
         and waits for no turn of the loop.
+    observe
+        Is told the graph and how many rows went through all its steps at once.
     """
 
     def __init__(
@@ -125,6 +127,7 @@ class GraphService:
         rows: int = 100_000,
         batch: int = 32,
         alone: Callable[[], bool] | None = None,
+        observe: Callable[[str, int], None] | None = None,
     ) -> None:
         self.plan = plan
         self.version = version
@@ -133,7 +136,11 @@ class GraphService:
         self._models = _named(plan)
         self._vectorised = takes_batches(plan)
         self._batcher = MicroBatcher(
-            self._one, self._together, limit=max(batch, 1), alone=_always if batch <= 1 else alone
+            self._one,
+            self._together,
+            limit=max(batch, 1),
+            alone=_always if batch <= 1 else alone,
+            observe=None if observe is None else lambda size: observe(plan.graph, size),
         )
         self._routed = any(node.kind == "router" for node in plan.nodes)
         self._features = frozenset(

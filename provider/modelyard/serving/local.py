@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from modelyard.graphs import Graph, Plan, Resources
 from modelyard.serving.application import Application
 from modelyard.serving.limits import Limits
+from modelyard.serving.metrics import ServingMetrics
 from modelyard.serving.server import GraphServer
 from modelyard.serving.server_socket import listen
 from modelyard.serving.traffic import Traffic
@@ -37,6 +38,8 @@ class LocalServer:
         Answer gRPC as well, at this port; 0 takes a free one, None leaves it.
     traffic
         Is told how many requests there are, for a plan that gathers rows by it.
+    metrics
+        Counts the requests, and the steps of a plan that was opened with it.
 
     Attributes
     ----------
@@ -73,13 +76,16 @@ class LocalServer:
         limits: Limits | None = None,
         grpc_port: int | None = None,
         traffic: Traffic | None = None,
+        metrics: ServingMetrics | None = None,
     ) -> None:
         self._host, self._grpc_port = host, grpc_port
         self._failed: BaseException | None = None
         self.grpc_address = ""
         self._listener = listen(host, port)
         self._ready = threading.Event()
-        self._server = GraphServer(Application(plan, body_limit=body_limit, limits=limits, traffic=traffic))
+        self._server = GraphServer(
+            Application(plan, body_limit=body_limit, limits=limits, traffic=traffic, metrics=metrics)
+        )
         self._thread = threading.Thread(target=self._run, name=f"modelyard-{plan.graph}", daemon=True)
         self.url = f"http://{_shown(host)}:{self._listener.getsockname()[1]}"
 
@@ -127,7 +133,11 @@ class LocalServer:
 
         application = self._server.application
         rpc = RpcServer(
-            application.service, host=self._host, port=self._grpc_port, message_limit=application.limits.body
+            application.service,
+            host=self._host,
+            port=self._grpc_port,
+            message_limit=application.limits.body,
+            answered=application.metrics.answered,
         )
         await rpc.start()
         self.grpc_address = f"{_shown(self._host)}:{rpc.port}"
@@ -157,11 +167,11 @@ def serve(
     PortTaken
         Something else listens there.
     """
-    traffic = Traffic()
-    resources = replace(resources or Resources(), batching=traffic.batching())
+    traffic, metrics = Traffic(), ServingMetrics()
+    resources = metrics.watching(replace(resources or Resources(), batching=traffic.batching()))
     with (
         graph.open(resources) as plan,
-        LocalServer(plan, port=port, host=host, traffic=traffic, **options) as server,
+        LocalServer(plan, port=port, host=host, traffic=traffic, metrics=metrics, **options) as server,
     ):
         also = f" and grpc://{server.grpc_address}" if server.grpc_address else ""
         print(f"{plan.graph} answers at {server.url}{also} (Ctrl+C ends it)", flush=True)  # noqa: T201 (what it is for)

@@ -1,6 +1,8 @@
 """A WebSocket as a conversation: each message is an event, each reply a message."""
 
 import logging
+from collections.abc import Callable
+from time import perf_counter
 from typing import Any
 
 import msgspec
@@ -17,7 +19,14 @@ _LOG = logging.getLogger("modelyard.serving")
 _TOO_LARGE = 1009
 
 
-async def answer_socket(plan: Plan, limits: Limits, scope: Scope, receive: Receive, send: Send) -> None:
+async def answer_socket(
+    plan: Plan,
+    limits: Limits,
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    answered: Callable[[str, int, float], None] = lambda protocol, status, seconds: None,
+) -> None:
     """Answer the messages of one connection, one after the other, until the client closes it.
 
     A text message is JSON, a binary one is bytes. A graph that streams sends a message for each reply. An error is a
@@ -31,6 +40,8 @@ async def answer_socket(plan: Plan, limits: Limits, scope: Scope, receive: Recei
         What a message may hold.
     scope, receive, send
         As ASGI has them.
+    answered
+        Is told protocol, status and seconds of each message's answer.
     """
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     await receive()
@@ -39,6 +50,7 @@ async def answer_socket(plan: Plan, limits: Limits, scope: Scope, receive: Recei
         message = await receive()
         if message["type"] != "websocket.receive":
             return
+        begun, status = perf_counter(), 200
         try:
             body = _body(message, limits)
             event = Event(body, path=scope["path"], method="WEBSOCKET", headers=headers)
@@ -48,14 +60,18 @@ async def answer_socket(plan: Plan, limits: Limits, scope: Scope, receive: Recei
             else:
                 await send(_message(_written(plan, event, await plan.run_async(event))))
         except BodyTooLarge as error:
+            status = 413
             await send(_message(error_reply(error).body))
             await send({"type": "websocket.close", "code": _TOO_LARGE})
             return
         except Exception as error:  # noqa: BLE001 (a client gets JSON, whatever happens)
             reply = error_reply(error)
-            if reply.status >= 500:
+            status = reply.status
+            if status >= 500:
                 _LOG.exception("WEBSOCKET %s", scope["path"])
             await send(_message(reply.body))
+        finally:
+            answered("websocket", status, perf_counter() - begun)
 
 
 def _body(message: Message, limits: Limits) -> Any:

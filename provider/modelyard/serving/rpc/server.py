@@ -1,6 +1,6 @@
 """A gRPC server for one inference service, with the health service and reflection that clients of the field expect."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import grpc
 from google.protobuf import descriptor_pb2
@@ -31,6 +31,12 @@ class RpcServer:
         TLS, and whose certificates are asked for; none is plain text.
     interceptors
         What looks at calls before they are answered.
+    share_port
+        Whether sibling processes listen on the same port: each connection goes to one of them.
+    path
+        The path of a local socket to listen on instead of `host` and `port`.
+    answered
+        Is told protocol, status and seconds of each inference.
 
     Attributes
     ----------
@@ -47,14 +53,19 @@ class RpcServer:
         message_limit: int = 16 * 1024 * 1024,
         credentials: grpc.ServerCredentials | None = None,
         interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+        share_port: bool = False,
+        path: str = "",
+        answered: Callable[[str, str, float], None] | None = None,
     ) -> None:
+        self._answered = answered
         self._service = service
+        self._path = path
         self._address = f"[{host}]" if ":" in host else host
         self._credentials = credentials
         options = (
             ("grpc.max_receive_message_length", message_limit),
             ("grpc.max_send_message_length", message_limit),
-            ("grpc.so_reuseport", 0),  # two servers on one port would each get a part of the calls
+            ("grpc.so_reuseport", int(share_port)),  # two servers on one port each get a part of the connections
         )
         self._server = grpc.aio.server(interceptors=list(interceptors), options=options)
         self._health = health.aio.HealthServicer()
@@ -69,11 +80,11 @@ class RpcServer:
             Something else listens there.
         """
         server = self._server
-        server.add_generic_rpc_handlers((service_handler(Servicer(self._service)),))
+        server.add_generic_rpc_handlers((service_handler(Servicer(self._service), self._answered),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, server, pool=_reflected())
-        address = f"{self._address}:{self.port}"
+        address = f"unix:{self._path}" if self._path else f"{self._address}:{self.port}"
         try:
             if self._credentials is None:
                 self.port = server.add_insecure_port(address)

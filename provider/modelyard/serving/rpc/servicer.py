@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from time import monotonic
+from time import monotonic, perf_counter
 from typing import Any, NamedTuple, NoReturn
 
 import grpc
@@ -18,6 +18,7 @@ __all__ = ["Servicer", "service_handler", "status_of"]
 _LOG = logging.getLogger("modelyard.serving.rpc")
 Context = Any
 """``grpc.aio.ServicerContext``, which has no usable types."""
+Answered = Callable[[str, str, float], None]
 
 
 def status_of(error: BaseException) -> grpc.StatusCode:
@@ -109,8 +110,17 @@ class Servicer:
         return _message("RepositoryModelUnloadResponse")
 
 
-def service_handler(servicer: Servicer) -> grpc.GenericRpcHandler:
-    """Return what a gRPC server needs to route the service's calls to `servicer`."""
+def service_handler(servicer: Servicer, answered: Answered | None = None) -> grpc.GenericRpcHandler:
+    """Return what a gRPC server needs to route the service's calls to `servicer`.
+
+    Parameters
+    ----------
+    servicer
+        Who answers.
+    answered
+        Is told protocol, status and seconds of each inference.
+    """
+    told = answered or _nobody
     calls: dict[str, Callable[..., Any]] = {
         "ServerLive": servicer.server_live,
         "ServerReady": servicer.server_ready,
@@ -130,29 +140,45 @@ def service_handler(servicer: Servicer) -> grpc.GenericRpcHandler:
             "response_serializer": message_class(method.response).SerializeToString,
         }
         if method.streams:
-            handlers[name] = grpc.stream_stream_rpc_method_handler(_streamed(calls[name]), **ends)
+            handlers[name] = grpc.stream_stream_rpc_method_handler(_streamed(calls[name], told), **ends)
         else:
-            handlers[name] = grpc.unary_unary_rpc_method_handler(_answered(calls[name]), **ends)
+            counted = told if name == "ModelInfer" else _nobody
+            handlers[name] = grpc.unary_unary_rpc_method_handler(_answered(calls[name], counted), **ends)
     return grpc.method_handlers_generic_handler(SERVICE, handlers)
 
 
-def _answered(call: Callable[[Any, Context], Awaitable[Any]]) -> Callable[[Any, Context], Awaitable[Any]]:
+def _answered(
+    call: Callable[[Any, Context], Awaitable[Any]], told: Answered
+) -> Callable[[Any, Context], Awaitable[Any]]:
     async def answered(request: Any, context: Context) -> Any:
+        begun, status = perf_counter(), "CANCELLED"
         try:
-            return await call(request, context)
+            answer = await call(request, context)
+            status = "OK"
+            return answer
         except Exception as error:  # noqa: BLE001 (a client gets a status, whatever happens)
+            status = status_of(error).name
             await _abort(error, context)
+        finally:
+            told("grpc", status, perf_counter() - begun)
 
     return answered
 
 
-def _streamed(call: Callable[[Any, Context], AsyncIterator[Any]]) -> Callable[[Any, Context], AsyncIterator[Any]]:
+def _streamed(
+    call: Callable[[Any, Context], AsyncIterator[Any]], told: Answered
+) -> Callable[[Any, Context], AsyncIterator[Any]]:
     async def streamed(requests: Any, context: Context) -> AsyncIterator[Any]:
+        begun, status = perf_counter(), "CANCELLED"
         try:
             async for response in call(requests, context):
                 yield response
+            status = "OK"
         except Exception as error:  # noqa: BLE001 (a client gets a status, whatever happens)
+            status = status_of(error).name
             await _abort(error, context)
+        finally:
+            told("grpc", status, perf_counter() - begun)
 
     return streamed
 
@@ -169,6 +195,10 @@ async def _abort(error: Exception, context: Context) -> NoReturn:
         _LOG.error("a call failed", exc_info=error)
         await context.abort(status, "the server failed; see its log")
     raise AssertionError("abort has raised")
+
+
+def _nobody(protocol: str, status: str, seconds: float) -> None:
+    """Count nothing."""
 
 
 def _message(name: str, /, **fields: Any) -> Any:
