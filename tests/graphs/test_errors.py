@@ -453,3 +453,33 @@ def test_a_response_goes_to_the_caller_and_its_body_to_what_follows() -> None:
 
 async def _created(body: Any) -> Response:
     return Response({"x": body}, 201)
+
+
+def test_a_coroutine_that_nobody_awaited_is_told() -> None:
+    async def ask(body: Any) -> Any:
+        return body
+
+    graph = Graph("g")
+    graph.to(lambda body: ask(body), name="ask").to(lambda body: body + 1, name="next")  # noqa: PLW0108 (what users write)
+    with graph.open() as plan:
+        for run in (plan.run, plan.interpret):
+            with pytest.raises(StepFailed) as caught:
+                run(Event(7, id="e1"))
+            assert str(caught.value) == (
+                "graph g, step next, event e1: the step raised TypeError: unsupported operand type(s) for +: "
+                "'coroutine' and 'int'. It got a coroutine that nobody awaited: declare the step before it with async def."
+            )
+
+
+def test_an_error_whose_text_cannot_be_had_is_told_all_the_same() -> None:
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    def fails(body: Any) -> Any:
+        raise Mute
+
+    graph = Graph("g")
+    graph.to(fails)
+    with pytest.raises(StepFailed, match=r"the step raised Mute: \(its text cannot be had: RuntimeError\)"):
+        graph.test()

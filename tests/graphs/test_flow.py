@@ -26,7 +26,7 @@ def plus(request: pytest.FixtureRequest) -> Any:
     return request.param
 
 
-def replies(graph: Graph, body: Any) -> list[Any]:
+def replies(graph: Graph, body: Any) -> Any:
     """Return the reply of each way to run one event; they must be the same."""
     with graph.open() as plan:
 

@@ -182,7 +182,7 @@ class Continuing:
         """Return the error of a node that has no handler."""
         step, error = member_fault(self.nodes[index].name, error)
         event.body, event.error, event.origin = body, error, step
-        failed = StepFailed(self.graph, step, event.id, error)
+        failed = StepFailed(self.graph, step, event.id, error, body)
         failed.__cause__ = error
         return failed
 

@@ -1,6 +1,7 @@
 """Errors of graphs and of the models in them."""
 
 from collections.abc import Sequence
+from inspect import iscoroutine
 
 from modelyard.errors import ErrorKind, ModelyardError, near_name
 
@@ -201,17 +202,30 @@ def _text_of(error: BaseException) -> str:
 
 
 class StepFailed(ModelyardError):
-    """Raised when a step raised: it names graph, step and event, and keeps the cause and its kind."""
+    """Raised when a step raised: it names graph, step and event, and keeps the cause and its kind.
+
+    Parameters
+    ----------
+    graph, step, event
+        Where it happened: the names, and the event's id.
+    cause
+        What the step raised.
+    body
+        What the step got; a coroutine that nobody awaited is told.
+    """
 
     kind = ErrorKind.USER_CODE
 
-    def __init__(self, graph: str, step: str, event: str, cause: BaseException) -> None:
+    def __init__(self, graph: str, step: str, event: str, cause: BaseException, body: object = None) -> None:
         if isinstance(cause, ModelyardError):
             place = f"{cause.where}: " if cause.where else ""
             what, mend, facts = f"{place}{cause.what}", cause.mend, cause.facts
         else:
             said = _text_of(cause)
             what, mend, facts = f"the step raised {type(cause).__name__}{said and ': '}{said}", "", {}
+            if iscoroutine(body):
+                body.close()
+                mend = "It got a coroutine that nobody awaited: declare the step before it with async def."
         super().__init__(
             what,
             where=f"graph {graph}, step {step}, event {event}",

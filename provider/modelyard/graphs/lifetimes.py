@@ -100,7 +100,7 @@ class Opened:
             yield what, lambda step=step: step, lambda value: None  # type: ignore[misc]
 
     def _entered(self, value: Any) -> Any:
-        if inspect.isawaitable(value) and not hasattr(value, "__aenter__"):
+        if not hasattr(value, "__aenter__") and _is_awaitable(value):
             value = run_in_background(_awaited(value))
         if hasattr(value, "__aenter__") and not getattr(value, "enters_either_way", False):
             entered = run_in_background(value.__aenter__())
@@ -109,7 +109,7 @@ class Opened:
         return self._entered_plain(value)
 
     async def _entered_here(self, value: Any) -> Any:
-        if inspect.isawaitable(value) and not hasattr(value, "__aenter__"):
+        if not hasattr(value, "__aenter__") and _is_awaitable(value):
             value = await value
         if hasattr(value, "__aenter__"):
             entered = await value.__aenter__()
@@ -147,6 +147,10 @@ class _told:  # noqa: N801 (it is used like a function)
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, Exception) and (self._what or not isinstance(error, ModelyardError)):
             raise OpeningFailed(self._graph, self._what, error) from error
+
+
+def _is_awaitable(value: Any) -> bool:
+    return inspect.isawaitable(value)
 
 
 async def _awaited(value: Awaitable[Any]) -> Any:

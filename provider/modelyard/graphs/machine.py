@@ -330,7 +330,7 @@ class Machine:
         self._end(self._failed(step, event, error), late=late)
 
     def _failed(self, step: str, event: Event, error: BaseException) -> StepFailed:
-        failed = StepFailed(self._plan.graph, step, event.id, error)
+        failed = StepFailed(self._plan.graph, step, event.id, error, event.body)
         failed.__cause__ = error
         return failed
 

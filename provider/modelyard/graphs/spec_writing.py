@@ -66,9 +66,13 @@ def _step(graph: str, node: Node, before: str) -> StepSpec:
         _handler(graph, node.on_error) if node.on_error else None,
         tuple(CycleSpec(each.to, each.bound, each.outlet) for each in node.cycles),
         dict(node.options),
-        spec_of(node.use.definition) if node.kind == "graph" and not isinstance(node.use, str) else None,
+        _inside(node),
         tuple(_member(graph, node, member) for member in node.members.values()),
     )
+
+
+def _inside(node: Node) -> GraphSpec | None:
+    return spec_of(node.use.definition) if node.kind == "graph" and not isinstance(node.use, str) else None
 
 
 def _member(graph: str, group: Node, member: Node) -> StepSpec:
