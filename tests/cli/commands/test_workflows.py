@@ -44,3 +44,22 @@ def test_names_that_lead_elsewhere_are_refused(command: Command, shop: Path) -> 
 def test_a_project_without_workflows_says_so(command: Command, project: Path) -> None:
     assert command("workflows", "list").out == "The project names no workflow.\n"
     assert command("workflows", "list", "--json").out == "[]\n"
+
+
+def test_compile_writes_what_an_engine_reads(command: Command, shop: Path, tmp_path: Path) -> None:
+    from modelyard.workflows import Workflow
+
+    made = command("workflows", "compile", "main").out
+    assert [step.name for step in Workflow.decoded(made.encode()).steps] == ["first", "second"]
+    words = ("--engine", "airflow", "--option", "project=bundle:shop", "--option", "schedule=@daily")
+    ended = command("workflows", "compile", "main", *words, "--output", str(tmp_path / "dags/main.py"))
+    assert (ended.code, ended.out) == (0, "")
+    assert (tmp_path / "dags/main.py").read_text() == (
+        '"""Greet twice."""\n\nfrom modelyard.workflows import airflow_dag\n\n'
+        'dag = airflow_dag("bundle:shop", "main", schedule="@daily")\n'
+    )
+    ended = command("workflows", "compile", "main", "--engine", "airflow", "--option", "daily")
+    assert (ended.code, ended.err) == (
+        2,
+        "error: --option takes NAME=VALUE, got daily. See modelyard workflows compile --help.\n",
+    )
