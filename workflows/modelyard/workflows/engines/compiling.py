@@ -1,5 +1,6 @@
 """The files that engines read: the definition itself, and a DAG file of one line."""
 
+import json
 from collections.abc import Mapping
 
 from modelyard.workflows.engines.remote import RunRequest
@@ -24,12 +25,29 @@ def as_dag_file(request: RunRequest, options: Mapping[str, str]) -> str:
         ``project``: the project's reference as the DAG file shall have it; by default the one that is open.
         ``schedule``: when it runs, such as ``@daily``.
     """
-    arguments = [repr(options.get("project") or request.project), repr(request.name)]
+    arguments = [_literal(options.get("project") or request.project), _literal(request.name)]
     if request.environment:
-        arguments.append(f"environment={request.environment!r}")
+        arguments.append(f"environment={_literal(request.environment)}")
     if options.get("schedule"):
-        arguments.append(f"schedule={options['schedule']!r}")
+        arguments.append(f"schedule={_literal(options['schedule'])}")
     summary = request.workflow.summary or f"The workflow {request.workflow.name}."
     return (
-        f'"""{summary}"""\n\nfrom modelyard.workflows import airflow_dag\n\ndag = airflow_dag({", ".join(arguments)})\n'
-    ).replace("'", '"')
+        f'"""{_harmless(summary)}"""\n\n'
+        "from modelyard.workflows import airflow_dag\n\n"
+        f"dag = airflow_dag({', '.join(arguments)})\n"
+    )
+
+
+def _literal(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _harmless(text: str) -> str:
+    r"""Return a text that can stand in a docstring of one line.
+
+    Examples
+    --------
+    >>> print(_harmless('It\'s "all"'))
+    It's 'all'
+    """
+    return text.replace("\\", "/").replace('"', "'")
