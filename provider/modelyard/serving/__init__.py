@@ -1,9 +1,11 @@
 """A graph behind HTTP: an ASGI application, the server it runs on, and the worker process of an endpoint."""
 
 from modelyard.serving.errors import (
+    AccessRefused,
     AddressInvalid,
     BodyTooLarge,
     BundleInvalid,
+    CertificateInvalid,
     HeaderInvalid,
     HttpRefusal,
     MediaTypeUnsupported,
@@ -15,13 +17,20 @@ from modelyard.serving.errors import (
     RequestMalformed,
     RequestTimeout,
     ResponseInvalid,
+    RevisionLost,
+    RoleMissing,
     RowsExceeded,
+    TokenMissing,
+    TokensInvalid,
+    TokenUnknown,
 )
 
 __all__ = [
+    "AccessRefused",
     "AddressInvalid",
     "BodyTooLarge",
     "BundleInvalid",
+    "CertificateInvalid",
     "HeaderInvalid",
     "HttpRefusal",
     "MediaTypeUnsupported",
@@ -33,5 +42,10 @@ __all__ = [
     "RequestMalformed",
     "RequestTimeout",
     "ResponseInvalid",
+    "RevisionLost",
+    "RoleMissing",
     "RowsExceeded",
+    "TokenMissing",
+    "TokenUnknown",
+    "TokensInvalid",
 ]

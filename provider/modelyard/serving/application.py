@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 
 from modelyard.graphs import Plan
+from modelyard.serving.access import INFER, Access, role_of
 from modelyard.serving.asgi import Receive, Scope, Send
-from modelyard.serving.errors import MethodNotAllowed, PathNotFound
+from modelyard.serving.errors import AccessRefused, MethodNotAllowed, PathNotFound
 from modelyard.serving.events import EventFront
 from modelyard.serving.exposition import exposed, statistics
 from modelyard.serving.graph_service import GraphService
@@ -30,6 +31,7 @@ BODY_LIMIT = BODY
 
 _LOG = logging.getLogger("modelyard.serving")
 _CLOSE = (b"connection", b"close")
+_POLICY = 1008
 GONE = 499
 """What counts as the status where the client did not wait for the answer."""
 
@@ -57,6 +59,8 @@ class Application:
         Knows how many requests the server has; a `GraphServer` tells it.
     metrics
         Counts the requests, and the steps if the plan was opened with it.
+    access
+        Who may ask for what; None lets everybody.
 
     Attributes
     ----------
@@ -87,7 +91,9 @@ class Application:
         batch: int = 32,
         traffic: Traffic | None = None,
         metrics: ServingMetrics | None = None,
+        access: Access | None = None,
     ) -> None:
+        self._access = access
         self.traffic = traffic or Traffic()
         self.metrics = metrics or ServingMetrics()
         limits = limits or Limits()
@@ -119,11 +125,22 @@ class Application:
         if kind == "lifespan":
             await _lifespan(receive, send)
         elif kind == "websocket":
-            await answer_socket(self.plan, self.limits, scope, receive, send, self.metrics.answered)
+            await self._converse(scope, receive, send)
         elif kind == "http":
             await self._respond(Request(scope, receive, self.limits), send)
         else:
             raise NotImplementedError(kind)
+
+    async def _converse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._access is not None:
+            said: bytes = dict(scope["headers"]).get(b"authorization", b"")
+            try:
+                self._access.check(INFER, said.decode("latin-1"))
+            except AccessRefused:
+                await receive()
+                await send({"type": "websocket.close", "code": _POLICY})  # before the handshake that is a 403
+                return
+        await answer_socket(self.plan, self.limits, scope, receive, send, self.metrics.answered)
 
     async def _respond(self, request: Request, send: Send) -> None:
         begun, status = perf_counter(), GONE
@@ -157,6 +174,8 @@ class Application:
 
     async def _answer(self, request: Request) -> Reply | Streamed:
         path, method = request.path, request.method
+        if self._access is not None:
+            self._access.check(role_of(method, path), request.header(b"authorization"))
         if path in ("/", "/v2") and method in ("GET", "HEAD"):
             return Reply(200, self._described)
         if path in ("/metrics", "/v2/statistics") and method in ("GET", "HEAD"):

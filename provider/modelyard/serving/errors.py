@@ -5,9 +5,11 @@ from typing import ClassVar
 from modelyard.errors import ErrorKind, ModelyardError
 
 __all__ = [
+    "AccessRefused",
     "AddressInvalid",
     "BodyTooLarge",
     "BundleInvalid",
+    "CertificateInvalid",
     "HeaderInvalid",
     "HttpRefusal",
     "MediaTypeUnsupported",
@@ -19,7 +21,12 @@ __all__ = [
     "RequestMalformed",
     "RequestTimeout",
     "ResponseInvalid",
+    "RevisionLost",
+    "RoleMissing",
     "RowsExceeded",
+    "TokenMissing",
+    "TokenUnknown",
+    "TokensInvalid",
 ]
 
 
@@ -31,6 +38,10 @@ class HttpRefusal(ModelyardError):
         HttpRefusal
         ├── RequestMalformed      400
         ├── HeaderInvalid         400
+        ├── AccessRefused
+        │   ├── TokenMissing      401
+        │   ├── TokenUnknown      401
+        │   └── RoleMissing       403
         ├── PathNotFound          404
         ├── MethodNotAllowed      405
         ├── RequestTimeout        408
@@ -78,6 +89,44 @@ class PathNotFound(HttpRefusal):
             mend="POST events to /; GET /v2 describes what is served.",
             facts={"path": path},
         )
+
+
+class AccessRefused(HttpRefusal):
+    """Base of what is refused because of who asks; carries what the answer's ``WWW-Authenticate`` says."""
+
+    kind = ErrorKind.DENIED
+    status = 401
+    challenge = 'Bearer realm="modelyard"'
+
+
+class TokenMissing(AccessRefused):
+    """Raised when a request comes without a token, and takes one."""
+
+    def __init__(self, role: str) -> None:
+        super().__init__(
+            f"this takes a token with the role {role}",
+            mend="Send the header Authorization: Bearer TOKEN.",
+            facts={"role": role},
+        )
+
+
+class TokenUnknown(AccessRefused):
+    """Raised when nobody gave out the token that a request comes with."""
+
+    challenge = 'Bearer realm="modelyard", error="invalid_token"'
+
+    def __init__(self, role: str) -> None:
+        super().__init__("the token is not known", mend="Ask who runs the server for one.", facts={"role": role})
+
+
+class RoleMissing(AccessRefused):
+    """Raised when the token is known, and has not the role that the request takes."""
+
+    status = 403
+
+    def __init__(self, has: str, role: str) -> None:
+        super().__init__(f"the token has the role {has}; this takes {role}", facts={"has": has, "role": role})
+        self.challenge = f'Bearer realm="modelyard", error="insufficient_scope", scope="{role}"'
 
 
 class MethodNotAllowed(HttpRefusal):
@@ -193,6 +242,34 @@ class BundleInvalid(ModelyardError):
         super().__init__(rule, where=folder, mend="Deploy the graph again.", facts={"folder": folder})
 
 
+class TokensInvalid(ModelyardError):
+    """Raised when the tokens that a server is to accept cannot be had, or are none."""
+
+    kind = ErrorKind.INVALID
+
+    def __init__(self, source: str, rule: str) -> None:
+        super().__init__(
+            rule,
+            where=f"access, {source}",
+            mend="A source is the name of a secret or the path of a file, with one token a line.",
+            facts={"source": source},
+        )
+
+
+class CertificateInvalid(ModelyardError):
+    """Raised when a certificate or key cannot be used."""
+
+    kind = ErrorKind.INVALID
+
+    def __init__(self, paths: str, reason: str) -> None:
+        super().__init__(
+            f"the certificates cannot be used: {reason}",
+            where=paths,
+            mend="Name PEM files that this process may read, and the key of that very certificate.",
+            facts={"paths": paths, "reason": reason},
+        )
+
+
 class PortTaken(ModelyardError):
     """Raised when something else listens on the port."""
 
@@ -218,4 +295,24 @@ class AddressInvalid(ModelyardError):
             where="host",
             mend="Use 127.0.0.1 for this machine only, or 0.0.0.0 for all its addresses.",
             facts={"host": host, "port": port, "reason": reason},
+        )
+
+
+class RevisionLost(ModelyardError):
+    """Raised when the revision that a request was handed on to ended before it answered.
+
+    Parameters
+    ----------
+    revision
+        Which.
+    """
+
+    kind = ErrorKind.LOST
+
+    def __init__(self, revision: str) -> None:
+        super().__init__(
+            "the process that had the request ended before it answered",
+            where=f"revision {revision}",
+            mend="Ask again, if the request may be repeated.",
+            facts={"revision": revision},
         )

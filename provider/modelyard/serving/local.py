@@ -6,11 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from modelyard.graphs import Graph, Plan, Resources
+from modelyard.serving.access import Access
 from modelyard.serving.application import Application
 from modelyard.serving.limits import Limits
 from modelyard.serving.metrics import ServingMetrics
 from modelyard.serving.server import GraphServer
 from modelyard.serving.server_socket import listen
+from modelyard.serving.tls import Certificates
 from modelyard.serving.traffic import Traffic
 
 if TYPE_CHECKING:
@@ -40,6 +42,10 @@ class LocalServer:
         Is told how many requests there are, for a plan that gathers rows by it.
     metrics
         Counts the requests, and the steps of a plan that was opened with it.
+    access
+        Who may ask for what; None lets everybody who reaches the server.
+    certificates
+        Encrypt both ports, and ask clients for certificates perhaps; None is plain text.
 
     Attributes
     ----------
@@ -77,17 +83,22 @@ class LocalServer:
         grpc_port: int | None = None,
         traffic: Traffic | None = None,
         metrics: ServingMetrics | None = None,
+        access: Access | None = None,
+        certificates: Certificates | None = None,
     ) -> None:
+        self._access, self._certificates = access, certificates
         self._host, self._grpc_port = host, grpc_port
         self._failed: BaseException | None = None
         self.grpc_address = ""
         self._listener = listen(host, port)
         self._ready = threading.Event()
         self._server = GraphServer(
-            Application(plan, body_limit=body_limit, limits=limits, traffic=traffic, metrics=metrics)
+            Application(plan, body_limit=body_limit, limits=limits, traffic=traffic, metrics=metrics, access=access),
+            tls=certificates.context() if certificates else None,
         )
         self._thread = threading.Thread(target=self._run, name=f"modelyard-{plan.graph}", daemon=True)
-        self.url = f"http://{_shown(host)}:{self._listener.getsockname()[1]}"
+        scheme = "https" if certificates else "http"
+        self.url = f"{scheme}://{_shown(host)}:{self._listener.getsockname()[1]}"
 
     def __enter__(self) -> "LocalServer":
         self._thread.start()
@@ -130,6 +141,7 @@ class LocalServer:
         if self._grpc_port is None:
             return None
         from modelyard.serving.rpc import RpcServer
+        from modelyard.serving.rpc.guarding import AccessInterceptor
 
         application = self._server.application
         rpc = RpcServer(
@@ -138,6 +150,8 @@ class LocalServer:
             port=self._grpc_port,
             message_limit=application.limits.body,
             answered=application.metrics.answered,
+            credentials=self._certificates.credentials() if self._certificates else None,
+            interceptors=(AccessInterceptor(self._access),) if self._access else (),
         )
         await rpc.start()
         self.grpc_address = f"{_shown(self._host)}:{rpc.port}"

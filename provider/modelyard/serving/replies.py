@@ -9,7 +9,14 @@ import orjson
 
 from modelyard.errors import ErrorKind, ModelyardError, outcome_of
 from modelyard.graphs import Event, Response, StepFailed
-from modelyard.serving.errors import HttpRefusal, MethodNotAllowed, Overloaded, ReplyInvalid, ResponseInvalid
+from modelyard.serving.errors import (
+    AccessRefused,
+    HttpRefusal,
+    MethodNotAllowed,
+    Overloaded,
+    ReplyInvalid,
+    ResponseInvalid,
+)
 
 __all__ = ["Reply", "Streamed", "encode", "error_reply", "event_reply"]
 
@@ -170,4 +177,6 @@ def error_reply(error: BaseException) -> Reply:
         headers = ((b"allow", error.allowed.encode()),)
     elif isinstance(error, Overloaded):
         headers = ((b"retry-after", str(error.retry_after).encode()),)
+    elif isinstance(error, AccessRefused):
+        headers = ((b"www-authenticate", error.challenge.encode()),)
     return Reply(status, encode({"error": body}), headers, close=status == 413)

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 from typing import Any, cast
 
 import uvicorn
@@ -23,9 +24,12 @@ class GraphServer(uvicorn.Server):
     ----------
     application
         What answers.
+    tls
+        What connections from outside are encrypted with; None is plain text.
     """
 
-    def __init__(self, application: Application) -> None:
+    def __init__(self, application: Application, *, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self.application = application
         super().__init__(
             uvicorn.Config(
@@ -49,9 +53,19 @@ class GraphServer(uvicorn.Server):
         await self.startup(sockets=[])
         return asyncio.create_task(self.main_loop())
 
-    async def accept_from(self, listener: socket.socket) -> None:
-        """Take connections from `listener` from now on; it may be shared with other processes."""
-        server = await asyncio.get_running_loop().create_server(self._protocol, sock=listener, backlog=BACKLOG)
+    async def accept_from(self, listener: socket.socket, *, local: bool = False) -> None:
+        """Take connections from `listener` from now on; it may be shared with other processes.
+
+        Parameters
+        ----------
+        listener
+            The socket.
+        local
+            Whether it is this machine's own: what comes from there is not encrypted.
+        """
+        server = await asyncio.get_running_loop().create_server(
+            self._protocol, sock=listener, backlog=BACKLOG, ssl=None if local else self._tls
+        )
         self.servers.append(cast("Any", server))
 
     async def attach(self, connection: socket.socket) -> None:
