@@ -467,7 +467,8 @@ def test_a_coroutine_that_nobody_awaited_is_told() -> None:
                 run(Event(7, id="e1"))
             assert str(caught.value) == (
                 "graph g, step next, event e1: the step raised TypeError: unsupported operand type(s) for +: "
-                "'coroutine' and 'int'. It got a coroutine that nobody awaited: declare the step before it with async def."
+                "'coroutine' and 'int'. It got a coroutine that nobody awaited: declare the step before it with "
+                "async def."
             )
 
 
