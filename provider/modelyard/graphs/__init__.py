@@ -3,6 +3,7 @@
 from modelyard.graphs.building import Choice, Group, Outlet, Place, Step
 from modelyard.graphs.context import Context, Response
 from modelyard.graphs.drawing import Drawing
+from modelyard.graphs.endpoints import BodyField, Chat, Endpoint, Parameter
 from modelyard.graphs.errors import (
     EventInvalid,
     FeatureMissing,
@@ -55,9 +56,11 @@ from modelyard.graphs.tracing import Trace
 __all__ = [
     "NOT_MINE",
     "AnswerWrong",
+    "BodyField",
     "BodyUncopyable",
     "Cache",
     "Channel",
+    "Chat",
     "Choice",
     "CircuitBreaker",
     "CircuitOpen",
@@ -66,6 +69,7 @@ __all__ = [
     "CycleSpec",
     "DeadlineExceeded",
     "Drawing",
+    "Endpoint",
     "EnsembleStrategy",
     "Event",
     "EventInvalid",
@@ -94,6 +98,7 @@ __all__ = [
     "OpeningFailed",
     "Outlet",
     "OutletUnknown",
+    "Parameter",
     "PathMissing",
     "Place",
     "Plan",

@@ -29,10 +29,11 @@ from modelyard.graphs.plan import Plan, Wiring
 from modelyard.graphs.policies import Policies
 from modelyard.graphs.ports import Channel, Resources
 from modelyard.graphs.queues import EventQueue
+from modelyard.graphs.recording import recorded_model
 from modelyard.graphs.regions import region_of
 from modelyard.graphs.router_group import RouterGroup
 from modelyard.graphs.settings import StepSettings
-from modelyard.graphs.typing_checks import check_types
+from modelyard.graphs.typing_checks import check_types, types_of
 
 __all__ = ["assemble"]
 
@@ -76,6 +77,8 @@ class _Assembly:
             opened=self.opened,
         )
         plan = Plan(self.definition.name, nodes, wiring, self.models)
+        plan.definition = self.definition
+        plan.types = types_of(self.shape, calls, handled=any(self.flat.handlers.values()))
         for index, queue in self.queues.items():
             queue.work = plan.worker(nodes[index])
             plan.queues.append(queue)
@@ -131,7 +134,11 @@ class _Assembly:
         call = model_call(self.definition.name, node.use, node.arguments, context, concurrency=concurrency)
         self.models[node.name] = call.owner
         self.opened.own(node.name, call.owner)
-        return call if self.batching is None else batched_model(call, node.name, node.settings, self.batching)
+        if self.batching is not None:
+            call = batched_model(call, node.name, node.settings, self.batching)
+        recorder = self.resources.recorder if self.resources else None
+        # what runs in another process cannot be wrapped: it is sent there as it is
+        return recorded_model(call, node.name, recorder) if recorder and not call.owner.in_process else call
 
     def _group(self, node: Node) -> StepCall:
         batching = self.batching
@@ -140,7 +147,10 @@ class _Assembly:
         members = {name: self._member(node.name, member) for name, member in node.members.items()}
         self.batching = batching
         context = self._context(node.name)
-        surroundings = Surroundings(self.definition.name, context, self.resources)
+        resources = self.resources
+        if resources and resources.recorder and all(member.kind == "model" for member in node.members.values()):
+            resources = replace(resources, recorder=None)  # each of them is recorded already, whoever asks it
+        surroundings = Surroundings(self.definition.name, context, resources)
         group = self.groups[node.name] = built_group(node, members, surroundings)
         self.opened.own(node.name, group.strategy)
         call = StepCall(group.call, group.is_async, full_event=True, yields=group.yields, batch=group.batch)

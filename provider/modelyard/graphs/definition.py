@@ -8,6 +8,7 @@ import msgspec
 
 from modelyard.errors import near_name
 from modelyard.graphs.calls import check_step
+from modelyard.graphs.endpoints import Chat, Endpoint
 from modelyard.graphs.errors import GraphInvalid
 from modelyard.graphs.options import checked_options
 from modelyard.graphs.settings import Cache, CircuitBreaker, Fallback, Retry, StepSettings, nearest_field
@@ -103,6 +104,8 @@ class Definition:
     parameters: dict[str, Any] = field(default_factory=dict)
     resources: dict[str, Callable[[], Any]] = field(default_factory=dict)
     changes: int = 0
+    endpoints: tuple[Endpoint, ...] = ()
+    chat: Chat | None = None
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes.values())
@@ -151,6 +154,7 @@ class Definition:
         """Return another definition with the same nodes."""
         other = Definition(self.name, self.cycle_bound, dict(self.nodes), self.handler)
         other.parameters, other.resources = dict(self.parameters), dict(self.resources)
+        other.endpoints, other.chat = self.endpoints, self.chat
         return other
 
 

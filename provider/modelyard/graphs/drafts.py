@@ -10,6 +10,7 @@ from modelyard.graphs.building import Place, Step, handler_of
 from modelyard.graphs.checks import check_shape
 from modelyard.graphs.definition import Definition
 from modelyard.graphs.drawing import Drawing
+from modelyard.graphs.endpoints import Chat, add_endpoint
 from modelyard.graphs.errors import GraphInvalid
 from modelyard.graphs.nesting import laid_open
 from modelyard.graphs.node_models import references_of, with_references
@@ -113,6 +114,98 @@ class Draft(Place):
             belongs to the event loop of `open_async`; `open` and `test` use a loop in the background.
         """
         self.definition.resources[name] = factory
+        self.definition.changes += 1
+        return self
+
+    def api(
+        self,
+        path: str,
+        *,
+        method: str = "POST",
+        action: str = "allow",
+        parameters: Mapping[str, Any] | None = None,
+        query: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | None = None,
+        mandatory: Sequence[str] = (),
+        reply: Mapping[str, Any] | None = None,
+        description: str = "",
+    ) -> Self:
+        """Declare where the graph answers over HTTP. What is not declared then gets 404, or 405.
+
+        The event's body is a mapping of the parameters and of the request's body: of its fields as they are, or of
+        those that `body` names.
+
+        Parameters
+        ----------
+        path
+            ``/flights/{id}``; a last part ``*`` is anything below. Of several that fit, the most literal wins.
+        method
+            ``GET``, ``POST``, ``PUT``, ``PATCH`` or ``DELETE``; ``*`` forbids them all.
+        action
+            ``allow``, or ``forbid``: such a request gets 403.
+        parameters, query
+            Name → type, for the names in the path and in the query: ``"integer"``, ``int``, or a `Parameter`.
+        body
+            Field of the event's body, dotted → its place in the request's body (``$.flight.hour``), or a `BodyField`.
+        mandatory
+            The fields of `body` without which a request gets 422.
+        reply
+            Field of the response, dotted → its place in the graph's reply. The pieces of a stream stay as they are.
+        description
+            For the documents.
+
+        Raises
+        ------
+        GraphInvalid
+            Something of it is wrong, or it is declared already.
+
+        Examples
+        --------
+        >>> from modelyard.graphs import Graph
+        >>> graph = Graph("g").api("/flights/{id}", method="get", query={"day": int})
+        >>> graph.definition.endpoints[0].query["day"].type
+        'integer'
+        """
+        known = self.definition.endpoints
+        endpoint = add_endpoint(
+            self.name,
+            known,
+            path,
+            method=method,
+            action=action,
+            parameters=parameters,
+            query=query,
+            body=body,
+            mandatory=mandatory,
+            reply=reply,
+            description=description,
+        )
+        self.definition.endpoints = (*known, endpoint)
+        self.definition.changes += 1
+        return self
+
+    def chat(self, model: str, *, owner: str = "modelyard") -> Self:
+        """Declare that the graph answers chat completions, as OpenAI's clients ask for them.
+
+        The event's body is the request: ``messages`` and whatever else the client said. The reply is a text, or a
+        mapping with ``content`` and, if known, ``usage`` and ``finish_reason``; a step that yields such replies makes
+        a stream.
+
+        Parameters
+        ----------
+        model
+            What clients call it.
+        owner
+            Who owns it, as the list of models has it.
+
+        Raises
+        ------
+        GraphInvalid
+            The model has no name.
+        """
+        if not model:
+            raise GraphInvalid(self.name, "a graph that chats has a name for its model", mend="Say chat(model='…').")
+        self.definition.chat = Chat(model, owner)
         self.definition.changes += 1
         return self
 

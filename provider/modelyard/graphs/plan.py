@@ -10,6 +10,7 @@ from modelyard.errors import near_name
 from modelyard.graphs.background import run_in_background
 from modelyard.graphs.continuing import Continuing, Wiring
 from modelyard.graphs.crossings import Crossings
+from modelyard.graphs.definition import Definition
 from modelyard.graphs.drivers import advance, advance_async
 from modelyard.graphs.ensemble_group import EnsembleGroup
 from modelyard.graphs.errors import GraphInvalid
@@ -21,6 +22,7 @@ from modelyard.graphs.queues import EventQueue
 from modelyard.graphs.router_group import RouterGroup
 from modelyard.graphs.shadows import Shadows
 from modelyard.graphs.tokens import Run, TraceEntry, split
+from modelyard.graphs.typing_checks import GraphTypes
 
 __all__ = ["Plan", "Wiring"]
 
@@ -45,6 +47,10 @@ class Plan(Continuing):
     ----------
     groups
         What runs the routers and ensembles, by name, with their strategies and the counts of their shadows.
+    definition
+        What the plan was made of.
+    types
+        What the graph takes and gives, where its steps say so.
     reported
         The latest errors that came after a reply, or from behind a queue; they are in the log, too.
     """
@@ -59,6 +65,8 @@ class Plan(Continuing):
         self.queues: list[EventQueue | Shadows] = []
         self.groups: dict[str, RouterGroup | EnsembleGroup] = {}
         self.inner: list[Plan] = []
+        self.definition = Definition(graph)
+        self.types = GraphTypes()
         self._closers = list(wiring.closers)
         self._opened = wiring.opened or Opened(graph, {})
 

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from modelyard.graphs.definition import Kind
+from modelyard.graphs.endpoints import Chat, Endpoint
 from modelyard.graphs.settings import StepSettings
 
 __all__ = ["CycleSpec", "GraphSpec", "HandlerSpec", "StepSpec"]
@@ -113,6 +114,10 @@ class GraphSpec(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_
         How often a way back may be taken where it does not say.
     parameters
         What steps read as ``context.parameters``.
+    endpoints
+        Where the graph answers over HTTP; without any, everywhere.
+    chat
+        Whether, and as which model, it answers chat completions.
     """
 
     name: str
@@ -120,3 +125,5 @@ class GraphSpec(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_
     on_error: HandlerSpec | None = None
     cycle_bound: int = 0
     parameters: dict[str, Any] = {}
+    endpoints: tuple[Endpoint, ...] = ()
+    chat: Chat | None = None

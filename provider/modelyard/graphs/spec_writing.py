@@ -10,6 +10,7 @@ import msgspec
 from modelyard.graphs.building import own_name
 from modelyard.graphs.calls import dotted_path
 from modelyard.graphs.definition import CODE, Cycle, Definition, Handler, Node
+from modelyard.graphs.endpoints import add_endpoint
 from modelyard.graphs.errors import GraphInvalid
 from modelyard.graphs.group_building import group_options
 from modelyard.graphs.groups import GROUPS
@@ -37,7 +38,8 @@ def spec_of(definition: Definition) -> GraphSpec:
         before = node.name
     handler = _handler(definition.name, definition.handler) if definition.handler else None
     parameters = _json(definition.name, "parameters", definition.parameters)
-    return GraphSpec(definition.name, tuple(steps), handler, definition.cycle_bound, parameters)
+    bound = definition.cycle_bound
+    return GraphSpec(definition.name, tuple(steps), handler, bound, parameters, definition.endpoints, definition.chat)
 
 
 def _step(graph: str, node: Node, before: str) -> StepSpec:
@@ -147,6 +149,10 @@ def definition_of(spec: GraphSpec | Mapping[str, Any], inner: Callable[[GraphSpe
         definition.add(_node(known.name, step, before, inner))
         before = step.name
     definition.handler = _read_handler(known.on_error)
+    for endpoint in known.endpoints:
+        given = {field: getattr(endpoint, field) for field in endpoint.__struct_fields__}
+        definition.endpoints += (add_endpoint(known.name, definition.endpoints, **given),)
+    definition.chat = known.chat
     return definition
 
 

@@ -3,13 +3,14 @@
 import inspect
 from collections.abc import Mapping
 from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin, is_typeddict
+from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin, is_typeddict
 
 from modelyard.graphs.calls import StepCall
 from modelyard.graphs.checks import Shape
+from modelyard.graphs.context import Response
 from modelyard.graphs.event import Event
 
-__all__ = ["check_types", "fits"]
+__all__ = ["GraphTypes", "check_types", "fits", "types_of"]
 
 _NO_TYPE = ("merge", "batch", "unbatch", "queue", "model", "router", "ensemble", "graph")
 """Kinds that take whatever comes."""
@@ -35,6 +36,31 @@ def check_types(shape: Shape, calls: Mapping[str, StepCall]) -> None:
         if gives is not None and not fits(gives, takes, converted=node.settings.validate):
             rule = f"it takes {_shown(takes)}, and {origin!r} gives {_shown(gives)}"
             raise shape.refuse(rule, name, "Put a step in between that converts it.")
+
+
+class GraphTypes(NamedTuple):
+    """What a graph takes and gives; None where nobody says.
+
+    Parameters
+    ----------
+    takes
+        The type that its first step, with ``validate``, makes of the body.
+    gives
+        The annotated type of the reply; of each reply, where it streams.
+    """
+
+    takes: Any = None
+    gives: Any = None
+
+
+def types_of(shape: Shape, calls: Mapping[str, StepCall], *, handled: bool) -> GraphTypes:
+    """Return what the graph takes, where that is checked, and what it gives, where nothing else can answer."""
+    first = [shape.nodes[name] for name in shape.followers.get("", ())]
+    checked = len(first) == 1 and first[0].settings.validate and not first[0].settings.input_path
+    takes = calls[first[0].name].takes if checked else None
+    last = list(shape.responders)
+    gives = _gives(shape, calls, last[0]) if len(last) == 1 and not handled else None
+    return GraphTypes(takes, None if Response in (gives, *get_args(gives)) else gives)
 
 
 def _gives(shape: Shape, calls: Mapping[str, StepCall], name: str) -> Any:

@@ -15,6 +15,7 @@ from modelyard.serving.asgi import Receive, Scope, Send
 from modelyard.serving.errors import AccessRefused, MethodNotAllowed, PathNotFound
 from modelyard.serving.events import EventFront
 from modelyard.serving.exposition import exposed, statistics
+from modelyard.serving.fronts import Fronts
 from modelyard.serving.graph_service import GraphService
 from modelyard.serving.inference.http import InferenceFront
 from modelyard.serving.limits import BODY, Admission, Limits
@@ -41,7 +42,8 @@ class Application:
 
     Below ``/v2`` it speaks the Open Inference Protocol, with the graph and its models as the protocol's models; rows
     without the protocol's tensors are taken there, too. A ``POST`` to any other path is an event: its body goes to the
-    first step, and the reply comes back. A WebSocket, at any path, is a conversation of events.
+    first step, and the reply comes back. A WebSocket, at any path, is a conversation of events. A graph that declares
+    endpoints takes events there alone. Browsers get a page at ``/`` and the documents at ``/docs``.
 
     Parameters
     ----------
@@ -110,11 +112,13 @@ class Application:
             batch=batch,
             alone=self.traffic.alone,
             observe=self.metrics.batch,
+
         )
         self.admission = Admission(self.limits)
         self.metrics.serves(plan, self.service.version, self.admission)
         self._events = EventFront(plan, self.limits)
         self._inference = InferenceFront(self.service, self._events.rows)
+        self._fronts = Fronts(plan, self.service, self._events, self.admission, self.limits)
         self._described = encode(
             {**self.service.server()._asdict(), "steps": list(plan.steps), "models": models, **told}
         )
@@ -132,6 +136,10 @@ class Application:
             raise NotImplementedError(kind)
 
     async def _converse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._fronts.declared:  # no endpoint is one for conversations
+            await receive()
+            await send({"type": "websocket.close", "code": _POLICY})
+            return
         if self._access is not None:
             said: bytes = dict(scope["headers"]).get(b"authorization", b"")
             try:
@@ -177,6 +185,8 @@ class Application:
         if self._access is not None:
             self._access.check(role_of(method, path), request.header(b"authorization"))
         if path in ("/", "/v2") and method in ("GET", "HEAD"):
+            if path == "/" and request.accepts("text/html"):
+                return await self._fronts.page.answer(request)
             return Reply(200, self._described)
         if path in ("/metrics", "/v2/statistics") and method in ("GET", "HEAD"):
             return self._figures(request)
@@ -185,6 +195,9 @@ class Application:
                 return await self._inference.answer(request)
             async with self.admission:
                 return await self._inference.answer(request)
+        front = self._fronts.find(path)
+        if front is not None:
+            return await front.answer(request)
         if method == "POST":
             async with self.admission:
                 return await self._events.answer(request)

@@ -50,6 +50,19 @@ class EventFront:
             return await self._table(body.value, request)
         return await self._reply(self._event(body.value, request), request)
 
+    async def ask(self, body: Any, request: Request) -> tuple[Event, Any]:
+        """Return an event and the graph's reply to it, for who writes responses of another form."""
+        event = self._event(body, request)
+        return event, await self._run(event, request)
+
+    def stream(self, body: Any, request: Request) -> AsyncIterator[Any]:
+        """Yield the graph's replies to an event, for who writes responses of another form."""
+        return self.plan.stream_async(self._event(body, request))
+
+    async def respond(self, body: Any, request: Request) -> Reply | Streamed:
+        """Return the response to an event whose body somebody else made of the request."""
+        return await self._reply(self._event(body, request), request)
+
     async def rows(self, request: Request, raw: bytes | None) -> Reply | Streamed:
         """Return the response to rows for a model: ``{"inputs": rows}`` gets ``{"outputs": answers}``.
 
