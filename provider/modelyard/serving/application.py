@@ -112,7 +112,7 @@ class Application:
             batch=batch,
             alone=self.traffic.alone,
             observe=self.metrics.batch,
-
+            traffic=self.traffic,
         )
         self.admission = Admission(self.limits)
         self.metrics.serves(plan, self.service.version, self.admission)

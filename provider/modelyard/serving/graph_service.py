@@ -30,6 +30,7 @@ from modelyard.serving.inference.service import (
 )
 from modelyard.serving.inference.tensors import Tensor
 from modelyard.serving.replies import encode
+from modelyard.serving.traffic import Traffic
 
 __all__ = ["EventRefused", "GraphService", "OutputUnknown", "RowFailed", "RowFiltered"]
 
@@ -114,6 +115,8 @@ class GraphService:
     alone
         Whether the request that is being answered is the only one that the server has: it is then answered at once,
         and waits for no turn of the loop.
+    traffic
+        Is told of requests that bring several rows, each of which is an event of its own.
     observe
         Is told the graph and how many rows went through all its steps at once.
     """
@@ -128,7 +131,9 @@ class GraphService:
         batch: int = 32,
         alone: Callable[[], bool] | None = None,
         observe: Callable[[str, int], None] | None = None,
+        traffic: Traffic | None = None,
     ) -> None:
+        self._traffic = traffic or Traffic()
         self.plan = plan
         self.version = version
         self._server_version = server_version
@@ -278,9 +283,11 @@ class GraphService:
         if not self.plan.is_async:
             return [await self._told_row(index, event) for index, event in enumerate(events)]
         tasks = [asyncio.ensure_future(self._told_row(index, event)) for index, event in enumerate(events)]
+        self._traffic.gathered += 1
         try:
             return [await task for task in tasks]
         finally:
+            self._traffic.gathered -= 1
             for task in tasks:  # after the first failure nobody wants the others
                 task.cancel()
 

@@ -188,6 +188,11 @@ class ModelServer:
         asked = self._asked(event)
         return asked.operation in _PREDICTIONS and asked.version in ("", self.serving.default)
 
+    def asked_version(self, event: Event) -> str | None:
+        """Return the version that an event asks for a prediction; None if it asks for something else."""
+        asked = self._asked(event)
+        return (asked.version or self.serving.default) if asked.operation in _PREDICTIONS else None
+
     def do_batch(self, bodies: Any) -> Any:
         """Return what the default version predicts about many bodies, with one call where the model takes them so."""
         with self._default.held() as live:
