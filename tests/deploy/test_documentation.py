@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from modelyard.deploy.local.records import ServingSettings
-from modelyard.deploy.local.target import KNOWN_SETTINGS
+from modelyard.deploy.local.settings import ServingSettings
+from modelyard.deploy.local.settings import KNOWN_SETTINGS
 
 PAGE = (Path(__file__).parents[2] / "docs/deploy.md").read_text()
 

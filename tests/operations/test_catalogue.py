@@ -18,7 +18,7 @@ from modelyard.operations.states import RunState
 
 REPOSITORY = Path(__file__).parents[2]
 PACKAGED = REPOSITORY / "provider/modelyard/operations/catalogue.json"
-OURS = ["call", "deploy", "evaluate", "predict", "promote", "register", "run", "train", "undeploy"]
+OURS = ["call", "deploy", "evaluate", "predict", "promote", "register", "rollback", "run", "train", "undeploy"]
 
 GREET = '''
 import msgspec

@@ -12,6 +12,7 @@ OPERATOR_MODULES = (
     "modelyard.operators.airflow.predict",
     "modelyard.operators.airflow.promote",
     "modelyard.operators.airflow.register",
+    "modelyard.operators.airflow.rollback",
     "modelyard.operators.airflow.run",
     "modelyard.operators.airflow.train",
     "modelyard.operators.airflow.undeploy",

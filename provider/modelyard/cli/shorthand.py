@@ -36,7 +36,8 @@ SHORTHANDS = {
         switches=("follow",),
     ),
     "call": Shorthand(positional="function", names={"parameters": ("--param",)}),
-    "deploy": Shorthand(positional="graph"),
+    "deploy": Shorthand(positional="graph", switches=("shadow", "wait")),
+    "rollback": Shorthand(positional="endpoint"),
     "undeploy": Shorthand(positional="endpoint"),
 }
 """Operation → its shorthand."""

@@ -1,4 +1,4 @@
-"""Puts graphs into production: targets, revisions, endpoints; the operations deploy and undeploy."""
+"""Puts graphs into production: targets, revisions, endpoints; the operations deploy, rollback and undeploy."""
 
 from modelyard.deploy.endpoints import EndpointRecord, list_endpoints, read_endpoint, tail_log
 from modelyard.deploy.errors import (
@@ -6,12 +6,15 @@ from modelyard.deploy.errors import (
     EndpointBusy,
     EndpointNameInvalid,
     EndpointNotFound,
+    RevisionNotFound,
     RevisionNotReady,
+    RolloutFailed,
     ServingEnvironmentInvalid,
     SettingInvalid,
     SupervisorLost,
     TargetNotFound,
 )
+from modelyard.deploy.rollout import RolloutStatus
 from modelyard.deploy.targets import TARGETS, Deployment, Order, RevisionSource, Target, find_target
 
 __all__ = [
@@ -23,8 +26,11 @@ __all__ = [
     "EndpointNotFound",
     "EndpointRecord",
     "Order",
+    "RevisionNotFound",
     "RevisionNotReady",
     "RevisionSource",
+    "RolloutFailed",
+    "RolloutStatus",
     "ServingEnvironmentInvalid",
     "SettingInvalid",
     "SupervisorLost",

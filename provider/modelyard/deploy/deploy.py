@@ -1,14 +1,20 @@
 """The operation ``deploy``."""
 
+import time
+
 import msgspec
 
+from modelyard.deploy.errors import RolloutFailed, located
 from modelyard.deploy.revision import ProjectRevision, load_graph, resolve_models
-from modelyard.deploy.targets import Order, find_target
+from modelyard.deploy.targets import Order, Target, find_target
 from modelyard.operations import OperationContext, operation
 from modelyard.projects import open_project
 from modelyard.tracking import open_tracking
 
 __all__ = ["DeployResult", "deploy"]
+
+LOOK = 0.5
+"""Seconds between two looks at a rollout that somebody waits for."""
 
 
 class DeployResult(msgspec.Struct, frozen=True):
@@ -28,6 +34,10 @@ class DeployResult(msgspec.Struct, frozen=True):
         Whether this deployment changed what answers; false if the revision answered already.
     previous : str | None
         The revision that answered before; nothing for the first.
+    rollout : str
+        ``canary`` or ``shadow`` while the revision is tried on live traffic; empty once it answers everything.
+    grpc : str
+        Where gRPC is answered, as ``host:port``; empty if it is not.
     """
 
     endpoint: str
@@ -36,6 +46,8 @@ class DeployResult(msgspec.Struct, frozen=True):
     models: dict[str, str]
     changed: bool
     previous: str | None
+    rollout: str = ""
+    grpc: str = ""
 
 
 @operation(kind="deploy", side_effects="deployment")
@@ -45,6 +57,9 @@ def deploy(
     graph: str,
     endpoint: str = "",
     models: dict[str, str] = {},  # noqa: B006 (a declared default; it is never changed)
+    traffic: dict[str, float] = {},  # noqa: B006
+    shadow: bool = False,
+    wait: bool = False,
     port: int = 0,
     timeout: float = 60.0,
     target: str = "",
@@ -55,6 +70,9 @@ def deploy(
     starts it beside what answers now, and moves the traffic when it is ready, without a failed request. A revision
     that does not get ready never gets traffic. The same revision again changes nothing.
 
+    With `traffic`, or steps in the environment's ``rollout``, a new revision is tried on a part of the traffic first;
+    gates on errors, latency and a metric decide whether it gets the rest or is rolled back.
+
     Parameters
     ----------
     graph
@@ -63,6 +81,12 @@ def deploy(
         The endpoint's name; by default the graph's.
     models
         Other model references for some model steps, by step name.
+    traffic
+        The percentages of ``champion`` (what answers now) and ``challenger`` (the new revision) to begin with.
+    shadow
+        Try it on copies of the requests instead, whose answers nobody sees.
+    wait
+        Return when the rollout is decided; one that is rolled back is an error.
     port
         The port to answer on; 0 keeps the endpoint's port, or takes a free one.
     timeout
@@ -73,6 +97,7 @@ def deploy(
     Examples
     --------
     $ modelyard deploy --graph delays
+    $ modelyard deploy --graph delays --traffic champion=90 --traffic challenger=10 --wait true
     $ modelyard deploy --graph delays --endpoint delays-canary --models '{"delays": "models:/delays@challenger"}'
     """
     project = open_project(context.project)
@@ -90,10 +115,16 @@ def deploy(
         source=ProjectRevision(project, defined, resolved, tracking),
         port=port,
         timeout=timeout,
+        traffic=traffic,
+        shadow=shadow,
         log=context.log,
     )
-    with context.progress.track(f"deploying {name}"):
+    with context.progress.track(f"deploying {name}"), located(environment.places):
         done = place.deploy(order)
+    if done.rollout and wait:
+        with context.progress.track(f"trying {done.manifest.revision} on live traffic"):
+            _await_decision(place, order, done.manifest.revision)
+        done = done._replace(rollout="")
     return DeployResult(
         endpoint=name,
         url=done.url,
@@ -101,4 +132,21 @@ def deploy(
         models={step: model.reference for step, model in done.manifest.models.items()},
         changed=done.changed,
         previous=done.previous,
+        rollout=done.rollout,
+        grpc=done.grpc,
     )
+
+
+def _await_decision(place: Target, order: Order, revision: str) -> None:
+    said = ""
+    while (status := place.rollout(order.endpoint, order.state)) and status.state == "running":
+        step = f"step {status.step} of {status.steps}: {status.share:g} % of the traffic"
+        if step != said:
+            said = step
+            order.log.info("%s", step)
+        time.sleep(LOOK)
+    if status and status.revision == revision and status.state == "promoted":
+        order.log.info("promoted: %s", status.reason)
+        return
+    reason = status.reason if status and status.revision == revision else "another deployment came"
+    raise RolloutFailed(order.endpoint, revision, reason)

@@ -17,6 +17,8 @@ from modelyard.deploy.local.records import (
     WorkerStatus,
     read_json,
 )
+from modelyard.deploy.local.settings import Scale
+from modelyard.deploy.rollout import RolloutStatus
 from modelyard.serving.bundle import read_manifest
 from modelyard.serving.errors import BundleInvalid
 
@@ -33,9 +35,10 @@ class EndpointRecord(msgspec.Struct, frozen=True):
     name
         The endpoint's name.
     state
-        ``running``; ``starting``, while a worker is (re)started; ``stopped``, if its supervisor is gone.
-    url
-        Where it answers.
+        ``running``; ``idle``, if it waits for a request with no worker; ``starting``, while a worker is (re)started;
+        ``stopped``, if its supervisor is gone.
+    url, grpc
+        Where it answers; the latter is empty if it does not answer gRPC.
     graph, project
         What it serves.
     revision, previous
@@ -50,15 +53,20 @@ class EndpointRecord(msgspec.Struct, frozen=True):
         The process id of the supervisor; 0 if it is gone.
     workers
         The worker processes.
+    scale
+        The bounds of their number.
     history
-        The revisions that answered, oldest first.
+        The revisions that answered, oldest first: since when, who did what, the commit, the models.
+    rollout
+        Where the last rollout stands, or how it ended; None if there was none.
     log
         The path of its log.
     """
 
     name: str
-    state: Literal["running", "starting", "stopped"]
+    state: Literal["running", "idle", "starting", "stopped"]
     url: str
+    grpc: str
     graph: str
     project: str
     revision: str
@@ -68,7 +76,9 @@ class EndpointRecord(msgspec.Struct, frozen=True):
     provenance: dict[str, Any]
     supervisor: int
     workers: tuple[WorkerStatus, ...]
+    scale: Scale
     history: tuple[PastRevision, ...]
+    rollout: RolloutStatus | None
     log: str
 
 
@@ -149,11 +159,14 @@ def _record(state: Path, name: str) -> EndpointRecord | None:
     status = read_json(folder.status, Status) if is_held(folder.supervisor_lock) else None
     workers = status.workers if status else ()
     mine = [worker for worker in workers if worker.revision == deployed.revision]
-    up = bool(mine) and all(worker.state == "accepting" for worker in mine)
+    least = deployed.settings.workers.min
+    up = len(mine) >= max(least, 1) and all(worker.state in ("accepting", "draining") for worker in mine)
+    idle = not mine and not least
     return EndpointRecord(
         name=name,
-        state="stopped" if not status else "running" if up else "starting",
+        state="stopped" if not status else "running" if up else "idle" if idle else "starting",
         url=deployed.url,
+        grpc=deployed.grpc,
         graph=manifest.graph.name,
         project=manifest.project,
         revision=deployed.revision,
@@ -163,6 +176,8 @@ def _record(state: Path, name: str) -> EndpointRecord | None:
         provenance=manifest.provenance,
         supervisor=status.pid if status else 0,
         workers=workers,
+        scale=deployed.settings.workers,
         history=deployed.history,
+        rollout=read_json(folder.rollout, RolloutStatus),
         log=str(folder.log),
     )

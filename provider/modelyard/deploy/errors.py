@@ -1,6 +1,7 @@
 """Errors of deploying."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from modelyard.errors import ErrorKind, ErrorRecord, ForeignError, ModelyardError, near_name
 from modelyard.serving.errors import AddressInvalid, PortTaken
@@ -10,11 +11,14 @@ __all__ = [
     "EndpointBusy",
     "EndpointNameInvalid",
     "EndpointNotFound",
+    "RevisionNotFound",
     "RevisionNotReady",
+    "RolloutFailed",
     "ServingEnvironmentInvalid",
     "SettingInvalid",
     "SupervisorLost",
     "TargetNotFound",
+    "located",
     "restored",
 ]
 
@@ -38,9 +42,39 @@ class SettingInvalid(ModelyardError):
 
     kind = ErrorKind.INVALID
 
-    def __init__(self, setting: str, rule: str, known: Sequence[str] = ()) -> None:
-        mend = near_name(setting, tuple(known)) if known else ""
-        super().__init__(rule, where=f"deploy.{setting}", mend=mend, facts={"setting": setting})
+    def __init__(self, setting: str, rule: str, known: Sequence[str] = (), *, place: str = "") -> None:
+        mend = near_name(setting.rpartition(".")[2], tuple(known)) if known else ""
+        where = f"{place}: deploy.{setting}" if place else f"deploy.{setting}"
+        super().__init__(rule, where=where, mend=mend, facts={"setting": setting})
+        self._given = (setting, rule, tuple(known))
+
+    def at(self, places: Mapping[str, str]) -> "SettingInvalid":
+        """Return the same error with the line of modelyard.yaml that it is about.
+
+        Parameters
+        ----------
+        places
+            ``file:line`` by the path of the field below the environment.
+
+        Examples
+        --------
+        >>> str(SettingInvalid("workers", "must be from 1 to 64, got 0").at({"deploy.workers": "modelyard.yaml:9"}))
+        'modelyard.yaml:9: deploy.workers: must be from 1 to 64, got 0'
+        """
+        setting, rule, known = self._given
+        path = f"deploy.{setting}"
+        while path and path not in places:
+            path = path[: max(path.rfind("."), path.rfind("["), 0)]
+        return SettingInvalid(setting, rule, known, place=places[path]) if path else self
+
+
+@contextmanager
+def located(places: Mapping[str, str]) -> Iterator[None]:
+    """Let a `SettingInvalid` that is raised in the block name the line of modelyard.yaml."""
+    try:
+        yield
+    except SettingInvalid as error:
+        raise error.at(places) from None
 
 
 class EndpointNameInvalid(ModelyardError):
@@ -76,6 +110,39 @@ class EndpointBusy(ModelyardError):
             where=f"endpoint {name}",
             mend="Wait for it, or end it.",
             facts={"endpoint": name},
+        )
+
+
+class RevisionNotFound(ModelyardError):
+    """Raised when an endpoint has no such earlier revision any more."""
+
+    kind = ErrorKind.NOT_FOUND
+
+    def __init__(self, endpoint: str, revision: str, known: Sequence[str]) -> None:
+        what = f"there is no revision {revision!r}" if revision else "there is no earlier revision"
+        mend = f"Kept: {', '.join(known)}." if known else "Deploy what shall answer."
+        super().__init__(what, where=f"endpoint {endpoint}", mend=mend, facts={"endpoint": endpoint})
+
+
+class RolloutFailed(ModelyardError):
+    """Raised when a revision was tried on live traffic and rolled back.
+
+    Parameters
+    ----------
+    endpoint, revision
+        Which.
+    reason
+        What decided it.
+    """
+
+    kind = ErrorKind.GATE_FAILED
+
+    def __init__(self, endpoint: str, revision: str, reason: str) -> None:
+        super().__init__(
+            f"the revision {revision} was rolled back: {reason}",
+            where=f"endpoint {endpoint}",
+            mend="The revision before answers everything.",
+            facts={"endpoint": endpoint, "revision": revision, "reason": reason},
         )
 
 

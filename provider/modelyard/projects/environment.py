@@ -48,6 +48,8 @@ class Environment:
         The interpreter of functions that name neither one nor requirements; None is the running one.
     secrets
         The declared secrets by name.
+    places
+        Where each field stands, as ``file:line``, by its path below the environment, such as ``deploy.workers``.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Environment:
     kfp: Mapping[str, Any] = field(default_factory=dict)
     python: str | None = None
     secrets: Secrets = field(compare=False, default_factory=lambda: Secrets((), EMBEDDED))
+    places: Mapping[str, str] = field(compare=False, default_factory=dict)
 
     @property
     def state(self) -> Path:
@@ -143,6 +146,11 @@ class _Values:
         line = self._line(self._field("deploy.target"))
         check_target(self.file.path, line, self.name, deploy)
 
+    def places(self) -> dict[str, str]:
+        own = self._field("")
+        found = ((field.removeprefix(own), line) for field, line in self.file.lines.items() if field.startswith(own))
+        return {field: f"{self.file.path}:{line}" for field, line in found}
+
     def _field(self, key: str) -> str:
         return f"environments.{self.name}.{key}"
 
@@ -176,6 +184,7 @@ def _resolved(values: _Values, definition: EnvironmentDefinition, root: Path) ->
         kfp=values.fill("kfp", definition.kfp),
         python=python,
         secrets=Secrets(definition.secrets, values.name, values.variables),
+        places=values.places(),
     )
 
 

@@ -16,20 +16,30 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
 from modelyard.errors import ErrorKind, ErrorRecord, ModelyardError
-from modelyard.serving.application import BODY_LIMIT, Application
+from modelyard.graphs import Resources
+from modelyard.serving.application import Application
 from modelyard.serving.bundle import open_bundle, read_manifest
 from modelyard.serving.control import Command, Report, encode_line
+from modelyard.serving.metrics import ServingMetrics
+from modelyard.serving.options import WorkerOptions
 from modelyard.serving.server import GraphServer
+from modelyard.serving.splitter import Splitter
 from modelyard.serving.traffic import Traffic
+
+if TYPE_CHECKING:
+    from modelyard.serving.rpc import RpcServer
 
 __all__ = ["main"]
 
 FAILED = 3
 """The exit code of a worker that could not open its bundle."""
+TELL_EVERY = 0.2
+"""Seconds between two reports of the load."""
 _ORPHAN = Command("drain", idle=0.0, limit=1.0)
 _TERMINATED = Command("drain", idle=0.0, limit=10.0)
 _PR_SET_PDEATHSIG = 1
@@ -38,20 +48,16 @@ _LOG = logging.getLogger("modelyard.serving.worker")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until told to end; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m modelyard.serving.worker", description=__doc__)
-    parser.add_argument("folder", type=Path, help="the revision bundle")
-    parser.add_argument("--listener", type=int, required=True, help="the listening socket's descriptor")
-    parser.add_argument("--control", type=int, required=True, help="the descriptor of the socket to the supervisor")
-    parser.add_argument("--probe", type=int, required=True, help="the descriptor of one connection to answer at once")
-    parser.add_argument("--body-limit", type=int, default=BODY_LIMIT, help="the largest body, in bytes")
-    given = parser.parse_args(arguments)
+    given = _parser().parse_args(arguments)
     _end_with_parent()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     control = socket.socket(fileno=given.control)
+    options = WorkerOptions.read(given.options)
     try:
-        traffic = Traffic()
-        plan = open_bundle(given.folder, batching=traffic.batching())
+        traffic, metrics = Traffic(), ServingMetrics()
+        resources = metrics.watching(Resources(batching=traffic.batching(options.batch)))
+        plan = open_bundle(given.folder, resources)
         description = read_manifest(given.folder).described()
     except Exception as error:  # noqa: BLE001 (whatever a project's modules raise goes to log and supervisor)
         known = isinstance(error, ModelyardError)
@@ -61,10 +67,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return FAILED
     gc.collect()
     gc.freeze()  # what is loaded now stays: the collector need not look at it again
-    server = GraphServer(Application(plan, description=description, body_limit=given.body_limit, traffic=traffic))
-    with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
-        runner.run(_serve(server, control, given.listener, given.probe))
+    application = Application(
+        plan,
+        description=description,
+        limits=options.limits,
+        batch=options.batch,
+        traffic=traffic,
+        metrics=metrics,
+    )
+    worker = _Worker(application, options, listener=given.listener, inner=given.inner)
+    with asyncio.Runner(loop_factory=worker.server.config.get_loop_factory()) as runner:
+        runner.run(worker.run(control, given.probe))
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m modelyard.serving.worker", description=__doc__)
+    parser.add_argument("folder", type=Path, help="the revision bundle")
+    parser.add_argument("--listener", type=int, required=True, help="the listening socket's descriptor")
+    parser.add_argument("--control", type=int, required=True, help="the descriptor of the socket to the supervisor")
+    parser.add_argument("--probe", type=int, required=True, help="the descriptor of one connection to answer at once")
+    parser.add_argument("--inner", type=int, default=-1, help="the descriptor of the socket for what siblings hand on")
+    parser.add_argument("--options", default="{}", help="how to serve, as JSON")
+    return parser
 
 
 def _record(error: Exception) -> ErrorRecord:
@@ -73,35 +98,108 @@ def _record(error: Exception) -> ErrorRecord:
     return ErrorRecord(type(error).__name__, ErrorKind.USER_CODE, f"{type(error).__name__}: {error}")
 
 
-async def _serve(server: GraphServer, control: socket.socket, listener: int, probe: int) -> None:
-    clock = await server.begin()
-    await server.attach(socket.socket(fileno=probe))
-    reader, writer = await asyncio.open_connection(sock=control)
-    terminated: asyncio.Future[Command] = asyncio.get_running_loop().create_future()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _resolve, terminated)
-    writer.write(encode_line(Report("ready")))
-    while True:
-        line = asyncio.ensure_future(reader.readline())
-        await asyncio.wait((line, terminated), return_when=asyncio.FIRST_COMPLETED)
-        if terminated.done():
-            command = terminated.result()
-        else:
-            text = line.result()
-            command = msgspec.json.decode(text, type=Command) if text else _ORPHAN
-        if command.command == "drain":
-            break
-        await server.accept_from(socket.socket(fileno=listener))
-        writer.write(encode_line(Report("accepting")))
-    server.stop_accepting()
-    writer.write(encode_line(Report("draining")))
-    finished = await server.drain(idle=command.idle, limit=command.limit)
-    if not finished:
-        _LOG.warning("%s connections were still at work and are given up", len(server.server_state.connections))
-    writer.write(encode_line(Report("drained")))
-    with suppress(OSError):
-        await writer.drain()
-    server.should_exit = True
-    await clock
+class _Worker:
+    """Follows the supervisor's commands."""
+
+    def __init__(self, application: Application, options: WorkerOptions, *, listener: int, inner: int) -> None:
+        self.server = GraphServer(application)
+        self.splitter = Splitter(application)
+        self.server.config.app = cast("Any", self.splitter)
+        self._application = application
+        self._options = options
+        self._listener, self._inner = listener, inner
+        self._rpc: list[RpcServer] = []
+
+    async def run(self, control: socket.socket, probe: int) -> None:
+        clock = await self.server.begin()
+        await self.server.attach(socket.socket(fileno=probe))
+        reader, writer = await asyncio.open_connection(sock=control)
+        terminated: asyncio.Future[Command] = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _resolve, terminated)
+        writer.write(encode_line(Report("ready")))
+        telling = asyncio.create_task(self._tell(writer))
+        while (command := await _next(reader, terminated)).command != "drain":
+            report = await self._obey(command)
+            writer.write(encode_line(report))
+            if report.error:
+                break
+        await self._end(command, writer)
+        telling.cancel()
+        self.server.should_exit = True
+        await clock
+
+    async def _obey(self, command: Command) -> Report:
+        if command.command == "split":
+            self.splitter.divide(command.split)
+            return Report("split")
+        inner = command.command == "admit"
+        try:
+            await self._begin_rpc(inner=inner)
+            descriptor = self._inner if inner else self._listener
+            await self.server.accept_from(socket.socket(fileno=descriptor))
+        except Exception as error:  # noqa: BLE001 (the supervisor is told, and ends this process)
+            return Report("failed", _record(error))
+        return Report("admitting" if inner else "accepting")
+
+    async def _begin_rpc(self, *, inner: bool) -> None:
+        path, address = self._options.inner if inner else "", "" if inner else self._options.grpc
+        if not path and not address:
+            return
+        from modelyard.serving.rpc import RpcServer, SplitInterceptor
+
+        host, _, port = address.rpartition(":")
+        with suppress(FileNotFoundError):
+            Path(path or "?").unlink()  # what a killed predecessor left
+        server = RpcServer(
+            self._application.service,
+            host=host.strip("[]"),
+            port=int(port or 0),
+            message_limit=self._options.limits.body,
+            interceptors=(SplitInterceptor(self.splitter, here=inner),),
+            share_port=True,
+            path=path,
+            answered=self._application.metrics.answered,
+        )
+        self._rpc.append(server)
+        await server.start()
+
+    async def _end(self, command: Command, writer: asyncio.StreamWriter) -> None:
+        self.server.stop_accepting()
+        writer.write(encode_line(Report("draining")))
+        ended = [asyncio.ensure_future(rpc.stop(command.limit)) for rpc in self._rpc]
+        finished = await self.server.drain(idle=command.idle, limit=command.limit)
+        await asyncio.gather(*ended)
+        if not finished:
+            left = len(self.server.server_state.connections)
+            _LOG.warning("%s connections were still at work and are given up", left)
+        writer.write(encode_line(Report("drained")))
+        with suppress(OSError):
+            await writer.drain()
+
+    async def _tell(self, writer: asyncio.StreamWriter) -> None:
+        """Say now and then how much there is to do, when it is not what was said before."""
+        last = encode_line(Report("load"))
+        while not writer.is_closing():
+            await asyncio.sleep(TELL_EVERY)
+            figures = self.splitter.figures if self.splitter.split else None
+            in_flight = self._application.traffic.count() + self.splitter.calls
+            requests = self.server.server_state.total_requests
+            report = Report("load", in_flight=in_flight, requests=requests, figures=figures)
+            line = encode_line(report)
+            if line != last:
+                last = line
+                writer.write(line)
+
+
+async def _next(reader: asyncio.StreamReader, terminated: "asyncio.Future[Command]") -> Command:
+    """Return the next command; SIGTERM is one, and so is the end of the supervisor."""
+    line = asyncio.ensure_future(reader.readline())
+    await asyncio.wait((line, terminated), return_when=asyncio.FIRST_COMPLETED)
+    if terminated.done():
+        line.cancel()
+        return terminated.result()
+    text = line.result()
+    return msgspec.json.decode(text, type=Command) if text else _ORPHAN
 
 
 def _resolve(terminated: "asyncio.Future[Command]") -> None:

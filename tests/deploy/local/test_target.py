@@ -359,10 +359,11 @@ def test_an_endpoint_whose_folder_is_gone_ends_itself(state: Path) -> None:
 
 
 def test_old_revisions_are_cleared_away(state: Path) -> None:
+    kept = {"revisions": 5}
     for number in range(8):
-        deploy(state, str(number))
+        deploy(state, str(number), settings=kept)
     eventually(lambda: len(processes(state, "serving")) == 1)
-    deploy(state, "7")
+    deploy(state, "7", settings=kept)
     folder = EndpointFolder(state, "delays")
     history = [past.revision for past in read_endpoint(state, "delays").history]
     assert {each.name for each in folder.revisions.iterdir()} == set(history[-5:])

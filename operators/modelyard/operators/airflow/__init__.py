@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from modelyard.operators.airflow.predict import PredictOperator
     from modelyard.operators.airflow.promote import PromoteOperator
     from modelyard.operators.airflow.register import RegisterOperator
+    from modelyard.operators.airflow.rollback import RollbackOperator
     from modelyard.operators.airflow.run import RunOperator
     from modelyard.operators.airflow.train import TrainOperator
     from modelyard.operators.airflow.undeploy import UndeployOperator
@@ -26,6 +27,7 @@ __all__ = [
     "PredictOperator",
     "PromoteOperator",
     "RegisterOperator",
+    "RollbackOperator",
     "RunOperator",
     "TrainOperator",
     "UndeployOperator",
@@ -39,6 +41,7 @@ _MODULES = {
     "PredictOperator": "predict",
     "PromoteOperator": "promote",
     "RegisterOperator": "register",
+    "RollbackOperator": "rollback",
     "RunOperator": "run",
     "TrainOperator": "train",
     "UndeployOperator": "undeploy",

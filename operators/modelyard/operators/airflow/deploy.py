@@ -22,6 +22,9 @@ class DeployOperator(OperationOperator):
     starts it beside what answers now, and moves the traffic when it is ready, without a failed request. A revision that
     does not get ready never gets traffic. The same revision again changes nothing.
 
+    With `traffic`, or steps in the environment's ``rollout``, a new revision is tried on a part of the traffic first;
+    gates on errors, latency and a metric decide whether it gets the rest or is rolled back.
+
     The result goes to XCom whole, and each of its fields by its name:
 
     - ``endpoint``: The endpoint's name.
@@ -30,6 +33,9 @@ class DeployOperator(OperationOperator):
     - ``models``: The exact model version of each model step.
     - ``changed``: Whether this deployment changed what answers; false if the revision answered already.
     - ``previous``: The revision that answered before; nothing for the first.
+    - ``rollout``: ``canary`` or ``shadow`` while the revision is tried on live traffic; empty once it answers
+      everything.
+    - ``grpc``: Where gRPC is answered, as ``host:port``; empty if it is not.
 
     Parameters
     ----------
@@ -39,6 +45,13 @@ class DeployOperator(OperationOperator):
         The endpoint's name; by default the graph's. (text)
     models
         Other model references for some model steps, by step name. (a mapping to text)
+    traffic
+        The percentages of ``champion`` (what answers now) and ``challenger`` (the new revision) to begin with. (a
+        mapping to a number)
+    shadow
+        Try it on copies of the requests instead, whose answers nobody sees. (true or false; default False)
+    wait
+        Return when the rollout is decided; one that is rolled back is an error. (true or false; default False)
     port
         The port to answer on; 0 keeps the endpoint's port, or takes a free one. (a whole number; default 0)
     timeout
@@ -50,11 +63,23 @@ class DeployOperator(OperationOperator):
     """
 
     operation_name: ClassVar[str] = "deploy"
-    result_fields: ClassVar[tuple[str, ...]] = ("endpoint", "url", "revision", "models", "changed", "previous")
+    result_fields: ClassVar[tuple[str, ...]] = (
+        "endpoint",
+        "url",
+        "revision",
+        "models",
+        "changed",
+        "previous",
+        "rollout",
+        "grpc",
+    )
     template_fields: Collection[str] = (
         "graph",
         "endpoint",
         "models",
+        "traffic",
+        "shadow",
+        "wait",
         "port",
         "timeout",
         "target",
@@ -63,7 +88,7 @@ class DeployOperator(OperationOperator):
         "key",
         "python",
     )
-    template_fields_renderers: ClassVar[dict[str, str]] = {"models": "json"}
+    template_fields_renderers: ClassVar[dict[str, str]] = {"models": "json", "traffic": "json"}
     operator_extra_links: Collection[BaseOperatorLink] = (EndpointLink(),)
 
     def __init__(
@@ -72,6 +97,9 @@ class DeployOperator(OperationOperator):
         graph: Templated[str],
         endpoint: Templated[str] = "",
         models: Templated[Mapping[str, Templated[str]]] | None = None,
+        traffic: Templated[Mapping[str, Templated[float]]] | None = None,
+        shadow: Templated[bool] = False,
+        wait: Templated[bool] = False,
         port: Templated[int] = 0,
         timeout: Templated[float] = 60.0,
         target: Templated[str] = "",
@@ -81,6 +109,9 @@ class DeployOperator(OperationOperator):
         self.graph = graph
         self.endpoint = endpoint
         self.models = {} if models is None else models
+        self.traffic = {} if traffic is None else traffic
+        self.shadow = shadow
+        self.wait = wait
         self.port = port
         self.timeout = timeout
         self.target = target

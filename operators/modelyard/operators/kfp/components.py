@@ -15,6 +15,7 @@ from modelyard.operators.kfp.library import ComponentLibrary, Given
 from modelyard.operators.kfp.predict import predict
 from modelyard.operators.kfp.promote import promote
 from modelyard.operators.kfp.register import register
+from modelyard.operators.kfp.rollback import rollback
 from modelyard.operators.kfp.run import run
 from modelyard.operators.kfp.train import train
 from modelyard.operators.kfp.undeploy import undeploy
@@ -63,6 +64,9 @@ class Components(ComponentLibrary):
         graph: Given[str],
         endpoint: Given[str] = "",
         models: Given[Mapping[str, Given[str]]] | None = None,
+        traffic: Given[Mapping[str, Given[float]]] | None = None,
+        shadow: Given[bool] = False,
+        wait: Given[bool] = False,
         port: Given[int] = 0,
         timeout: Given[float] = 60.0,
         target: Given[str] = "",
@@ -78,6 +82,9 @@ class Components(ComponentLibrary):
         - ``changed``: Whether this deployment changed what answers; false if the revision answered already. (true or
           false)
         - ``previous``: The revision that answered before; nothing for the first. (text, or nothing) Nothing is "".
+        - ``rollout``: ``canary`` or ``shadow`` while the revision is tried on live traffic; empty once it answers
+          everything. (text)
+        - ``grpc``: Where gRPC is answered, as ``host:port``; empty if it is not. (text)
         - ``result``: All of it as JSON text, exactly.
         - ``summary_artifact``: An artifact of the type Markdown.
 
@@ -89,6 +96,13 @@ class Components(ComponentLibrary):
             The endpoint's name; by default the graph's. (text)
         models
             Other model references for some model steps, by step name. (a mapping to text)
+        traffic
+            The percentages of ``champion`` (what answers now) and ``challenger`` (the new revision) to begin with. (a
+            mapping to a number)
+        shadow
+            Try it on copies of the requests instead, whose answers nobody sees. (true or false)
+        wait
+            Return when the rollout is decided; one that is rolled back is an error. (true or false)
         port
             The port to answer on; 0 keeps the endpoint's port, or takes a free one. (a whole number)
         timeout
@@ -100,6 +114,9 @@ class Components(ComponentLibrary):
             "graph": graph,
             "endpoint": endpoint,
             "models": models,
+            "traffic": traffic,
+            "shadow": shadow,
+            "wait": wait,
             "port": port,
             "timeout": timeout,
             "target": target,
@@ -322,6 +339,47 @@ class Components(ComponentLibrary):
             "tags": tags,
         }
         return self.start(register, given)
+
+    def rollback(
+        self,
+        *,
+        endpoint: Given[str],
+        revision: Given[str] = "",
+        timeout: Given[float] = 60.0,
+        target: Given[str] = "",
+    ) -> PipelineTask:
+        """Let an earlier revision of an endpoint answer again, without a failed request.
+
+        Outputs:
+
+        - ``endpoint``: The endpoint's name. (text)
+        - ``url``: Where it answers. (text)
+        - ``revision``: What answers now. (text)
+        - ``models``: The exact model version of each model step. (a mapping to text)
+        - ``changed``: Whether the rollback changed what answers. (true or false)
+        - ``previous``: What answered, or was tried, before. (text, or nothing) Nothing is "".
+        - ``result``: All of it as JSON text, exactly.
+        - ``summary_artifact``: An artifact of the type Markdown.
+
+        Parameters
+        ----------
+        endpoint
+            The endpoint's name. (text)
+        revision
+            The id of an earlier revision, or how it begins. Without one a rollout that runs is ended; if none runs, the
+            revision before the present one answers. (text)
+        timeout
+            Seconds until the revision must be ready. (a number)
+        target
+            The kind of place that it runs at; by default what the environment says. (text)
+        """
+        given = {
+            "endpoint": endpoint,
+            "revision": revision,
+            "timeout": timeout,
+            "target": target,
+        }
+        return self.start(rollback, given)
 
     def run(
         self,

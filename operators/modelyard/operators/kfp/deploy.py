@@ -20,6 +20,9 @@ def deploy(
     summary_artifact: dsl.Output[dsl.Markdown],
     endpoint: str = "",
     models: dict = {},
+    traffic: dict = {},
+    shadow: bool = False,
+    wait: bool = False,
     port: int = 0,
     timeout: float = 60.0,
     target: str = "",
@@ -39,6 +42,8 @@ def deploy(
         ("models", dict),
         ("changed", bool),
         ("previous", str),
+        ("rollout", str),
+        ("grpc", str),
         ("result", str),
     ],
 ):
@@ -48,6 +53,9 @@ def deploy(
     starts it beside what answers now, and moves the traffic when it is ready, without a failed request. A revision that
     does not get ready never gets traffic. The same revision again changes nothing.
 
+    With `traffic`, or steps in the environment's ``rollout``, a new revision is tried on a part of the traffic first;
+    gates on errors, latency and a metric decide whether it gets the rest or is rolled back.
+
     Parameters
     ----------
     graph
@@ -56,6 +64,13 @@ def deploy(
         The endpoint's name; by default the graph's. (text)
     models
         Other model references for some model steps, by step name. (a mapping to text)
+    traffic
+        The percentages of ``champion`` (what answers now) and ``challenger`` (the new revision) to begin with. (a
+        mapping to a number)
+    shadow
+        Try it on copies of the requests instead, whose answers nobody sees. (true or false)
+    wait
+        Return when the rollout is decided; one that is rolled back is an error. (true or false)
     port
         The port to answer on; 0 keeps the endpoint's port, or takes a free one. (a whole number)
     timeout

@@ -13,6 +13,7 @@ from modelyard.cli.options import project_options
 from modelyard.cli.output import show_mapping, show_table, show_text
 from modelyard.cli.tree import CommandGroup
 from modelyard.deploy import list_endpoints, read_endpoint, tail_log
+from modelyard.deploy.targets import Target, find_target, user_name
 from modelyard.projects import open_project
 
 __all__ = ["endpoints"]
@@ -22,7 +23,7 @@ _FOLLOW_SECONDS = 0.5
 
 @click.group(cls=CommandGroup)
 def endpoints() -> None:
-    """Show deployed endpoints: list, show, logs."""
+    """Deployed endpoints: list, show, logs, scale, promote."""
 
 
 @endpoints.command("list")
@@ -48,14 +49,20 @@ def show_endpoint(name: str, project: str, environment: str, json: bool) -> None
         write_json(found)
         return
     facts = msgspec.to_builtins(found)
-    workers, history = facts.pop("workers"), facts.pop("history")
+    workers, history, rollout = facts.pop("workers"), facts.pop("history"), facts.pop("rollout")
     show_mapping(name, {**facts, "since": when(found.since)})
+    if rollout:
+        show_text("")
+        moments = {each: when(rollout[each]) for each in ("since", "until")}
+        show_mapping(f"Rollout of {rollout['revision']}", {**rollout, **moments})
     if workers:
         show_text("")
         show_table("Workers", list(workers[0]), [list(worker.values()) for worker in workers])
     if history:
         show_text("")
-        show_table("Revisions", ["revision", "since"], [[past["revision"], when(past["since"])] for past in history])
+        columns = ["revision", "since", "action", "by", "commit", "models"]
+        rows = [[when(past[each]) if each == "since" else past[each] for each in columns] for past in history]
+        show_table("Revisions", columns, rows)
 
 
 @endpoints.command("logs")
@@ -76,6 +83,43 @@ def show_logs(name: str, lines: int, follow: bool, project: str, environment: st
         _follow(Path(read_endpoint(state, name).log))
 
 
+@endpoints.command("scale")
+@click.argument("name")
+@click.option("--workers", type=int, metavar="INTEGER", help="How many: the same as --min and --max.")
+@click.option("--min", "least", type=int, metavar="INTEGER", help="The fewest; 0 ends the last one when nobody asks.")
+@click.option("--max", "most", type=int, metavar="INTEGER", help="The most.")
+@project_options
+def scale_endpoint(
+    name: str, workers: int | None, least: int | None, most: int | None, project: str, environment: str, json: bool
+) -> None:
+    """Change how many workers an endpoint has, until the next deployment."""
+    given = {"min": workers if least is None else least, "max": workers if most is None else most}
+    bounds = {bound: value for bound, value in given.items() if value is not None}
+    if not bounds:
+        raise click.UsageError("--workers, --min or --max is missing")
+    place, state = _place(project, environment)
+    changed = place.scale(name, state, bounds)
+    scale = read_endpoint(state, name).scale
+    if json:
+        write_json({"endpoint": name, "changed": changed, "scale": scale})
+    else:
+        show_text(f"{name} has from {scale.min} to {scale.max} workers{'' if changed else ', as before'}")
+
+
+@endpoints.command("promote")
+@click.argument("name")
+@project_options
+def promote_endpoint(name: str, project: str, environment: str, json: bool) -> None:
+    """Give all traffic to the revision that is tried on a part of it. (modelyard rollback ends the trial.)"""
+    place, state = _place(project, environment)
+    changed = place.promote(name, state, user_name())
+    found = read_endpoint(state, name)
+    if json:
+        write_json({"endpoint": name, "changed": changed, "revision": found.revision})
+    else:
+        show_text(f"{found.revision} answers at {found.url}" if changed else f"no revision of {name} is being tried")
+
+
 def _follow(log: Path) -> None:
     """Write what is added to a log from now on, also after it was rotated away."""
     file = log.open(encoding="utf-8", errors="replace")
@@ -89,6 +133,11 @@ def _follow(log: Path) -> None:
         if log.exists() and log.stat().st_ino != os.fstat(file.fileno()).st_ino:
             file.close()
             file = log.open(encoding="utf-8", errors="replace")
+
+
+def _place(project: str, environment: str) -> tuple[Target, Path]:
+    chosen = open_project(project).environment(environment)
+    return find_target(str(chosen.deploy.get("target") or "local")), chosen.state
 
 
 def _state(project: str, environment: str) -> Path:

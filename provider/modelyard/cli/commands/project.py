@@ -99,10 +99,12 @@ def validate_project(project: str, environment: str, json: bool) -> None:
 
 
 def _check_environment(opened: Project, name: str) -> None:
+    from modelyard.deploy.errors import located
     from modelyard.deploy.targets import find_target
 
     environment = opened.environment(name)
-    find_target(str(environment.deploy.get("target") or "local")).check(environment.deploy, opened.root)
+    with located(environment.places):
+        find_target(str(environment.deploy.get("target") or "local")).check(environment.deploy, opened.root)
 
 
 def _check(what: str, attempt: Callable[[], Any]) -> _Check:

@@ -8,7 +8,9 @@
     ├── request.json       what the deployer asks for
     ├── status.json        what the supervisor says about now, and the outcome of the last request
     ├── endpoint.json      what answers; written by the supervisor when traffic has moved
+    ├── rollout.json       where the last rollout stands, or how it ended
     ├── revisions/<id>/    immutable bundles
+    ├── sockets/           where a new revision takes what the stable one hands on
     └── logs/              endpoint.log and its predecessors
 """
 
@@ -17,16 +19,18 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from modelyard.deploy.local.settings import ServingSettings
+from modelyard.deploy.rollout import Rollout
 from modelyard.errors import ErrorRecord
 from modelyard.operations.atomic import write_atomically
 
 __all__ = [
+    "Author",
     "Deployed",
     "EndpointFolder",
     "Outcome",
     "PastRevision",
     "Request",
-    "ServingSettings",
     "Status",
     "WorkerStatus",
     "read_json",
@@ -34,27 +38,6 @@ __all__ = [
 ]
 
 RecordT = TypeVar("RecordT", bound=msgspec.Struct)
-
-
-class ServingSettings(msgspec.Struct, frozen=True):
-    """How the workers run.
-
-    Parameters
-    ----------
-    python
-        The absolute path of their interpreter.
-    workers
-        How many there are.
-    host
-        The address that the endpoint listens on.
-    body_limit
-        The largest request body, in bytes.
-    """
-
-    python: str
-    workers: int = 1
-    host: str = "127.0.0.1"
-    body_limit: int = 16 * 1024 * 1024
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -65,7 +48,8 @@ class Request(msgspec.Struct, frozen=True):
     id
         Tells requests apart; the outcome names it.
     action
-        ``deploy`` a revision, ``withdraw`` what was asked for and has not happened yet, or ``stop`` for good.
+        ``deploy`` a revision, ``promote`` the one that has a part of the traffic or ``abort`` it, ``scale`` the
+        workers of what answers, ``withdraw`` what was asked for and has not happened yet, or ``stop`` for good.
     revision
         What shall answer.
     port
@@ -74,14 +58,20 @@ class Request(msgspec.Struct, frozen=True):
         Seconds until the workers must be ready.
     settings
         How they run; None for ``stop``.
+    author
+        Who asks, and of what: what the history will say.
+    rollout
+        How the revision gets its traffic; None at once.
     """
 
     id: str
-    action: Literal["deploy", "withdraw", "stop"]
+    action: Literal["deploy", "promote", "abort", "scale", "withdraw", "stop"]
     revision: str = ""
     port: int = 0
     timeout: float = 60.0
     settings: ServingSettings | None = None
+    author: "Author | None" = None
+    rollout: Rollout | None = None
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -92,11 +82,46 @@ class Outcome(msgspec.Struct, frozen=True):
     error: ErrorRecord | None = None
 
 
+class Author(msgspec.Struct, frozen=True):
+    """Who put a revision before the traffic, and what is in it.
+
+    Parameters
+    ----------
+    action
+        ``deploy``, ``rollback`` or ``promote``.
+    by
+        The name of the user.
+    commit
+        The project's commit; empty if it has none.
+    models
+        The exact model of each model step.
+    """
+
+    action: str
+    by: str = ""
+    commit: str = ""
+    models: dict[str, str] = {}
+
+
 class PastRevision(msgspec.Struct, frozen=True):
-    """One entry of an endpoint's history."""
+    """One entry of an endpoint's history.
+
+    Parameters
+    ----------
+    revision
+        What answered.
+    since
+        When traffic moved to it, in seconds since 1970.
+    action, by, commit, models
+        As for `Author`.
+    """
 
     revision: str
     since: float
+    action: str = "deploy"
+    by: str = ""
+    commit: str = ""
+    models: dict[str, str] = {}
 
 
 class Deployed(msgspec.Struct, frozen=True):
@@ -108,6 +133,8 @@ class Deployed(msgspec.Struct, frozen=True):
         What answers now, and what did before; None if nothing did.
     port
         Where.
+    grpc_port
+        Where gRPC is answered; 0 if it is not.
     since
         When traffic moved, in seconds since 1970.
     settings
@@ -122,6 +149,7 @@ class Deployed(msgspec.Struct, frozen=True):
     since: float
     settings: ServingSettings
     history: tuple[PastRevision, ...] = ()
+    grpc_port: int = 0
 
     @property
     def reachable_host(self) -> str:
@@ -131,8 +159,17 @@ class Deployed(msgspec.Struct, frozen=True):
     @property
     def url(self) -> str:
         """Where it answers."""
+        return f"http://{self._shown_host}:{self.port}"
+
+    @property
+    def grpc(self) -> str:
+        """Where it answers gRPC, as ``host:port``; empty if it does not."""
+        return f"{self._shown_host}:{self.grpc_port}" if self.grpc_port else ""
+
+    @property
+    def _shown_host(self) -> str:
         host = self.reachable_host
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        return f"[{host}]" if ":" in host else host
 
 
 class WorkerStatus(msgspec.Struct, frozen=True):
@@ -184,6 +221,8 @@ class EndpointFolder:
         self.request = self.root / "request.json"
         self.status = self.root / "status.json"
         self.deployed = self.root / "endpoint.json"
+        self.rollout = self.root / "rollout.json"
+        self.sockets = self.root / "sockets"
         self.revisions = self.root / "revisions"
         self.log = self.root / "logs" / "endpoint.log"
         self.supervisor_log = self.root / "logs" / "supervisor.log"

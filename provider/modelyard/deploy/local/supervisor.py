@@ -9,6 +9,8 @@ import argparse
 import asyncio
 import logging
 import os
+import secrets
+import shutil
 import signal
 import socket
 import sys
@@ -17,34 +19,47 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from modelyard.deploy.errors import DeploymentWithdrawn, RevisionNotReady
+import msgspec
+from msgspec.structs import replace
+
+from modelyard.deploy.errors import DeploymentWithdrawn, RevisionNotReady, SettingInvalid
+from modelyard.deploy.local.canary import Canary
 from modelyard.deploy.local.locks import FolderLock
 from modelyard.deploy.local.logs import open_log
+from modelyard.deploy.local.ports import Ports
 from modelyard.deploy.local.records import (
+    Author,
     Deployed,
     EndpointFolder,
     Outcome,
     PastRevision,
     Request,
-    ServingSettings,
     Status,
     read_json,
     write_json,
 )
-from modelyard.deploy.local.worker_group import GroupNotReady, WorkerGroup
+from modelyard.deploy.local.scaling import Scaler
+from modelyard.deploy.local.settings import ServingSettings
+from modelyard.deploy.local.worker_group import IDLE, LIMIT, GroupNotReady, WorkerGroup
+from modelyard.deploy.local.worker_process import Wiring
+from modelyard.deploy.rollout import Rollout, RolloutStatus
 from modelyard.errors import ErrorKind, ModelyardError
 from modelyard.serving.errors import PortTaken
-from modelyard.serving.server_socket import listen
+from modelyard.serving.server_socket import BACKLOG
 
 __all__ = ["Supervisor", "main"]
 
 TICK = 0.05
 LOCK_TIMEOUT = 3.0
 """A deployer looks at the lock now and then, so it may be held for a moment."""
-IDLE, LIMIT = 6.0, 30.0
-"""Draining: clients keep a silent connection about 5 s; a request may take so long before it is given up."""
+LOOK = 0.25
+"""Seconds between two looks at the load and at a rollout."""
+FROM_BUNDLE = "../../../sockets"
+"""The way from where a worker runs to the local sockets."""
 STOP_LIMIT = 10.0
 PAST = 50
+SocketPaths = tuple[str, tuple[str, ...]]
+"""The paths of the sockets for HTTP and gRPC, as workers see them."""
 
 
 class Supervisor:
@@ -63,11 +78,14 @@ class Supervisor:
         self._log = log
         self._deployed = read_json(folder.deployed, Deployed)
         self._outcome: Outcome | None = None
-        self._listener: socket.socket | None = None
+        self._ports: Ports | None = None
         self._group: WorkerGroup | None = None
+        self._canary: Canary | None = None
+        self._scaler: Scaler | None = None
         self._draining: set[WorkerGroup] = set()
         self._drains: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
+        self._looked = 0.0
         self._was_up = False
         self._committed = False
 
@@ -83,6 +101,7 @@ class Supervisor:
                 await self._handle(request)
             if not self._group:
                 break  # nothing answers, and what was asked for did not get ready
+            await self._look(self._group)
             with suppress(TimeoutError):
                 async with asyncio.timeout(TICK):
                     await self._stopping.wait()
@@ -92,15 +111,21 @@ class Supervisor:
 
     def _resume(self) -> None:
         """Take up what answered before the last supervisor ended."""
-        if not self._deployed or not (self._folder.revisions / self._deployed.revision).is_dir():
+        abandoned = read_json(self._folder.rollout, RolloutStatus)
+        if abandoned and abandoned.state == "running":
+            reason = "the supervisor ended meanwhile"
+            self._write_rollout(replace(abandoned, state="rolled_back", reason=reason, share=0.0, until=time.time()))
+        now = self._deployed
+        if not now or not (self._folder.revisions / now.revision).is_dir():
             self._deployed = None
             return
         try:
-            self._listener = listen(self._deployed.settings.host, self._deployed.port, patience=2.0)
+            self._ports = Ports.open(now.settings, now.port, now.grpc_port, patience=2.0)
         except PortTaken as error:
             self._log.info("%s", error)
             return
-        self._group = self._new_group(self._deployed.revision, self._listener, self._deployed.settings)
+        self._install(self._new_group(now.revision, self._ports, now.settings))
+        assert self._group is not None  # noqa: S101 (it was installed)
         self._group.keep()
 
     async def _handle(self, request: Request) -> None:
@@ -121,14 +146,16 @@ class Supervisor:
             reason = f"{type(failure).__name__}: {failure}"
             error = RevisionNotReady(self._folder.name, request.revision, reason, [], ErrorKind.INTERNAL)
         self._outcome = Outcome(request.id, changed, error.record() if error else None)
-        self._log.info("%s", error or f"revision {request.revision} answers")
+        if error or request.action == "deploy":
+            part = " beside the one before" if self._canary else ""
+            self._log.info("%s", error or f"revision {request.revision} answers{part}")
         self._tell()
 
     async def _unless_withdrawn(self, request: Request) -> bool:
-        """Deploy, but give it up when the supervisor must end or another request wants something else."""
+        """Do it, but give it up when the supervisor must end or another request wants something else."""
         if request.action == "withdraw":
             return False
-        work = asyncio.create_task(self._deploy(request, request.settings or ServingSettings(sys.executable)))
+        work = asyncio.create_task(self._do(request))
         while not work.done():
             later = read_json(self._folder.request, Request)
             other = later and (later.action, later.revision) != (request.action, request.revision)
@@ -139,53 +166,188 @@ class Supervisor:
             raise DeploymentWithdrawn(self._folder.name, request.revision)
         return work.result()
 
-    async def _deploy(self, request: Request, settings: ServingSettings) -> bool:
+    async def _do(self, request: Request) -> bool:
         self._committed = False
+        if request.action in ("promote", "abort"):
+            if not self._canary:
+                return False
+            self._committed = True
+            by = request.author.by if request.author else ""
+            if request.action == "promote":
+                await self._promote(self._canary, f"{by} asked for it")
+            else:
+                await self._abandon(f"{by} asked for it")
+            return True
+        if request.action == "scale":
+            return self._rescale(request)
+        return await self._deploy(request, request.settings or ServingSettings(sys.executable))
+
+    async def _deploy(self, request: Request, settings: ServingSettings) -> bool:
         was_up, self._was_up = self._was_up, True
-        now = self._deployed
+        now, group = self._deployed, self._group
         port = request.port or (now.port if now else 0)
-        if now and self._group and (now.revision, now.settings, now.port) == (request.revision, settings, port):
-            await self._wait_serving(self._group, request.timeout)
+        same = now and (now.revision, now.settings, now.port) == (request.revision, settings, port)
+        if self._canary and self._canary.group.revision == request.revision and request.rollout:
+            return False
+        await self._abandon("another deployment came")
+        if now and group and same:
+            await self._wait_serving(group, request.timeout)
             return not was_up
-        listener = self._listener_for(settings.host, port, chosen=bool(request.port))
-        group = self._new_group(request.revision, listener, settings)
+        ports = self._ports_for(settings, port, chosen=bool(request.port))
+        rollout = request.rollout if group and now and now.revision != request.revision else None
+        if rollout and ports is not self._ports:
+            ports.close()
+            raise SettingInvalid("rollout", "a rollout cannot change the host or a port at the same time")
+        size = max(settings.workers.min, min(group.size if group else 1, settings.workers.max), 1)
+        inner = self._inner(request.revision, size) if rollout else None
+        fresh = self._new_group(request.revision, ports, settings, size=size, inner=inner)
         try:
-            await group.start(request.timeout)
-            await group.accept()
+            await fresh.start(request.timeout)
+            if rollout and group and inner:
+                await self._begin_canary(group, fresh, request, rollout, inner[1])
+                return True
+            await fresh.accept()
         except BaseException:
-            await group.kill()
-            if listener is not self._listener:
-                listener.close()
+            await fresh.kill()
+            if ports is not self._ports:
+                ports.close()
             raise
-        self._committed = True
-        old_group, old_listener = self._group, self._listener
-        self._group, self._listener = group, listener
-        self._remember(request.revision, settings)
-        if old_group:
-            await self._retire(old_group)
-        if old_listener and old_listener is not listener:
-            old_listener.close()
+        await self._take_over(fresh, ports, settings, request.author)
         return True
 
-    def _listener_for(self, host: str, port: int, *, chosen: bool) -> socket.socket:
-        if self._listener and self._listener.getsockname()[:2] == (host, port):
-            return self._listener
-        try:
-            return listen(host, port)
-        except PortTaken:
-            if chosen:
-                raise
-            return listen(host, 0)
+    async def _take_over(
+        self, group: WorkerGroup, ports: Ports, settings: ServingSettings, author: Author | None
+    ) -> None:
+        """Retire what answered, now that `group` takes connections, too."""
+        self._committed = True
+        old_group, old_ports = self._group, self._ports
+        self._ports = ports
+        self._install(group)
+        self._remember(group.revision, settings, author)
+        if old_group:
+            await self._retire(old_group)
+        if old_ports and old_ports is not ports:
+            old_ports.close()
 
-    def _remember(self, revision: str, settings: ServingSettings) -> None:
+    async def _begin_canary(
+        self, stable: WorkerGroup, fresh: WorkerGroup, request: Request, rollout: Rollout, paths: SocketPaths
+    ) -> None:
+        canary = Canary(
+            stable, fresh, request, rollout, socket=paths[0], rpc=paths[1], tell=self._write_rollout, log=self._log
+        )
+        try:
+            await canary.begin()
+        except BaseException:
+            await canary.end()
+            raise
+        self._canary = canary
+
+    async def _promote(self, canary: Canary, reason: str) -> None:
+        assert self._ports is not None  # noqa: S101 (what has a part of the traffic has a port)
+        try:
+            await canary.group.take_over()
+        except GroupNotReady as error:
+            await self._abandon(str(error))
+            return
+        self._canary = None
+        author = canary.request.author
+        await canary.end()
+        await self._take_over(
+            canary.group, self._ports, canary.group.settings, author and replace(author, action="promote")
+        )
+        canary.finish(promoted=True, reason=reason)
+        self._tell()
+
+    async def _abandon(self, reason: str) -> None:
+        """Let what answered before the rollout answer everything again."""
+        if not self._canary:
+            return
+        canary, self._canary = self._canary, None
+        await canary.end()
+        canary.finish(promoted=False, reason=reason)
+        await self._retire(canary.group, idle=0.0)
+        self._tell()
+
+    async def _look(self, group: WorkerGroup) -> None:
+        """See whether the rollout is decided and the number of workers is right."""
+        clock = time.monotonic()
+        if not group.size and self._ports and self._ports.somebody_waits():
+            self._log.info("a request came: waking up")
+            group.resize(1)
+            self._scaler = Scaler(group.settings.workers, clock)
+        if clock - self._looked < LOOK:
+            return
+        self._looked = clock
+        if self._canary:
+            decision = await self._canary.look()
+            if decision == "promote":
+                await self._promote(self._canary, self._canary.reason)
+            elif decision == "roll_back":
+                await self._abandon(self._canary.reason)
+        elif self._scaler and group.size and group.is_serving:
+            wanted = self._scaler.wanted(group.size, in_flight=group.in_flight, requests=group.requests, now=clock)
+            if wanted != group.size:
+                self._log.info("%s requests under way: %s workers, not %s", group.in_flight, wanted, group.size)
+                group.resize(wanted)
+
+    def _rescale(self, request: Request) -> bool:
+        now, settings = self._deployed, request.settings
+        if not now or not self._group or not settings or now.settings.workers == settings.workers:
+            return False
+        self._committed = True
+        self._deployed = replace(now, settings=replace(now.settings, workers=settings.workers))
+        self._group.settings = self._deployed.settings
+        scale = settings.workers
+        self._group.resize(min(max(self._group.size, scale.min), scale.max))
+        self._scaler = Scaler(scale, time.monotonic())
+        write_json(self._folder.deployed, self._deployed)
+        return True
+
+    def _install(self, group: WorkerGroup) -> None:
+        self._group = group
+        self._scaler = Scaler(group.settings.workers, time.monotonic())
+
+    def _ports_for(self, settings: ServingSettings, port: int, *, chosen: bool) -> Ports:
+        if self._ports and self._ports.suit(settings, port):
+            return self._ports
+        kept = self._deployed.grpc_port if self._deployed else 0
+        return Ports.open(settings, port, kept, chosen=chosen, before=self._ports)
+
+    def _inner(self, revision: str, size: int) -> tuple[socket.socket, SocketPaths]:
+        """Return the local socket for what is handed on, and the paths by which workers reach it."""
+        self._folder.sockets.mkdir(mode=0o700, exist_ok=True)
+        name = f"{revision[:8]}-{secrets.token_hex(2)}"
+        inner = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        inner.bind(f"sockets/{name}.http")  # relative: the path of a socket has at most 107 bytes
+        inner.listen(BACKLOG)
+        inner.setblocking(False)
+        paths = tuple(f"{FROM_BUNDLE}/{name}-{number}.rpc" for number in range(size))
+        return inner, (f"{FROM_BUNDLE}/{name}.http", paths)
+
+    def _new_group(
+        self,
+        revision: str,
+        ports: Ports,
+        settings: ServingSettings,
+        *,
+        size: int = 0,
+        inner: tuple[socket.socket, SocketPaths] | None = None,
+    ) -> WorkerGroup:
+        rpc = inner[1][1][0].removesuffix("-0.rpc") + "-{}.rpc" if inner and ports.grpc else ""
+        wiring = Wiring(ports.listener, ports.grpc, inner[0] if inner else None, rpc)
+        size = size or max(settings.workers.min, 1)
+        return WorkerGroup(self._folder.revisions / revision, wiring, settings, size, self._log, self._tell)
+
+    def _remember(self, revision: str, settings: ServingSettings, author: Author | None) -> None:
         before, since = self._deployed, time.time()
-        port = self._listener.getsockname()[1] if self._listener else 0
+        port, grpc_port = (self._ports.port, self._ports.grpc_port) if self._ports else (0, 0)
         if before and before.revision == revision:
             previous, history = before.previous, before.history
         else:
             previous = before.revision if before else None
-            history = (*(before.history if before else ()), PastRevision(revision, since))[-PAST:]
-        self._deployed = Deployed(revision, previous, port, since, settings, history)
+            facts = msgspec.structs.asdict(author) if author else {}
+            history = (*(before.history if before else ()), PastRevision(revision, since, **facts))[-PAST:]
+        self._deployed = Deployed(revision, previous, port, since, settings, history, grpc_port)
         write_json(self._folder.deployed, self._deployed)
 
     async def _wait_serving(self, group: WorkerGroup, timeout: float) -> None:  # noqa: ASYNC109
@@ -201,16 +363,20 @@ class Supervisor:
                 )
             await asyncio.sleep(TICK)
 
-    async def _retire(self, group: WorkerGroup) -> None:
+    async def _retire(self, group: WorkerGroup, *, idle: float = IDLE) -> None:
         """Return when the group takes no more connections; what it has is finished in the background."""
         self._draining.add(group)
-        await group.stop_accepting(idle=IDLE, limit=LIMIT)
+        await group.stop_accepting(idle=idle, limit=LIMIT)
         task = asyncio.create_task(self._finish(group))
         self._drains.add(task)
         task.add_done_callback(self._drains.discard)
 
     async def _finish(self, group: WorkerGroup) -> None:
         await group.wait_ended(LIMIT + 5)
+        if group.wiring.inner:
+            group.wiring.inner.close()
+            if not self._canary:
+                shutil.rmtree(self._folder.sockets, ignore_errors=True)
         self._draining.discard(group)
         self._tell()
 
@@ -218,19 +384,22 @@ class Supervisor:
         self._log.info("ending")
         for task in self._drains:
             task.cancel()
+        await self._abandon("the endpoint ends")
         groups = [*self._draining, *([self._group] if self._group else [])]
         for group in groups:
             await group.stop_accepting(idle=0, limit=STOP_LIMIT)
-        if self._listener:
-            self._listener.close()
+        if self._ports:
+            self._ports.close()
         await asyncio.gather(*(group.wait_ended(STOP_LIMIT + 2) for group in groups))
         self._log.info("ended")
 
-    def _new_group(self, revision: str, listener: socket.socket, settings: ServingSettings) -> WorkerGroup:
-        return WorkerGroup(self._folder.revisions / revision, listener, settings, self._log, self._tell)
+    def _write_rollout(self, status: RolloutStatus) -> None:
+        with suppress(FileNotFoundError):
+            write_json(self._folder.rollout, status)
 
     def _tell(self) -> None:
-        groups = [*([self._group] if self._group else []), *self._draining]
+        canary = [self._canary.group] if self._canary else []
+        groups = [*([self._group] if self._group else []), *canary, *self._draining]
         status = Status(
             pid=os.getpid(),
             state="stopping" if self._stopping.is_set() else "running",
@@ -252,6 +421,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not lock.acquire(LOCK_TIMEOUT):
         return 0  # another supervisor keeps the endpoint, or it was removed meanwhile
     try:
+        os.chdir(folder.root)  # local sockets are bound by relative paths
         log = open_log(folder.log)
     except FileNotFoundError:
         return 0  # removed a moment ago

@@ -8,49 +8,56 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from modelyard.deploy.endpoints import check_endpoint_name
-from modelyard.deploy.errors import EndpointBusy, SettingInvalid, SupervisorLost, restored
+from modelyard.deploy.endpoints import check_endpoint_name, list_endpoints
+from modelyard.deploy.errors import (
+    EndpointBusy,
+    EndpointNotFound,
+    RevisionNotFound,
+    SettingInvalid,
+    SupervisorLost,
+    restored,
+)
 from modelyard.deploy.local.locks import FolderLock, is_held
 from modelyard.deploy.local.logs import tail
 from modelyard.deploy.local.records import (
+    Author,
     Deployed,
     EndpointFolder,
     Outcome,
     Request,
-    ServingSettings,
     Status,
     read_json,
     write_json,
 )
-from modelyard.deploy.requirements import locked_requirements, serving_python
+from modelyard.deploy.local.settings import Scale, ServingSettings, scale_of, serving_settings
+from modelyard.deploy.requirements import locked_requirements
 from modelyard.deploy.revision import PARTIAL
-from modelyard.deploy.targets import Deployment, Order
+from modelyard.deploy.rollout import Rollout, RolloutStatus, read_rollout
+from modelyard.deploy.targets import Deployment, EarlierRevision, Order
+from modelyard.serving.bundle import MANIFEST, Manifest
 
-__all__ = ["KNOWN_SETTINGS", "LocalTarget", "serving_settings"]
+__all__ = ["LocalTarget"]
 
-KEPT_REVISIONS = 5
 REMOVED = ".removed-"
 STARTS = 3
 """How often a supervisor that ends without an answer is started."""
 SLACK = 20.0
 """Seconds beyond the order's own timeout: the supervisor's start, and stopping the workers before."""
 _TICK = 0.02
-KNOWN_SETTINGS = ("target", "python", "workers", "host", "body_limit")
-"""What an environment can say about deploying to this target."""
 
 
 class LocalTarget:
     """Runs endpoints as processes of this machine; a `modelyard.deploy.targets.Target`.
 
-    Settings: ``python`` (the workers' interpreter), ``workers`` (how many), ``host`` (loopback, unless you say
-    otherwise) and ``body_limit`` (bytes).
+    Its settings are those of `modelyard.deploy.local.settings.ServingSettings`, and ``rollout``.
     """
 
     def check(self, settings: Mapping[str, Any], root: Path) -> None:
@@ -62,6 +69,7 @@ class LocalTarget:
             The settings break a rule.
         """
         serving_settings(settings, root)
+        read_rollout(settings.get("rollout"), {}, shadow=False)
 
     def deploy(self, order: Order) -> Deployment:
         """Make the revision answer at the endpoint, and return when it does.
@@ -82,19 +90,11 @@ class LocalTarget:
         if order.timeout <= 0:
             raise SettingInvalid("timeout", f"must be above 0, got {order.timeout:g}")
         settings = serving_settings(order.settings, order.root)
+        rollout = read_rollout(order.settings.get("rollout"), order.traffic, shadow=order.shadow)
         requirements = locked_requirements(settings.python)
         folder = EndpointFolder(order.state, check_endpoint_name(order.endpoint))
         with _sole_deployer(folder, order.timeout):
-            before = read_json(folder.deployed, Deployed)
-            try:
-                manifest = order.source.write(folder.revisions, requirements)
-                order.log.info("revision %s of endpoint %s", manifest.revision, order.endpoint)
-                changed, now = _switch(folder, order, manifest.revision, settings)
-                order.log.info("it %s %s", "answers at" if changed else "answered before at", now.url)
-            finally:
-                _tidy(folder)
-            previous = before.revision if before and changed else now.previous
-            return Deployment(now.url, manifest, changed, previous)
+            return _deploy(folder, order, settings, rollout, requirements)
 
     def undeploy(self, endpoint: str, state: Path, timeout: float) -> bool:
         """End the endpoint and remove all of it; return whether there was one.
@@ -114,34 +114,100 @@ class LocalTarget:
             _remove(folder)
         return existed
 
+    def rollback(self, order: Order, revision: str) -> Deployment:
+        """Make an earlier revision answer, and return when it does; a rollout that runs is ended.
 
-def serving_settings(given: Mapping[str, Any], root: Path) -> ServingSettings:
-    """Return how the workers run, from what the environment says about deploying.
+        Raises
+        ------
+        EndpointNotFound
+            There is no such endpoint.
+        RevisionNotFound
+            It is not kept; the error names those that are.
+        RevisionNotReady
+            Its workers did not get ready; what answered before still does.
+        """
+        folder = EndpointFolder(order.state, check_endpoint_name(order.endpoint))
+        with _existing(folder, order.timeout) as now:
+            rollout = read_json(folder.rollout, RolloutStatus)
+            if not revision and rollout and rollout.state == "running":
+                author = Author("rollback", order.by)
+                changed = _ask(folder, Request(secrets.token_hex(8), "abort", author=author), SLACK).changed
+                manifest = EarlierRevision(now.revision).write(folder.revisions, ())
+                return Deployment(now.url, manifest, changed, rollout.revision, grpc=now.grpc)
+            source = EarlierRevision(_earlier(folder, now, revision))
+            return _deploy(folder, replace(order, source=source, action="rollback"), now.settings, None, ())
 
-    Raises
-    ------
-    SettingInvalid
-        A setting is unknown, or its value breaks a rule.
-    ServingEnvironmentInvalid
-        There is no such interpreter.
-    """
-    for name in given:
-        if name not in KNOWN_SETTINGS:
-            raise SettingInvalid(name, f"the target local has no setting {name!r}", KNOWN_SETTINGS)
-    values: dict[str, Any] = {name: value for name, value in given.items() if name not in ("target", "python")}
+    def promote(self, endpoint: str, state: Path, by: str) -> bool:
+        """Give everything to the revision that is tried; return whether there was one."""
+        folder = EndpointFolder(state, check_endpoint_name(endpoint))
+        with _existing(folder, SLACK):
+            request = Request(secrets.token_hex(8), "promote", author=Author("promote", by))
+            return is_held(folder.supervisor_lock) and _ask(folder, request, SLACK * 3).changed
+
+    def scale(self, endpoint: str, state: Path, workers: Mapping[str, Any]) -> bool:
+        """Change the bounds of the number of workers until the next deployment; return whether that changed them.
+
+        Raises
+        ------
+        SettingInvalid
+            The bounds break a rule.
+        """
+        folder = EndpointFolder(state, check_endpoint_name(endpoint))
+        with _existing(folder, SLACK) as now:
+            before = {name: getattr(now.settings.workers, name) for name in Scale.__struct_fields__}
+            settings = scale_of(now.settings, {**before, **workers})
+            request = Request(secrets.token_hex(8), "scale", settings=settings)
+            return _ask(folder, request, SLACK).changed
+
+    def rollout(self, endpoint: str, state: Path) -> RolloutStatus | None:
+        """Return where the last rollout stands; None if there was none."""
+        return read_json(EndpointFolder(state, check_endpoint_name(endpoint)).rollout, RolloutStatus)
+
+
+@contextmanager
+def _existing(folder: EndpointFolder, timeout: float) -> Iterator[Deployed]:
+    """Be the only one who changes an endpoint that must exist."""
+    if not folder.deployed.exists():
+        raise EndpointNotFound(folder.name, [each.name for each in list_endpoints(folder.root.parent.parent)])
+    with _sole_deployer(folder, timeout):
+        now = read_json(folder.deployed, Deployed)
+        if not now:
+            raise EndpointNotFound(folder.name, [])
+        yield now
+
+
+def _earlier(folder: EndpointFolder, now: Deployed, wanted: str) -> str:
+    """Return the id of the earlier revision that is meant."""
+    kept = [past.revision for past in reversed(now.history) if (folder.revisions / past.revision / MANIFEST).exists()]
+    known = list(dict.fromkeys(each for each in kept if each != now.revision))
+    if not wanted and now.previous in known:
+        return str(now.previous)
+    found = [each for each in known if wanted and each.startswith(wanted)]
+    if len(found) != 1:
+        raise RevisionNotFound(folder.name, wanted, known)
+    return found[0]
+
+
+def _deploy(
+    folder: EndpointFolder,
+    order: Order,
+    settings: ServingSettings,
+    rollout: Rollout | None,
+    requirements: Sequence[str],
+) -> Deployment:
+    before = read_json(folder.deployed, Deployed)
     try:
-        # values that came from variables are text
-        settings = msgspec.convert(
-            {**values, "python": serving_python(str(given.get("python") or ""), root)}, ServingSettings, strict=False
-        )
-    except msgspec.ValidationError as error:
-        what, _, where = str(error).partition(" - at `$.")
-        raise SettingInvalid(where.rstrip("`") or "settings", what) from None
-    if not 1 <= settings.workers <= 64:
-        raise SettingInvalid("workers", f"must be from 1 to 64, got {settings.workers}")
-    if settings.body_limit < 1:
-        raise SettingInvalid("body_limit", f"must be at least 1, got {settings.body_limit}")
-    return settings
+        manifest = order.source.write(folder.revisions, requirements)
+        order.log.info("revision %s of endpoint %s", manifest.revision, order.endpoint)
+        changed, now = _switch(folder, order, manifest, settings, rollout)
+        tried = now.revision != manifest.revision
+        how = "has a part of the traffic at" if tried else "answers at" if changed else "answered before at"
+        order.log.info("it %s %s", how, now.url)
+    finally:
+        _tidy(folder)
+    previous = before.revision if before and changed else now.previous
+    trial = ("shadow" if rollout and rollout.shadow else "canary") if tried else ""
+    return Deployment(now.url, manifest, changed, previous, trial, now.grpc)
 
 
 @contextmanager
@@ -166,9 +232,15 @@ def _clear_partial(folder: EndpointFolder) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _switch(folder: EndpointFolder, order: Order, revision: str, settings: ServingSettings) -> tuple[bool, Deployed]:
+def _switch(
+    folder: EndpointFolder, order: Order, manifest: Manifest, settings: ServingSettings, rollout: Rollout | None
+) -> tuple[bool, Deployed]:
     """Let the supervisor bring the revision up; return whether anything changed, and what answers."""
-    request = Request(secrets.token_hex(8), "deploy", revision, order.port, order.timeout, settings)
+    models = {step: model.reference for step, model in manifest.models.items()}
+    author = Author(order.action, order.by, str(manifest.provenance.get("commit", "")), models)
+    request = Request(
+        secrets.token_hex(8), "deploy", manifest.revision, order.port, order.timeout, settings, author, rollout
+    )
     try:
         outcome = _ask(folder, request, order.timeout + SLACK)
     except KeyboardInterrupt:
@@ -178,7 +250,7 @@ def _switch(folder: EndpointFolder, order: Order, revision: str, settings: Servi
     if outcome.error:
         raise restored(outcome.error)
     now = read_json(folder.deployed, Deployed)
-    if not now or not _answers(now, order.timeout):
+    if not now or not (_answers(now, order.timeout)):
         raise SupervisorLost(order.endpoint, tail(folder.log, 5))
     return outcome.changed, now
 
@@ -246,7 +318,8 @@ def _tidy(folder: EndpointFolder) -> None:
         if not is_held(folder.supervisor_lock):
             _remove(folder)
         return
-    kept = {now.revision, now.previous, *(past.revision for past in now.history[-KEPT_REVISIONS:])}
+    latest = dict.fromkeys(past.revision for past in reversed(now.history))
+    kept = {now.revision, now.previous, *list(latest)[: now.settings.revisions]}
     status = read_json(folder.status, Status)
     kept |= {worker.revision for worker in status.workers} if status else set()
     for bundle in folder.revisions.iterdir():

@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
-import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from modelyard.deploy.local.records import ServingSettings, WorkerStatus
-from modelyard.deploy.local.worker_process import WorkerNotReady, WorkerProcess
+from modelyard.deploy.local.records import WorkerStatus
+from modelyard.deploy.local.settings import ServingSettings
+from modelyard.deploy.local.worker_process import Wiring, WorkerNotReady, WorkerProcess
 from modelyard.errors import ErrorKind
+from modelyard.serving.splits import Figures, Split
 
 __all__ = ["GroupNotReady", "WorkerGroup"]
 
@@ -17,6 +18,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
 STEADY = 30.0
 """A worker that lasted so many seconds starts again with the first pause."""
 RESTART_TIMEOUT = 120.0
+IDLE, LIMIT = 6.0, 30.0
+"""Draining: clients keep a silent connection about 5 s; a request may take so long before it is given up."""
 
 
 class GroupNotReady(Exception):
@@ -35,10 +38,12 @@ class WorkerGroup:
     ----------
     bundle
         The revision's folder.
-    listener
-        The socket that they share.
+    wiring
+        The sockets that they share.
     settings
-        How many there are, and how they run.
+        How they run.
+    count
+        How many there are at first.
     log
         Where their output goes.
     changed
@@ -48,20 +53,25 @@ class WorkerGroup:
     def __init__(
         self,
         bundle: Path,
-        listener: socket.socket,
+        wiring: Wiring,
         settings: ServingSettings,
+        count: int,
         log: logging.Logger,
         changed: Callable[[], None],
     ) -> None:
         self.revision = bundle.name
         self.settings = settings
-        self.listener = listener
+        self.wiring = wiring
         self._bundle = bundle
         self._log = log
         self._changed = changed
-        self._workers = [self._worker() for _ in range(settings.workers)]
-        self._restarts = [0] * settings.workers
+        self._inner = False
+        self._split: Split | None = None
+        self._past = Figures()
+        self._workers = [self._worker(number) for number in range(count)]
+        self._restarts = [0] * count
         self._keepers: list[asyncio.Task[None]] = []
+        self._leaving: set[asyncio.Task[None]] = set()
 
     def status(self) -> tuple[WorkerStatus, ...]:
         """Return what each worker is doing."""
@@ -71,9 +81,33 @@ class WorkerGroup:
         )
 
     @property
+    def size(self) -> int:
+        """How many workers there are."""
+        return len(self._workers)
+
+    @property
     def is_serving(self) -> bool:
-        """Whether every worker takes connections."""
-        return all(worker.state == "accepting" for worker in self._workers)
+        """Whether every worker takes requests."""
+        wanted = "admitting" if self._inner else "accepting"
+        return all(worker.state == wanted for worker in self._workers)
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests the workers have, by what they said last."""
+        return sum(worker.in_flight for worker in self._workers if worker.state != "exited")
+
+    @property
+    def requests(self) -> int:
+        """How many requests the workers of now have had, by what they said last."""
+        return sum(worker.requests for worker in self._workers)
+
+    def figures(self) -> Figures:
+        """Return what was counted since the split began, also by workers that have ended."""
+        total = Figures()
+        for each in (self._past, *(worker.figures for worker in self._workers)):
+            if each:
+                total.merge(each)
+        return total
 
     async def start(self, timeout: float) -> None:  # noqa: ASYNC109 (one deadline for all workers)
         """Start all workers, and return when all have loaded the revision and answer.
@@ -107,17 +141,68 @@ class WorkerGroup:
         GroupNotReady
             One of them did not react; all are ended.
         """
-        for worker in self._workers:
-            try:
-                await worker.accept()
-            except WorkerNotReady as error:
-                await self.kill()
-                raise GroupNotReady(error, list(worker.lines)) from error
+        await self._each(WorkerProcess.accept)
         self.keep()
+
+    async def take_over(self) -> None:
+        """Let workers that took what others handed on take connections of their own.
+
+        Raises
+        ------
+        GroupNotReady
+            None of them does; those that come up later will.
+        """
+        self._inner = False
+        up = [worker for worker in self._workers if worker.state == "admitting"]
+        done = await asyncio.gather(*(worker.accept() for worker in up), return_exceptions=True)
+        failed = [each for each in done if isinstance(each, WorkerNotReady)]
+        if len(failed) == len(up):
+            self._inner = True
+            cause = failed[0] if failed else WorkerNotReady("none of its workers is up", ErrorKind.USER_CODE)
+            raise GroupNotReady(cause, self.recent_lines())
+        await self.divide(None)
+
+    async def admit(self) -> None:
+        """Let the workers take what another revision's hand on, and keep them alive from now on.
+
+        Raises
+        ------
+        GroupNotReady
+            One of them did not react; all are ended.
+        """
+        self._inner = True
+        await self._each(WorkerProcess.admit)
+        self.keep()
+
+    async def divide(self, split: Split | None) -> None:
+        """Tell the workers how the traffic is split from now on; None ends the split."""
+        before, self._split = self._split, split
+        if not split or not before or (split.salt, split.metric) != (before.salt, before.metric):
+            self._past = Figures()
+            for worker in self._workers:
+                worker.figures = None
+        working = [each for each in self._workers if each.state in ("accepting", "admitting")]
+        for error in await asyncio.gather(*(each.divide(split) for each in working), return_exceptions=True):
+            if isinstance(error, WorkerNotReady):
+                self._log.info("a worker was not told of the split: %s", error)
 
     def keep(self) -> None:
         """Keep the workers alive: those that end are started again, as are those that never were."""
         self._keepers = [asyncio.create_task(self._keep(index)) for index in range(len(self._workers))]
+        self._changed()
+
+    def resize(self, count: int) -> None:
+        """Start or end workers until there are `count`; those that end finish what they have."""
+        while len(self._workers) < count:
+            self._workers.append(self._worker(len(self._workers)))
+            self._restarts.append(0)
+            self._keepers.append(asyncio.create_task(self._keep(len(self._workers) - 1)))
+        while len(self._workers) > count:
+            self._keepers.pop().cancel()
+            self._restarts.pop()
+            task = asyncio.create_task(self._dismiss(self._workers.pop()))
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
         self._changed()
 
     async def stop_accepting(self, *, idle: float, limit: float) -> None:
@@ -128,7 +213,7 @@ class WorkerGroup:
 
     async def wait_ended(self, timeout: float) -> None:  # noqa: ASYNC109
         """Wait until the workers have ended; after `timeout` seconds end them."""
-        await asyncio.gather(*(each.wait_ended(timeout) for each in self._workers if each.pid))
+        await asyncio.gather(*(each.wait_ended(timeout) for each in self._workers if each.pid), *self._leaving)
         self._changed()
 
     async def kill(self) -> None:
@@ -139,15 +224,28 @@ class WorkerGroup:
 
     def recent_lines(self) -> list[str]:
         """Return the last lines of the first worker that does not serve."""
-        ill = next((worker for worker in self._workers if worker.state != "accepting"), self._workers[0])
-        return list(ill.lines)
+        ill = [worker for worker in self._workers if worker.state not in ("accepting", "admitting")]
+        return list((ill or self._workers)[0].lines) if self._workers else []
 
     def _release(self) -> None:
         for keeper in self._keepers:
             keeper.cancel()
 
-    def _worker(self) -> WorkerProcess:
-        return WorkerProcess(self._bundle, self.listener, self.settings, self._log)
+    def _worker(self, number: int) -> WorkerProcess:
+        return WorkerProcess(self._bundle, self.wiring, self.settings, number, self._log)
+
+    async def _each(self, do: Callable[[WorkerProcess], Awaitable[None]]) -> None:
+        for worker in self._workers:
+            try:
+                await do(worker)
+            except WorkerNotReady as error:
+                await self.kill()
+                raise GroupNotReady(error, list(worker.lines)) from error
+
+    async def _dismiss(self, worker: WorkerProcess) -> None:
+        if worker.pid and worker.state != "exited":
+            await worker.stop_accepting(idle=IDLE, limit=LIMIT)
+            await worker.wait_ended(LIMIT + 5)
 
     async def _keep(self, index: int) -> None:
         clock, pause = asyncio.get_running_loop().time, FIRST_PAUSE
@@ -162,9 +260,10 @@ class WorkerGroup:
             pause = FIRST_PAUSE if clock() - begun > STEADY else pause
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
-            lines = self._workers[index].lines
-            self._workers[index] = self._worker()
-            self._workers[index].lines.extend(lines)
+            ended = self._workers[index]
+            self._past.merge(ended.figures or Figures())
+            self._workers[index] = self._worker(index)
+            self._workers[index].lines.extend(ended.lines)
             await self._bring_up(self._workers[index])
 
     async def _bring_up(self, worker: WorkerProcess) -> None:
@@ -172,7 +271,9 @@ class WorkerGroup:
             await worker.start()
             self._changed()
             await worker.wait_ready(asyncio.get_running_loop().time() + RESTART_TIMEOUT)
-            await worker.accept()
+            await (worker.admit() if self._inner else worker.accept())
+            if self._split:
+                await worker.divide(self._split)
         except WorkerNotReady as error:
             self._log.info("worker %s did not get ready: %s", worker.pid, error)
             await worker.kill()

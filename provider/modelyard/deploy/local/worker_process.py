@@ -9,18 +9,43 @@ from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
 from collections import deque
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
-from modelyard.deploy.local.records import ServingSettings
+from modelyard.deploy.local.settings import ServingSettings
+from modelyard.deploy.local.smoke import SmokeFailed, ask_smoke
 from modelyard.errors import ErrorKind
 from modelyard.serving.bundle import SOURCE
 from modelyard.serving.control import Command, Report, encode_line
+from modelyard.serving.options import WorkerOptions
+from modelyard.serving.splits import Figures, Split
 
-__all__ = ["WorkerNotReady", "WorkerProcess", "worker_environment"]
+__all__ = ["Wiring", "WorkerNotReady", "WorkerProcess", "worker_environment"]
 
 _LINES = 30
 _DROPPED = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
+
+
+class Wiring(NamedTuple):
+    """Where the workers of one revision take requests from.
+
+    Parameters
+    ----------
+    listener
+        The socket that they share with each other and with the workers of the next revision.
+    grpc
+        The address of gRPC calls, ``host:port``; empty for none.
+    inner
+        The local socket for what another revision's workers hand on; None for none.
+    rpc
+        The path of the local socket for such gRPC calls, with ``{}`` for the worker's number.
+    """
+
+    listener: socket.socket
+    grpc: str = ""
+    inner: socket.socket | None = None
+    rpc: str = ""
 
 
 class WorkerNotReady(Exception):
@@ -51,20 +76,33 @@ class WorkerProcess:
     ----------
     bundle
         The revision's folder.
-    listener
-        The socket that the worker takes connections from, once it may.
+    wiring
+        The sockets that the worker takes connections from, once it may.
     settings
         How it runs.
+    number
+        Tells it from its siblings.
     log
         Where its output goes.
+
+    Attributes
+    ----------
+    in_flight, requests, figures
+        What it said last about its load, and about the split.
     """
 
-    def __init__(self, bundle: Path, listener: socket.socket, settings: ServingSettings, log: logging.Logger) -> None:
+    def __init__(
+        self, bundle: Path, wiring: Wiring, settings: ServingSettings, number: int, log: logging.Logger
+    ) -> None:
         self.bundle = bundle
         self.state = "starting"
         self.pid = 0
+        self.in_flight = 0
+        self.requests = 0
+        self.figures: Figures | None = None
         self.lines: deque[str] = deque(maxlen=_LINES)
-        self._listener = listener
+        self._wiring = wiring
+        self._number = number
         self._settings = settings
         self._log = log
         self._reports: asyncio.Queue[Report] = asyncio.Queue()
@@ -76,18 +114,19 @@ class WorkerProcess:
         """Start the process; it loads the bundle on its own."""
         control, theirs = socket.socketpair()
         probe, their_probe = socket.socketpair()
-        shared = (self._listener.fileno(), theirs.fileno(), their_probe.fileno())
-        names = ("--listener", "--control", "--probe")
-        descriptors = [word for name, number in zip(names, shared, strict=True) for word in (name, str(number))]
+        shared = {"--listener": self._wiring.listener, "--control": theirs, "--probe": their_probe}
+        if self._wiring.inner:
+            shared["--inner"] = self._wiring.inner
+        descriptors = [word for name, each in shared.items() for word in (name, str(each.fileno()))]
         try:
             self._process = await asyncio.create_subprocess_exec(
                 self._settings.python,
                 *("-P", "-m", "modelyard.serving.worker", str(self.bundle)),
-                *(*descriptors, "--body-limit", str(self._settings.body_limit)),
+                *(*descriptors, "--options", self._options().written()),
                 stdin=DEVNULL,
                 stdout=PIPE,
                 stderr=STDOUT,
-                pass_fds=shared,
+                pass_fds=[each.fileno() for each in shared.values()],
                 cwd=self.bundle / SOURCE,
                 env=worker_environment(self._settings.python),
             )
@@ -122,9 +161,11 @@ class WorkerProcess:
         try:
             async with asyncio.timeout_at(deadline):
                 await self._expect("ready")
-                await self._ask()
+                await ask_smoke(self._probe, self.bundle.name, self._settings.smoke)
         except TimeoutError:
             raise WorkerNotReady("it took too long", ErrorKind.TIMEOUT) from None
+        except SmokeFailed as error:
+            raise WorkerNotReady(str(error), ErrorKind.USER_CODE) from error
         finally:
             self._probe.close()
         self.state = "ready"
@@ -137,13 +178,29 @@ class WorkerProcess:
         WorkerNotReady
             It ended, or does not react.
         """
-        self._tell(Command("accept"))
-        try:
-            async with asyncio.timeout(10):
-                await self._expect("accepting")
-        except TimeoutError:
-            raise WorkerNotReady("it does not take connections", ErrorKind.TIMEOUT) from None
+        await self._do(Command("accept"), "accepting")
         self.state = "accepting"
+
+    async def admit(self) -> None:
+        """Let the worker take what another revision's workers hand on.
+
+        Raises
+        ------
+        WorkerNotReady
+            It ended, or does not react.
+        """
+        await self._do(Command("admit"), "admitting")
+        self.state = "admitting"
+
+    async def divide(self, split: Split | None) -> None:
+        """Tell the worker how the traffic is split; None ends the split.
+
+        Raises
+        ------
+        WorkerNotReady
+            It ended, or does not react.
+        """
+        await self._do(Command("split", split=split), "split")
 
     async def stop_accepting(self, *, idle: float, limit: float) -> None:
         """Tell the worker to drain, and wait until it takes no more connections; a dead one takes none."""
@@ -177,8 +234,18 @@ class WorkerProcess:
         for task in self._tasks:
             task.cancel()
 
+    async def _do(self, command: Command, state: str) -> None:
+        self._tell(command)
+        try:
+            async with asyncio.timeout(10):
+                await self._expect(state)
+        except TimeoutError:
+            raise WorkerNotReady(f"it does not say that it is {state}", ErrorKind.TIMEOUT) from None
+
     async def _expect(self, state: str) -> None:
         report = await self._reports.get()
+        while report.state == "split" and state != "split":
+            report = await self._reports.get()  # of a worker that was too busy to say so in time
         if report.state == state:
             return
         if report.error:
@@ -190,14 +257,10 @@ class WorkerProcess:
         how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
         raise WorkerNotReady(f"the worker {how}", ErrorKind.USER_CODE)
 
-    async def _ask(self) -> None:
-        reader, writer = await asyncio.open_connection(sock=self._probe)
-        writer.write(b"GET /v2 HTTP/1.1\r\nhost: probe\r\nconnection: close\r\n\r\n")
-        answer = await reader.read()
-        writer.close()
-        if f'"revision":"{self.bundle.name}"'.encode() not in answer:
-            status = answer.partition(b"\r\n")[0].decode("latin-1") or "nothing"
-            raise WorkerNotReady(f"it answered {status}", ErrorKind.INTERNAL)
+    def _options(self) -> WorkerOptions:
+        settings = self._settings
+        inner = self._wiring.rpc.format(self._number)
+        return WorkerOptions(settings.limits, settings.batch, self._wiring.grpc, inner)
 
     def _tell(self, command: Command) -> None:
         if self._writer and not self._writer.is_closing():
@@ -206,7 +269,12 @@ class WorkerProcess:
     async def _read_reports(self, reader: asyncio.StreamReader) -> None:
         with suppress(ConnectionError):
             while line := await reader.readline():
-                self._reports.put_nowait(msgspec.json.decode(line, type=Report))
+                report = msgspec.json.decode(line, type=Report)
+                if report.state == "load":
+                    self.in_flight, self.requests = report.in_flight, report.requests
+                    self.figures = report.figures or self.figures
+                else:
+                    self._reports.put_nowait(report)
         self._reports.put_nowait(Report("drained"))  # nobody is left to report
 
     async def _read_output(self, process: Process) -> None:

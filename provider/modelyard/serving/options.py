@@ -1,0 +1,49 @@
+"""What a worker process is told on its command line: how much it takes on, and where else it answers."""
+
+import msgspec
+
+from modelyard.serving.limits import Limits
+
+__all__ = ["WorkerOptions"]
+
+
+class WorkerOptions(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """How one worker serves.
+
+    Parameters
+    ----------
+    limits
+        What it takes on.
+    batch
+        How many rows of different requests are gathered for one call of a model.
+    grpc
+        The address of gRPC calls, ``host:port``, which it shares with its siblings; empty for none.
+    inner
+        The path of a socket on which it answers the gRPC calls that another revision's workers hand on; empty for
+        none.
+
+    Examples
+    --------
+    >>> WorkerOptions.read(WorkerOptions(batch=8).written()).batch
+    8
+    """
+
+    limits: Limits = Limits()
+    batch: int = 32
+    grpc: str = ""
+    inner: str = ""
+
+    def written(self) -> str:
+        """Return the options as one word of a command line."""
+        return msgspec.json.encode(self).decode()
+
+    @classmethod
+    def read(cls, word: str) -> "WorkerOptions":
+        """Return the options from a word of a command line.
+
+        Raises
+        ------
+        ValueError
+            The word is none.
+        """
+        return msgspec.json.decode(word, type=cls)
