@@ -12,6 +12,7 @@ from modelyard.graphs.group_errors import AnswerWrong, MemberFailed, MembersFail
 from modelyard.graphs.groups import MEMBER_TRACE, EnsembleStrategy, Member, rows_of
 from modelyard.graphs.isolation import isolated
 from modelyard.graphs.member_calls import FAULTS, Asking, ask, ask_all, ask_batch, body_of, conclude, conclude_async
+from modelyard.graphs.model_members import direct_model
 from modelyard.graphs.request_paths import RequestPaths
 
 __all__ = ["EnsembleGroup", "Failing"]
@@ -83,6 +84,9 @@ class EnsembleGroup:
         self._needed = len(self._asked) if failing.on_member_error == "fail" else failing.min_members
         self._paths = paths
         self._keeps = strategy.keeps_body
+        own = vars(type(strategy)).get("label_alone", False)  # a subclass may read more than its base
+        self._label_alone = bool(own) and getattr(strategy, "field", "") == "label"
+        self._models = {member.name: direct_model(member, label_alone=self._label_alone) for member in self._asked}
         self.is_async = any(member.is_async for member in members.values())
         self.yields = False
         self.direct: Callable[[Any, Event | None], Any] | None = None if self.is_async else self._written()
@@ -116,6 +120,10 @@ class EnsembleGroup:
     def asks_all(self, event: Event) -> bool:
         """Whether an event is for the ensemble rather than for one member."""
         return self._paths is None or self._paths.find(event.path) is None
+
+    def is_plain(self, event: Event) -> bool:
+        """Whether an event asks each model for nothing but a prediction of its default version."""
+        return all(model is None or model.asks_default(event) for model in self._models.values())
 
     def told(self) -> dict[str, Any]:
         """Return what the metadata of an event says that all members answered."""
@@ -188,8 +196,10 @@ class EnsembleGroup:
         return reply
 
     def _batch(self, bodies: Any) -> Any:
-        columns = self.strategy.takes_columns
-        found = {member.name: ask_batch(member, bodies, columns=columns) for member in self._asked}
+        columns, label_alone = self.strategy.takes_columns, self._label_alone
+        found = {
+            member.name: ask_batch(member, bodies, columns=columns, label_alone=label_alone) for member in self._asked
+        }
         count = len(bodies)
         if not any(errors for _, errors in found.values()):
             answers = {name: values for name, (values, _) in found.items()}
@@ -229,7 +239,8 @@ class EnsembleGroup:
             pairs = zip(rows_of(bodies), rows_of(rows), strict=True)
             rows = [None if row in wrong else self.strategy.final_body(*pair) for row, pair in enumerate(pairs)]
         good = [row for row in range(len(rows)) if row not in wrong]
-        answers, failed = ask_batch(self._final, rows if len(good) == len(rows) else [rows[row] for row in good])
+        given = rows if len(good) == len(rows) else [rows[row] for row in good]
+        answers, failed = ask_batch(self._final, given, columns=True)
         if not failed and not wrong:
             return answers
         values: list[Any] = [None] * len(rows)
@@ -245,21 +256,23 @@ class EnsembleGroup:
         """Write the straight line: one call per member, and the combination."""
         asked = self._asked
         names = [f"a{index}" for index in range(len(asked))]
-        full = any(member.full_event for member in asked)
         lines = ["def direct(body, event):"]
-        if full:
+        if any(member.full_event and self._models[member.name] is None for member in asked):
             lines += ["    if event is None:", "        event = Event(body)"]
         lines += [
             "    if event is not None and event.path != '/' and (member := group.alone(event)) is not None:",
             "        return alone(member, event, body)",
-            "    n = 0",
-            "    try:",
         ]
+        if any(self._models.values()):
+            lines += ["    plain = event is None or event.path == '/' and not event.headers or group.is_plain(event)"]
+        lines += ["    n = 0", "    try:"]
         for index, member in enumerate(asked):
             last = index + 1 == len(asked) and not self._keeps
             own = "body" if member.pure or last else "isolated(body)"
             given = f"event.branch({own})" if member.full_event else own
             call = f"body_of(f{index}({given}))" if member.full_event else f"f{index}({given})"
+            if self._models[member.name] is not None:
+                call = f"body_of(m{index}({own}) if plain else f{index}({given}))"
             lines += [f"        a{index} = {call}", f"        n = {index + 1}"]
         lines += ["    except FAULTS as error:"]
         for index in range(len(asked)):
@@ -291,6 +304,8 @@ class EnsembleGroup:
             "isolated": isolated,
             "none": _NO_FAILURES,
         } | {f"f{index}": member.call for index, member in enumerate(asked)}
+        models = enumerate(self._models.values())
+        space |= {f"m{index}": model.answer for index, model in models if model is not None}
         return _compiled(self.name, "\n".join(lines) + "\n", space)
 
 

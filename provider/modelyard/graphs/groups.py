@@ -106,6 +106,9 @@ class EnsembleStrategy:
         The member that takes what `combine` returns and gives the ensemble's answer; it is not asked with the others.
     takes_columns
         Whether `combine_batch` understands `AnswerColumns`, the arrays in which models answer.
+    label_alone
+        Whether nothing but the field ``label`` is read of a model's answer, which then need not compute more. A class
+        says it for itself: it is not inherited.
     keeps_body
         Whether `final_body` looks at the body that the ensemble got: then no member may have it to change.
     state, deterministic
@@ -122,6 +125,7 @@ class EnsembleStrategy:
 
     final: str = ""
     takes_columns: ClassVar[bool] = False
+    label_alone: ClassVar[bool] = False
     keeps_body: bool = False
     state: ClassVar[str] = ""
     deterministic: bool = True
@@ -203,7 +207,7 @@ class Member(NamedTuple):
     full_event: bool = False
     yields: bool = False
     batch: Callable[[Any], Any] | None = None
-    columns: Callable[[Any], AnswerColumns | None] | None = None
+    columns: Callable[..., AnswerColumns | None] | None = None
     pure: bool = False
 
 
@@ -218,5 +222,5 @@ def rows_of(bodies: Any) -> Any:
     if isinstance(bodies, list):
         return bodies
     if isinstance(bodies, AnswerColumns):
-        return bodies.answers()
+        return bodies.tolist()
     return bodies.to_pylist() if hasattr(bodies, "to_pylist") else list(bodies)

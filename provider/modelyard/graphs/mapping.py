@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from modelyard.graphs.answer_columns import AnswerColumns
 from modelyard.graphs.background import run_in_background
 from modelyard.graphs.event import Event
 from modelyard.graphs.group_errors import RowsFailed
@@ -26,7 +27,8 @@ class Rows:
     Parameters
     ----------
     values
-        One for each body, in order: None where there is an error. An array where the last step gave one.
+        One for each body, in order: None where there is an error. An array where the last step gave one; models and
+        ensembles of models give their mappings as `AnswerColumns`.
     errors
         Row → what was raised instead of a reply.
     vectorised
@@ -140,7 +142,7 @@ def _at_once(plan: Plan, chain: list[PlanNode], rows: Any) -> Rows | None:
         assert node.batch is not None  # noqa: S101 (the chain is made of such nodes)
         given = values
         try:
-            values = node.batch(given)
+            values = node.batch(given.tolist() if isinstance(given, AnswerColumns) else given)
             if len(values) != len(there):
                 return None
         except RowsFailed as failed:

@@ -5,6 +5,7 @@ from collections.abc import Generator, Mapping, Sequence
 from time import perf_counter
 from typing import Any
 
+from modelyard.graphs.answer_columns import AnswerColumns
 from modelyard.graphs.event import Event
 from modelyard.graphs.group_errors import MemberFailed, RowsFailed
 from modelyard.graphs.groups import MEMBER_TRACE, Member, rows_of
@@ -133,7 +134,9 @@ def _own(member: Member, event: Event, *, keep: bool) -> Event:
     return event.branch(body)
 
 
-def ask_batch(member: Member, bodies: Any, *, columns: bool = False) -> tuple[Any, dict[int, BaseException]]:
+def ask_batch(
+    member: Member, bodies: Any, *, columns: bool = False, label_alone: bool = False
+) -> tuple[Any, dict[int, BaseException]]:
     """Return a member's answers to many bodies, and what it raised: at once if it can, else row by row.
 
     Parameters
@@ -144,14 +147,18 @@ def ask_batch(member: Member, bodies: Any, *, columns: bool = False) -> tuple[An
         They stay as they are.
     columns
         Whether the answers may be `AnswerColumns`.
+    label_alone
+        Whether these need no other field than ``label``.
     """
     if member.batch is not None:
         try:
-            if columns and member.columns is not None and (found := member.columns(bodies)) is not None:
-                return found, {}
-            answers = member.batch(bodies) if member.pure else call_isolated(member.batch, bodies)
+            answers: Any = None
+            if label_alone and member.columns is not None:
+                answers = member.columns(bodies, label_alone=True)
+            if answers is None:
+                answers = member.batch(bodies) if member.pure else call_isolated(member.batch, bodies)
             if len(answers) == len(bodies):
-                return answers, {}
+                return answers if columns or not isinstance(answers, AnswerColumns) else answers.tolist(), {}
         except RowsFailed as failed:
             return failed.values, failed.errors
         except Exception:  # noqa: BLE001, S110 (the rows one by one will show which one it is)

@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
 from modelyard.graphs import Graph, Resources
+from modelyard.graphs.answer_columns import AnswerColumns
 from modelyard.graphs.ensembles import SoftVote, Stacking, Vote
 from modelyard.graphs.routers import ByPath
 
@@ -104,11 +105,12 @@ def test_arrays_of_answers_are_combined_without_a_mapping_for_each_row(rows: Any
     for name, server in plan.models.items():
         own: Any = server.do_columns
         member = plan.groups["vote"].members[name.partition(".")[2]]
-        columns = lambda bodies, own=own, name=name: asked.append(name) or own(bodies)  # noqa: E731
+        columns = lambda bodies, own=own, name=name, **said: asked.append((name, said)) or own(bodies, **said)  # noqa: E731
         plan.groups["vote"].members[member.name] = member._replace(columns=columns)
     group: Any = plan.groups["vote"]
     group._asked = tuple(group.members.values())
     answers = group.batch(rows)
-    assert asked == ["vote.linear", "vote.tree", "vote.forest"]
+    assert asked == [(f"vote.{name}", {"label_alone": True}) for name in ESTIMATORS]
+    assert isinstance(answers, AnswerColumns)
     assert answers == list(graph.map(rows, resources=resources))
     assert [type(answer["label"]) for answer in answers] == [int] * len(rows)

@@ -1,6 +1,6 @@
 """The members' answers to a batch as NumPy arrays, one row for each body."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from modelyard.graphs.answer_columns import AnswerColumns
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["are_mappings", "numbers_column", "values_column"]
+__all__ = ["are_mappings", "numbers_column", "objects_of", "values_column"]
 
 
 def are_mappings(answers: Any) -> bool:
@@ -29,10 +29,9 @@ def values_column(member: str, answers: Any, field: str) -> Any:
         The answers are not of one kind; the rows one by one will show which one is wrong.
     """
     if isinstance(answers, AnswerColumns):
-        found = {"label": answers.labels, "probability": answers.probability}.get(field)
-        if found is None:
+        if field not in answers.columns:
             raise AnswerWrong(member, f"its answers have no field {field!r}")
-        return found
+        answers = answers.columns[field]
     if hasattr(answers, "ndim"):
         if answers.ndim != 1:
             raise AnswerWrong(member, "it answered with more than one value for each row")
@@ -43,6 +42,21 @@ def values_column(member: str, answers: Any, field: str) -> Any:
         return [answer[field] for answer in answers]
     except (KeyError, TypeError):
         raise AnswerWrong(member, f"not all of its answers have a field {field!r}") from None
+
+
+def objects_of(values: Sequence[Any]) -> "NDArray[Any]":
+    """Return an array that holds the values themselves, whatever they are.
+
+    Examples
+    --------
+    >>> objects_of(["late", 1, True]).tolist()
+    ['late', 1, True]
+    """
+    import numpy as np
+
+    found = np.empty(len(values), dtype=object)
+    found[:] = values
+    return found
 
 
 def numbers_column(member: str, answers: Any, field: str) -> "NDArray[np.float64]":

@@ -1,8 +1,9 @@
 """Ensembles of numbers: the weighted mean, and the median."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
+from modelyard.graphs.answer_columns import AnswerColumns
 from modelyard.graphs.ensembles.columns import are_mappings, numbers_column
 from modelyard.graphs.ensembles.combining import Combining, is_rows, number_of, value_of
 from modelyard.graphs.ensembles.errors import WeightMissing
@@ -39,6 +40,8 @@ class Mean(Combining):
     >>> graph.test({})
     15.0
     """
+
+    label_alone: ClassVar[bool] = True
 
     def __init__(
         self, weights: Mapping[str, float] | None = None, field: str = "label", *, members: tuple[str, ...] = ()
@@ -91,6 +94,8 @@ class Median(Combining):
     12.0
     """
 
+    label_alone: ClassVar[bool] = True
+
     def one(self, answers: Mapping[str, Any], failures: Mapping[str, BaseException]) -> Any:
         """Return the median of one row's numbers."""
         numbers = sorted(number_of(member, value_of(member, each, self.field)) for member, each in answers.items())
@@ -113,7 +118,7 @@ class Median(Combining):
 def _told(numbers: Any, answers: Mapping[str, Any], field: str) -> Any:
     """Return the numbers as the members told theirs: arrays give an array, values a list, mappings mappings."""
     if any(are_mappings(answer) for answer in answers.values()):
-        return [{field: number} for number in numbers.tolist()]
+        return AnswerColumns({field: numbers})
     return (
         numbers
         if all(is_rows(answer) and hasattr(answer, "dtype") for answer in answers.values())

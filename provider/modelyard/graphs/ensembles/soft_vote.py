@@ -5,6 +5,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from modelyard.graphs.answer_columns import AnswerColumns
+from modelyard.graphs.ensembles.columns import objects_of
 from modelyard.graphs.ensembles.combining import Combining, plain
 from modelyard.graphs.ensembles.errors import WeightMissing
 from modelyard.graphs.ensembles.weights import member_weights
@@ -60,6 +61,7 @@ class SoftVote(Combining):
         if any(told.count(each) > 1 for each in told):
             raise ValueError(f"classes has one of them twice: {list(classes)!r}")
         self.classes = list(classes)
+        self._known = objects_of(self.classes)
         self.weights = member_weights(weights, members)
 
     def combine(self, answers: Mapping[str, Any], failures: Mapping[str, BaseException]) -> Any:
@@ -131,16 +133,15 @@ class SoftVote(Combining):
         means = total / weight
         labels = means.argmax(axis=1)
         chosen = means[:, 1] if len(self.classes) == 2 else means[np.arange(len(means)), labels]
-        told = zip(labels.tolist(), chosen.tolist(), means.tolist(), strict=True)
-        return [{"label": self.classes[best], "probability": one, "probabilities": every} for best, one, every in told]
+        return AnswerColumns({"label": self._known[labels], "probability": chosen, "probabilities": means})
 
     def _matrix(self, member: str, answers: Any) -> "NDArray[np.float64]":
         """Return rows by classes, checked."""
         import numpy as np
 
         if isinstance(answers, AnswerColumns):
-            two = answers.probability is not None and len(self.classes) == 2
-            answers = answers.probability if two else answers.answers()
+            two = "probability" in answers.columns and len(self.classes) == 2
+            answers = answers.columns["probability"] if two else answers.tolist()
         if hasattr(answers, "ndim") and answers.dtype.kind in "iuf":
             found = np.asarray(answers, dtype=np.float64)
         elif isinstance(answers, list) and answers and _has_probability(answers) and len(self.classes) == 2:

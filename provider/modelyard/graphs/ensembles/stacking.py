@@ -1,7 +1,7 @@
 """The ensemble whose last member judges the answers of the others: stacking."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from modelyard.graphs.ensembles.columns import values_column
 from modelyard.graphs.ensembles.combining import Combining, is_rows, plain, value_of
@@ -46,6 +46,8 @@ class Stacking(Combining):
     >>> graph.test({"x": 2})
     22
     """
+
+    label_alone: ClassVar[bool] = True
 
     def __init__(
         self,

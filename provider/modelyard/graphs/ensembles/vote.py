@@ -1,9 +1,10 @@
 """The ensemble of labels: the (weighted) vote."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from modelyard.graphs.ensembles.columns import are_mappings, values_column
+from modelyard.graphs.answer_columns import AnswerColumns
+from modelyard.graphs.ensembles.columns import are_mappings, objects_of, values_column
 from modelyard.graphs.ensembles.combining import Combining, is_rows, plain, value_of
 from modelyard.graphs.ensembles.errors import VoteTied, WeightMissing
 from modelyard.graphs.ensembles.weights import member_weights
@@ -15,6 +16,7 @@ _TOLERANCE = 1e-12
 _QUICK = frozenset((int, str))
 _MOST_CLASSES = 64
 _FEW_CLASSES = 8
+_INT64 = 2**63
 Ties = Literal["first", "smallest", "error"]
 
 
@@ -50,6 +52,8 @@ class Vote(Combining):
     >>> graph.test({})
     'late'
     """
+
+    label_alone: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -150,8 +154,7 @@ class Vote(Combining):
             shares = totals[winner, np.arange(len(winner))] / weight
             first = next(iter(codes.values()))
             shares[np.all([code == first for code in codes.values()], axis=0)] = 1.0
-            told = zip(winner.tolist(), shares.tolist(), strict=True)
-            return [{self.field: classes[code], "share": share} for code, share in told]
+            return AnswerColumns({self.field: _array_of(classes)[winner], "share": shares})
         kinds = {getattr(column, "dtype", None) for column in columns.values()}
         if len(kinds) == 1 and None not in kinds:
             return np.array(classes, dtype=kinds.pop())[winner]
@@ -227,6 +230,15 @@ def _order(key: Any) -> tuple[int, Any]:
     if isinstance(key, tuple):
         return 0, key[1]
     return (2, key) if isinstance(key, str) else (1, key)
+
+
+def _array_of(classes: Sequence[Any]) -> Any:
+    """Return labels as an array that gives them back as they are."""
+    import numpy as np
+
+    kinds = {type(label) for label in classes}
+    exact = kinds <= {int} and all(-_INT64 <= label < _INT64 for label in classes)
+    return np.array(classes) if exact or kinds in ({bool}, {float}) else objects_of(classes)
 
 
 def _coded(columns: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:

@@ -1,6 +1,6 @@
 """The model of the registry in a graph: rows in, label and probability out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from threading import Lock
 from typing import Any, ClassVar, Literal, get_args
@@ -94,6 +94,7 @@ class EstimatorModel(Model):
         self._reader = RowReader(card.features, card.dtypes, width=self._width)
         self._matrices = card.input == "matrix"
         self._probable = loaded.task != "regression" and hasattr(estimator, "predict_proba")
+        self._plain = (type(self).predict, type(self).predict_batch) == _OWN
         self._labels_alone = self._matrices and (self._output in ("label", "value") or not self._probable)
         self._pair = len(loaded.classes) == 2 and self._output == "answer" and self._matrices
         self._both = getattr(estimator, "predict_both", None) if self._pair and loaded.one_call else None
@@ -118,23 +119,39 @@ class EstimatorModel(Model):
         PredictionFailed
             The model raised.
         """
+        return self._asked(inputs, self._one, self._told)
+
+    def predict_label(self, inputs: Any) -> Any:
+        """Return what `predict` returns with no other field than ``label``, where that takes less.
+
+        Raises
+        ------
+        FeatureMissing, FeatureWrong, PredictionFailed
+            As for `predict`.
+        """
+        if not self._plain or self._output not in ("answer", "probabilities"):
+            return self.predict(inputs)
+        return self._asked(inputs, self._label, self._labelled)
+
+    def _asked(self, inputs: Any, one: Callable[[Any], Any], many: Callable[[Any], list[Any]]) -> Any:
+        """Return what is said about the matrix of one row, or of several."""
         if type(inputs) is dict or is_row(inputs):
             matrix = self._reader.read_finite(inputs)
             if matrix is None:
-                return self._one(self._reader.read(inputs))
+                return one(self._reader.read(inputs))
             if self._settings is None:
-                return self._one(matrix)
+                return one(matrix)
             settings = self._settings()
             before, settings["assume_finite"] = settings["assume_finite"], True
             try:
-                return self._one(matrix)
+                return one(matrix)
             finally:
                 settings["assume_finite"] = before
         if getattr(inputs, "ndim", 0) in (1, 2):  # a row of an array, or an array of rows
-            return self.predict(inputs.tolist())
+            return self._asked(inputs.tolist(), one, many)
         if not isinstance(inputs, list | tuple):
             raise FeatureWrong(f"the model takes a row or a list of rows, not {type(inputs).__name__}", 0)
-        return self._told(self._matrix(inputs)) if inputs else []
+        return many(self._matrix(inputs)) if inputs else []
 
     def predict_batch(self, inputs: Any) -> Any:
         """Return the answers to many inputs, each one row, with one call of the model; an array to an array of rows."""
@@ -155,19 +172,41 @@ class EstimatorModel(Model):
             return self._told(self._matrix(inputs))
         return [self.predict(each) for each in inputs]
 
-    def predict_columns(self, inputs: Any) -> AnswerColumns | None:
-        """Return what `predict_batch` returns, as arrays; None where a subclass or `output` answers otherwise."""
-        kind = type(self)
-        own = (kind.predict_batch, kind.predict) == (EstimatorModel.predict_batch, EstimatorModel.predict)
-        if not own or self._output != "answer":
+    def predict_columns(self, inputs: Any, *, label_alone: bool = False) -> AnswerColumns | None:
+        """Return what `predict_batch` returns, as arrays; None where a subclass or `output` answers otherwise.
+
+        Parameters
+        ----------
+        inputs
+            As for `predict_batch`.
+        label_alone
+            Whether the answers need no other field than ``label``.
+        """
+        if not self._plain or self._output not in ("answer", "label", "probabilities"):
             return None
-        listed = isinstance(inputs, list) and all(is_row(each) for each in inputs)
-        matrix: Any = self._matrix(inputs) if listed else inputs
-        width = len(self.loaded.features) or self._width
-        if getattr(matrix, "ndim", 0) != 2 or (width and matrix.shape[1] != width):
+        if self._output == "probabilities" and not label_alone:
             return None
+        matrix = self._rows(inputs)
+        if matrix is None:
+            return None
+        # copies: what the estimator keeps, or was given, is not the reply's
+        if label_alone or self._output == "label":
+            return AnswerColumns({"label": self._labels(matrix).copy()})
         predictions = self.loaded.predict(matrix)
-        return AnswerColumns(predictions.labels, predictions.probability)
+        found, probability = {"label": predictions.labels.copy()}, predictions.probability
+        return AnswerColumns(found if probability is None else found | {"probability": probability.copy()})
+
+    def _rows(self, inputs: Any) -> Any:
+        """Return many inputs as a matrix of rows by features; None if not each of them is a row."""
+        if hasattr(inputs, "to_dict"):
+            inputs = inputs.to_dict("records")  # a pandas frame
+        elif hasattr(inputs, "to_pylist"):
+            inputs = inputs.to_pylist()  # an Arrow batch
+        if isinstance(inputs, list):
+            return self._matrix(inputs) if inputs and all(is_row(each) for each in inputs) else None
+        width = len(self.loaded.features) or self._width
+        fits = getattr(inputs, "ndim", 0) == 2 and not (width and inputs.shape[1] != width)
+        return inputs if fits else None
 
     def explain(self, inputs: Any) -> Any:
         """Return why the model says what it says about a row or rows; needs the extra ``explain``.
@@ -213,11 +252,18 @@ class EstimatorModel(Model):
             return self._told(matrix)[0]
         return {"label": self.loaded.classes[second > first], "probability": second}
 
+    def _label(self, matrix: Any) -> Any:
+        """Return the answer to one row, with the label alone."""
+        return {"label": self._labels(matrix).tolist()[0]}
+
+    def _labelled(self, matrix: Any) -> list[Any]:
+        return [{"label": label} for label in self._labels(matrix).tolist()]
+
     def _told(self, matrix: Any) -> list[Any]:
         if self._output == "value":
             return self._labels(matrix).tolist()  # type: ignore[no-any-return]
         if self._output == "label" and self._probable:
-            return [{"label": label} for label in self._labels(matrix).tolist()]
+            return self._labelled(matrix)
         predictions = self.loaded.predict(matrix)
         labels, probability = predictions.labels.tolist(), predictions.probability
         if probability is None or self._output == "label":
@@ -240,6 +286,8 @@ class EstimatorModel(Model):
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_explainer": None}
 
+
+_OWN = (EstimatorModel.predict, EstimatorModel.predict_batch)
 
 _EXPLAINING = Lock()
 """shap is not known to be safe in several threads."""

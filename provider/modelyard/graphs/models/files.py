@@ -180,12 +180,27 @@ def _from_probabilities(estimator: Any, rows: Any) -> Predictions:
     if both is not None:
         return Predictions(*both(rows))
     probabilities = estimator.predict_proba(rows)
-    best = probabilities.argmax(axis=1)
+    if probabilities.shape[1] == 2:  # the common case, without sorting every row
+        second = probabilities[:, 1] > probabilities[:, 0]
+        tied = probabilities[:, 1] == probabilities[:, 0]
+        best = second.astype(np.intp)
+    else:
+        best = probabilities.argmax(axis=1)
+        tied = _are_tied(probabilities)
     labels = estimator.classes_.take(best)
-    top = np.partition(probabilities, -2, axis=1)[:, -2:] if probabilities.shape[1] > 1 else None
-    if top is not None and (tied := top[:, 0] == top[:, 1]).any():
+    if tied.any():
         labels[tied] = estimator.predict(rows)[tied]
     return Predictions(labels, probabilities)
+
+
+def _are_tied(probabilities: "NDArray[Any]") -> "NDArray[np.bool_]":
+    """Return for each row whether two classes are equally the likeliest."""
+    import numpy as np
+
+    if probabilities.shape[1] < 2:
+        return np.zeros(len(probabilities), dtype=bool)
+    top = np.partition(probabilities, -2, axis=1)[:, -2:]
+    return np.asarray(top[:, 0] == top[:, 1])
 
 
 def open_model(folder: Path, *, digest: str | None, trust: bool = False, name: str = "") -> LoadedModel:

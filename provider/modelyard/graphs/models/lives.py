@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import Any, Optional
 
+from modelyard.graphs.answer_columns import AnswerColumns
 from modelyard.graphs.models.errors import ModelNotReady
 from modelyard.graphs.models.hooks import Operation, Style, operations_of, overridden
 from modelyard.graphs.models.model import Model
@@ -12,6 +13,7 @@ from modelyard.graphs.models.model import Model
 __all__ = ["Live"]
 
 Call = Callable[[Any], Any]
+_AROUND = ("ready", "preprocess", "validate", "postprocess")
 
 
 class Live:
@@ -39,6 +41,15 @@ class Live:
         if self._close is not None:
             self.operations = {name: self._counted(name, each) for name, each in self.operations.items()}
         self.infer = self.operations["infer"].run
+        self._is_bare = not any(overridden(model, name) for name in _AROUND)
+        alone = getattr(model, "predict_label", None) if self._is_bare and self._close is None else None
+        self.label: Call = alone or self.infer
+
+    def columns(self, bodies: Any, *, label_alone: bool = False) -> AnswerColumns | None:
+        """Return the answers to many bodies as arrays; None if the model has none, or hooks look at each row."""
+        make = getattr(self.model, "predict_columns", None) if self._is_bare else None
+        found: AnswerColumns | None = None if make is None else make(bodies, label_alone=label_alone)
+        return found
 
     def retire(self, successor: Optional["Live"] = None) -> None:
         """Take no more requests: they go to `successor`; close the model when the last one is done."""

@@ -196,17 +196,22 @@ class ModelServer:
     def do_batch(self, bodies: Any) -> Any:
         """Return what the default version predicts about many bodies, with one call where the model takes them so."""
         with self._default.held() as live:
-            return _many(live, bodies)
+            found = live.columns(bodies)
+            return _many(live, bodies) if found is None else found
 
-    def do_columns(self, bodies: Any) -> AnswerColumns | None:
+    def do_columns(self, bodies: Any, *, label_alone: bool = False) -> AnswerColumns | None:
         """Return what `do_batch` returns, as arrays; None if the model has none, or hooks look at each row."""
         with self._default.held() as live:
-            hooks = ("ready", "preprocess", "validate", "postprocess")
-            columns = getattr(live.model, "predict_columns", None)
-            if columns is None or any(overridden(live.model, name) for name in hooks):
-                return None
-            found: AnswerColumns | None = columns(bodies)
-            return found
+            return live.columns(bodies, label_alone=label_alone)
+
+    def do_label(self, body: Any) -> Any:
+        """Return what `do` returns, or its label alone where the model then computes less."""
+        return self._default.label(body)
+
+    @property
+    def looks_at_body(self) -> bool:
+        """Whether a field of the body may name operation and version."""
+        return self._looks
 
     @property
     def takes_batches(self) -> bool:
