@@ -9,6 +9,7 @@ import orjson
 
 from modelyard.errors import ErrorKind, ModelyardError, outcome_of
 from modelyard.graphs import Event, Response, StepFailed
+from modelyard.graphs.answer_columns import AnswerColumns
 from modelyard.serving.errors import (
     AccessRefused,
     HttpRefusal,
@@ -82,10 +83,14 @@ def encode(value: Any) -> bytes:
     b'{"label":1,"share":null}'
     """
     try:
-        return orjson.dumps(value, msgspec.to_builtins, orjson.OPT_SERIALIZE_NUMPY)
+        return orjson.dumps(value, _builtin, orjson.OPT_SERIALIZE_NUMPY)
     except TypeError:
         # keys that are no text are rare, and asking for them slows every reply down
-        return orjson.dumps(value, msgspec.to_builtins, orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
+        return orjson.dumps(value, _builtin, orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
+
+
+def _builtin(value: Any) -> Any:
+    return value.tolist() if isinstance(value, AnswerColumns) else msgspec.to_builtins(value)
 
 
 def event_reply(graph: str, event: Event, result: Any) -> Reply:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import orjson
 
+from modelyard.graphs.answer_columns import AnswerColumns
 from modelyard.serving.inference.datatypes import BYTES
 from modelyard.serving.inference.errors import InferenceRefused, TensorInvalid
 from modelyard.serving.inference.tensors import Tensor
@@ -17,6 +18,8 @@ __all__ = ["OUTPUT", "body_of", "rows_of", "tensors_of"]
 
 OUTPUT = "output"
 """What an output is called that has no name of its own."""
+_EXACT = (np.dtype(bool), np.dtype(np.int64), np.dtype(np.float64))
+"""What lists of Python's own values become again."""
 
 
 def rows_of(tensors: Sequence[Tensor], features: Collection[str] = ()) -> Any:
@@ -113,6 +116,8 @@ def tensors_of(replies: Any, datatypes: Mapping[str, str] | None = None) -> tupl
     """
     if isinstance(replies, np.ndarray) and replies.dtype.kind != "O":
         return (Tensor.of(OUTPUT, replies),)
+    if isinstance(replies, AnswerColumns) and len(replies):
+        return tuple(_column(name, column, (datatypes or {}).get(name, "")) for name, column in replies.columns.items())
     listed = replies.tolist() if hasattr(replies, "tolist") else list(replies)
     if listed and all(isinstance(each, Mapping) for each in listed):
         return _columns(listed, datatypes or {})
@@ -127,12 +132,19 @@ def _columns(replies: list[Mapping[str, Any]], datatypes: Mapping[str, str]) -> 
             f"the graph's replies have different fields: {', '.join(map(str, names))}; {', '.join(map(str, other))}",
             mend="Ask row by row, or give the replies equal fields.",
         )
-    found = []
-    for name in names:
-        tensor = _tensor(str(name), [each[name] for each in replies], datatypes.get(str(name), ""))
-        array = tensor.array
-        found.append(tensor._replace(array=array.reshape(-1, 1)) if array.ndim == 1 else tensor)
-    return tuple(found)
+    return tuple(
+        _column(str(name), [each[name] for each in replies], datatypes.get(str(name), "")) for name in names
+    )
+
+
+def _column(name: str, values: Any, datatype: str) -> Tensor:
+    """Return the tensor of one field of all replies: a list, or an array, which says the same as its list."""
+    dtype = getattr(values, "dtype", None)
+    if dtype in _EXACT:
+        tensor = Tensor.of(name, values)
+    else:
+        tensor = _tensor(name, values if dtype is None else values.tolist(), datatype)
+    return tensor._replace(array=tensor.array.reshape(-1, 1)) if tensor.array.ndim == 1 else tensor
 
 
 def _tensor(name: str, values: list[Any], datatype: str) -> Tensor:
