@@ -117,7 +117,7 @@ def tensors_of(replies: Any, datatypes: Mapping[str, str] | None = None) -> tupl
     if isinstance(replies, np.ndarray) and replies.dtype.kind != "O":
         return (Tensor.of(OUTPUT, replies),)
     if isinstance(replies, AnswerColumns) and len(replies):
-        return tuple(_column(name, column, (datatypes or {}).get(name, "")) for name, column in replies.columns.items())
+        return tuple(_output(name, column, (datatypes or {}).get(name, "")) for name, column in replies.columns.items())
     listed = replies.tolist() if hasattr(replies, "tolist") else list(replies)
     if listed and all(isinstance(each, Mapping) for each in listed):
         return _columns(listed, datatypes or {})
@@ -132,15 +132,13 @@ def _columns(replies: list[Mapping[str, Any]], datatypes: Mapping[str, str]) -> 
             f"the graph's replies have different fields: {', '.join(map(str, names))}; {', '.join(map(str, other))}",
             mend="Ask row by row, or give the replies equal fields.",
         )
-    return tuple(
-        _column(str(name), [each[name] for each in replies], datatypes.get(str(name), "")) for name in names
-    )
+    return tuple(_output(str(name), [each[name] for each in replies], datatypes.get(str(name), "")) for name in names)
 
 
-def _column(name: str, values: Any, datatype: str) -> Tensor:
+def _output(name: str, values: Any, datatype: str) -> Tensor:
     """Return the tensor of one field of all replies: a list, or an array, which says the same as its list."""
     dtype = getattr(values, "dtype", None)
-    if dtype in _EXACT:
+    if dtype is not None and dtype in _EXACT:  # NumPy takes None for float64
         tensor = Tensor.of(name, values)
     else:
         tensor = _tensor(name, values if dtype is None else values.tolist(), datatype)
