@@ -1,7 +1,7 @@
 """The Open Inference Protocol over HTTP: its paths below ``/v2``, its bodies, its errors."""
 
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import msgspec
@@ -46,8 +46,8 @@ class InferenceFront:
         self._fallback = fallback
         self._inferences: dict[str, tuple[str, str]] = {}
 
-    async def answer(self, request: Request) -> Reply | Streamed:
-        """Return the answer to a request below ``/v2``; errors in the protocol's own form.
+    def answer(self, request: Request) -> Coroutine[Any, Any, Reply | Streamed]:
+        """Return what waits for the answer to a request below ``/v2``; errors in the protocol's own form.
 
         Parameters
         ----------
@@ -55,14 +55,15 @@ class InferenceFront:
             Its path begins with ``/v2``.
         """
         known = self._inferences.get(request.path)
+        return self._answer(request) if known is None else self._infer(request, *known)
+
+    async def _answer(self, request: Request) -> Reply | Streamed:
         try:
-            if known is not None:
-                return await self._infer(request, *known)
-            return await self._answer(request)
+            return await self._found(request)
         except Exception as error:  # noqa: BLE001 (a client gets JSON, whatever happens)
             return protocol_error(error, request)
 
-    async def _answer(self, request: Request) -> Reply | Streamed:
+    async def _found(self, request: Request) -> Reply | Streamed:
         match request.segments[1:]:
             case []:
                 return _get(request, lambda: self._service.server()._asdict())
@@ -101,21 +102,25 @@ class InferenceFront:
         raise MethodNotAllowed(request.method, request.path, "GET, HEAD")
 
     async def _infer(self, request: Request, name: str, version: str) -> Reply | Streamed:
-        _only(request, "POST")
-        raw = await request.body()
-        length = request.header(_LENGTH)
+        # The hot path: each coroutine between the server and the model costs time, so it looks after its errors itself
         try:
-            asked = _identified(read_request(raw, length), request)
-        except HttpRefusal:
-            if self._fallback is None or length or _has_tensors(raw):
-                raise
-            self._service.model_ready(name, version)
-            answered: Reply | Streamed = await self._fallback(request, raw)
-            return answered
-        response = await self._service.infer(name, version, asked, request)
-        if len(self._inferences) < _MOST_KEPT:  # paths come from outside: what is kept has a bound
-            self._inferences[request.path] = (name, version)
-        return _written(response, asked)
+            _only(request, "POST")
+            raw = await request.body()
+            length = request.header(_LENGTH)
+            try:
+                asked = _identified(read_request(raw, length), request)
+            except HttpRefusal:
+                if self._fallback is None or length or _has_tensors(raw):
+                    raise
+                self._service.model_ready(name, version)
+                answered: Reply | Streamed = await self._fallback(request, raw)
+                return answered
+            response = await self._service.infer(name, version, asked, request)
+            if len(self._inferences) < _MOST_KEPT:  # paths come from outside: what is kept has a bound
+                self._inferences[request.path] = (name, version)
+            return _written(response, asked)
+        except Exception as error:  # noqa: BLE001 (a client gets JSON, whatever happens)
+            return protocol_error(error, request)
 
     async def _stream(self, request: Request, name: str, version: str) -> Streamed:
         _only(request, "POST")
@@ -126,7 +131,9 @@ class InferenceFront:
 
     async def _index(self, request: Request) -> Reply:
         _only(request, "POST")
-        ready = bool(_object(await request.body()).get("ready"))
+        ready = _object(await request.body()).get("ready", False)
+        if not isinstance(ready, bool):
+            raise RequestMalformed("ready is true or false", form="a repository request", mend="Send {} or nothing.")
         states = [each._asdict() for each in self._service.index(ready=ready)]
         return Reply(200, orjson.dumps(states))
 

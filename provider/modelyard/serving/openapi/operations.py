@@ -30,13 +30,13 @@ _HEADERS = (
         "name": "x-request-id",
         "in": "header",
         "description": "Becomes the event's id.",
-        "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
+        "schema": {"type": "string"},
     },
     {
         "name": "x-request-timeout",
         "in": "header",
-        "description": "For how many seconds the client waits for the answer.",
-        "schema": {"type": "number", "exclusiveMinimum": 0, "maximum": 86400},
+        "description": "For how many seconds the client waits for the answer; empty is for ever.",
+        "schema": {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"const": ""}]},
     },
 )
 
@@ -99,7 +99,7 @@ def protocol_operations(models: list[str]) -> dict[str, Any]:
     stream = _asked(
         "Ask a model, and get its answers as server-sent events",
         "inference",
-        {"200": {"description": "A stream.", "content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+        {"200": {"description": "A stream.", "content": {"text/event-stream": {"schema": {}}}}},
         ["404", *_SENDING],
         requestBody={"required": True, "content": {"application/json": {"schema": ref("InferenceRequest")}}},
         parameters=[named, *_HEADERS],
@@ -148,7 +148,7 @@ def good_replies(plan: Plan, gives: Mapping[str, Any]) -> dict[str, Any]:
     schema = {"type": "array", "items": dict(gives)} if plan.streams and gives else dict(gives)
     content: dict[str, Any] = {"application/json": {"schema": schema}}
     if plan.streams:
-        content["text/event-stream"] = content["application/x-ndjson"] = {"schema": {"type": "string"}}
+        content["text/event-stream"] = content["application/x-ndjson"] = {"schema": {}}
     replies: dict[str, Any] = {"200": {"description": "The graph's reply.", "content": content}}
     if any(node.kind == "filter" for node in plan.nodes):
         replies["204"] = {"description": "The graph filtered the event out."}
@@ -182,11 +182,11 @@ def _declared(plan: Plan, endpoint: Endpoint, takes: Mapping[str, Any], gives: M
     operation = _asked(summary, "endpoints", good_replies(plan, reply), ["403", "404", *_SENDING])
     operation["parameters"] = [*told, *_HEADERS]
     if endpoint.method != "GET" or endpoint.body:
-        schema = _mapped(endpoint.body, where=True) if endpoint.body else ({"type": "object"} if told else dict(takes))
-        operation["requestBody"] = {"content": {"application/json": {"schema": schema}}}
-        operation["requestBody"]["required"] = bool(takes and not told) or any(
-            each.required for each in endpoint.body.values()
-        )
+        beside = bool(names or endpoint.query)  # parameters are put beside the fields of an object, if there is one
+        free = {"type": ["object", "null"]} if beside else dict(takes)
+        needed = any(each.required for each in endpoint.body.values()) or bool(takes and not beside)
+        schema = _mapped(endpoint.body, where=True) if endpoint.body else free
+        operation["requestBody"] = {"content": {"application/json": {"schema": schema}}, "required": needed}
     return operation
 
 
@@ -249,7 +249,7 @@ def chat_operations(model: str) -> dict[str, Any]:
         "required": ["model", "messages"],
     }
     replied = {"200": json_body(ref("Completion"), "The completion; a stream of chunks if asked for.")}
-    replied["200"]["content"]["text/event-stream"] = {"schema": {"type": "string"}}
+    replied["200"]["content"]["text/event-stream"] = {"schema": {}}
     many = {"200": json_body(ref("ChatModels"), "As asked.")}
     ask = {
         "summary": "Complete a chat",
