@@ -28,7 +28,7 @@ KFP_TESTS := tests/operators/kfp tests/contract/workflows/test_kfp.py tests/work
 export UV_SYSTEM_CERTS ?= 1
 export MODELYARD_TEST_PYTHON := $(abspath $(MAIN)/python)
 
-.PHONY: help demo test test-core test-airflow test-kfp test-slow soak check generate lock docs bench environments clean
+.PHONY: help demo test test-core test-airflow test-kfp test-slow test-slow-core test-slow-airflow test-slow-kfp soak check generate lock docs bench environments clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -83,10 +83,16 @@ test-kfp: $(VENVS)/main/.ready $(VENVS)/kfp/.ready
 	$(KFP)/pytest $(FAST) $(KFP_TESTS)
 	$(KFP)/pytest -q --doctest-modules operators/modelyard/operators/kfp
 
-test-slow: $(VENVS)/main/.ready $(VENVS)/airflow/.ready $(VENVS)/kfp/.ready
+test-slow: test-slow-core test-slow-airflow test-slow-kfp
+
+test-slow-core: $(VENVS)/main/.ready
 	$(MAIN)/pytest -m slow $(addprefix --ignore=,$(AIRFLOW_TESTS) $(KFP_TESTS)) tests examples/flights/tests
-	$(AIRFLOW)/pytest -m slow $(AIRFLOW_TESTS) || test $$? -eq 5
-	$(KFP)/pytest -m slow $(KFP_TESTS) || test $$? -eq 5
+
+test-slow-airflow: $(VENVS)/main/.ready $(VENVS)/airflow/.ready
+	$(AIRFLOW)/pytest -m slow $(AIRFLOW_TESTS)
+
+test-slow-kfp: $(VENVS)/main/.ready $(VENVS)/kfp/.ready
+	$(KFP)/pytest -m slow $(KFP_TESTS)
 
 soak: $(VENVS)/main/.ready
 	$(MAIN)/pytest -m soak -s $(addprefix --ignore=,$(AIRFLOW_TESTS) $(KFP_TESTS)) tests
