@@ -18,7 +18,6 @@ from modelyard.graphs import (
     Resources,
     open_model,
 )
-from modelyard.graphs.batching import Batching
 from modelyard.serving.errors import BundleInvalid
 
 __all__ = [
@@ -153,7 +152,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2))
 
 
-def open_bundle(folder: Path, resources: Resources | None = None, *, batching: Batching | None = None) -> Plan:
+def open_bundle(folder: Path, resources: Resources | None = None) -> Plan:
     """Make the bundle's project importable in this process, load its models, and return the open graph.
 
     Parameters
@@ -162,8 +161,6 @@ def open_bundle(folder: Path, resources: Resources | None = None, *, batching: B
         The bundle.
     resources
         What the graph gets besides its models: how rows of several requests are gathered, who counts and records.
-    batching
-        How rows of several requests are gathered, if the resources do not say.
 
     Raises
     ------
@@ -176,5 +173,4 @@ def open_bundle(folder: Path, resources: Resources | None = None, *, batching: B
     sys.path[:0] = [str(folder / root) for root in manifest.roots]
     by_step = {step: step for step in manifest.models}
     graph = Graph.from_spec(manifest.graph).with_models(by_step)
-    resources = resources or Resources(batching=batching)
-    return graph.open(replace(resources, models=BundleModels(folder, manifest)))
+    return graph.open(replace(resources or Resources(), models=BundleModels(folder, manifest)))

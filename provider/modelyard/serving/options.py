@@ -2,7 +2,10 @@
 
 import msgspec
 
+from modelyard.serving.access import AccessRules
 from modelyard.serving.limits import Limits
+from modelyard.serving.records import RecordRules
+from modelyard.serving.tls import Certificates
 
 __all__ = ["WorkerOptions"]
 
@@ -21,6 +24,14 @@ class WorkerOptions(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unkn
     inner
         The path of a socket on which it answers the gRPC calls that another revision's workers hand on; empty for
         none.
+    access
+        Where the tokens are that it asks for.
+    certificates
+        What connections from outside are encrypted with; None is plain text.
+    records
+        Where it takes down what models saw and said; None is nowhere.
+    figures
+        The folder in which it writes what it counted; empty for none.
 
     Examples
     --------
@@ -32,6 +43,10 @@ class WorkerOptions(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unkn
     batch: int = 32
     grpc: str = ""
     inner: str = ""
+    access: AccessRules = AccessRules()
+    certificates: Certificates | None = None
+    records: RecordRules | None = None
+    figures: str = ""
 
     def written(self) -> str:
         """Return the options as one word of a command line."""

@@ -69,8 +69,8 @@ class GraphServer(uvicorn.Server):
         self.servers.append(cast("Any", server))
 
     async def attach(self, connection: socket.socket) -> None:
-        """Answer the requests that arrive on one connection that exists already."""
-        await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
+        """Answer the requests that arrive on one connection that exists already, and that nobody else has."""
+        await asyncio.get_running_loop().connect_accepted_socket(self._unguarded, connection)
 
     def stop_accepting(self) -> None:
         """Take no further connections; those that exist are asked, with their next answer, to go elsewhere."""
@@ -101,6 +101,11 @@ class GraphServer(uvicorn.Server):
 
     def _requests(self) -> int:
         return len(self.server_state.tasks)  # also those whose task has not begun to run
+
+    def _unguarded(self) -> asyncio.Protocol:
+        protocol = cast("Any", self._protocol())
+        protocol.app = self.application.unguarded()
+        return cast("asyncio.Protocol", protocol)
 
     def _protocol(self) -> asyncio.Protocol:
         make = cast("Any", self.config.http_protocol_class)

@@ -12,9 +12,10 @@ import logging
 import os
 import signal
 import socket
+import ssl
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -22,11 +23,14 @@ import msgspec
 
 from modelyard.errors import ErrorKind, ErrorRecord, ModelyardError
 from modelyard.graphs import Resources
+from modelyard.serving.access import Access
 from modelyard.serving.application import Application
 from modelyard.serving.bundle import open_bundle, read_manifest
 from modelyard.serving.control import Command, Report, encode_line
+from modelyard.serving.figures import FigureFile
 from modelyard.serving.metrics import ServingMetrics
 from modelyard.serving.options import WorkerOptions
+from modelyard.serving.records import RecordTap
 from modelyard.serving.server import GraphServer
 from modelyard.serving.splitter import Splitter
 from modelyard.serving.traffic import Traffic
@@ -55,10 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     control = socket.socket(fileno=given.control)
     options = WorkerOptions.read(given.options)
     try:
-        traffic, metrics = Traffic(), ServingMetrics()
-        resources = metrics.watching(Resources(batching=traffic.batching(options.batch)))
-        plan = open_bundle(given.folder, resources)
-        description = read_manifest(given.folder).described()
+        application, tap = _opened(given.folder, options)
+        tls = options.certificates.context() if options.certificates else None
     except Exception as error:  # noqa: BLE001 (whatever a project's modules raise goes to log and supervisor)
         known = isinstance(error, ModelyardError)
         _LOG.error("cannot open the revision: %s", error, exc_info=not known)
@@ -67,18 +69,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return FAILED
     gc.collect()
     gc.freeze()  # what is loaded now stays: the collector need not look at it again
+    worker = _Worker(application, options, listener=given.listener, inner=given.inner, tls=tls)
+    with tap or nullcontext(), asyncio.Runner(loop_factory=worker.server.config.get_loop_factory()) as runner:
+        runner.run(worker.run(control, given.probe))
+    worker.write_figures()
+    return 0
+
+
+def _opened(folder: Path, options: WorkerOptions) -> tuple[Application, RecordTap | None]:
+    traffic, metrics = Traffic(), ServingMetrics()
+    access = Access.of(options.access)
+    tap = RecordTap(options.records) if options.records else None
+    resources = Resources(batching=traffic.batching(options.batch), recorder=tap)
     application = Application(
-        plan,
-        description=description,
+        open_bundle(folder, metrics.watching(resources)),
+        description=read_manifest(folder).described(),
         limits=options.limits,
         batch=options.batch,
         traffic=traffic,
         metrics=metrics,
+        access=access,
     )
-    worker = _Worker(application, options, listener=given.listener, inner=given.inner)
-    with asyncio.Runner(loop_factory=worker.server.config.get_loop_factory()) as runner:
-        runner.run(worker.run(control, given.probe))
-    return 0
+    if tap:
+        metrics.recorded = tap.counts
+        tap.attach(application.plan, application.service.version)
+    return application, tap
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -101,8 +116,17 @@ def _record(error: Exception) -> ErrorRecord:
 class _Worker:
     """Follows the supervisor's commands."""
 
-    def __init__(self, application: Application, options: WorkerOptions, *, listener: int, inner: int) -> None:
-        self.server = GraphServer(application)
+    def __init__(
+        self,
+        application: Application,
+        options: WorkerOptions,
+        *,
+        listener: int,
+        inner: int,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.server = GraphServer(application, tls=tls)
+        self._figures = FigureFile(Path(options.figures), application.metrics) if options.figures else None
         self.splitter = Splitter(application)
         self.server.config.app = cast("Any", self.splitter)
         self._application = application
@@ -118,6 +142,7 @@ class _Worker:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _resolve, terminated)
         writer.write(encode_line(Report("ready")))
         telling = asyncio.create_task(self._tell(writer))
+        keeping = asyncio.create_task(self._figures.keep()) if self._figures else None
         while (command := await _next(reader, terminated)).command != "drain":
             report = await self._obey(command)
             writer.write(encode_line(report))
@@ -125,8 +150,15 @@ class _Worker:
                 break
         await self._end(command, writer)
         telling.cancel()
+        if keeping:
+            keeping.cancel()
         self.server.should_exit = True
         await clock
+
+    def write_figures(self) -> None:
+        """Write what was counted until the end."""
+        if self._figures:
+            self._figures.write()
 
     async def _obey(self, command: Command) -> Report:
         if command.command == "split":
@@ -136,7 +168,7 @@ class _Worker:
         try:
             await self._begin_rpc(inner=inner)
             descriptor = self._inner if inner else self._listener
-            await self.server.accept_from(socket.socket(fileno=descriptor))
+            await self.server.accept_from(socket.socket(fileno=descriptor), local=inner)
         except Exception as error:  # noqa: BLE001 (the supervisor is told, and ends this process)
             return Report("failed", _record(error))
         return Report("admitting" if inner else "accepting")
@@ -146,16 +178,21 @@ class _Worker:
         if not path and not address:
             return
         from modelyard.serving.rpc import RpcServer, SplitInterceptor
+        from modelyard.serving.rpc.guarding import AccessInterceptor
 
+        access = Access.of(self._options.access)
+        guards = (AccessInterceptor(access),) if access else ()
+        certificates = None if inner else self._options.certificates
         host, _, port = address.rpartition(":")
         with suppress(FileNotFoundError):
-            Path(path or "?").unlink()  # what a killed predecessor left
+            os.unlink(path or "?")  # noqa: PTH108 (one call; what a killed predecessor left)
         server = RpcServer(
             self._application.service,
             host=host.strip("[]"),
             port=int(port or 0),
             message_limit=self._options.limits.body,
-            interceptors=(SplitInterceptor(self.splitter, here=inner),),
+            credentials=certificates.credentials() if certificates else None,
+            interceptors=(*guards, SplitInterceptor(self.splitter, here=inner)),
             share_port=True,
             path=path,
             answered=self._application.metrics.answered,

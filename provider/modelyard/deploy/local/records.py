@@ -10,6 +10,7 @@
     ├── endpoint.json      what answers; written by the supervisor when traffic has moved
     ├── rollout.json       where the last rollout stands, or how it ended
     ├── revisions/<id>/    immutable bundles
+    ├── figures/           what workers counted, and those that ended
     ├── sockets/           where a new revision takes what the stable one hands on
     └── logs/              endpoint.log and its predecessors
 """
@@ -159,7 +160,8 @@ class Deployed(msgspec.Struct, frozen=True):
     @property
     def url(self) -> str:
         """Where it answers."""
-        return f"http://{self._shown_host}:{self.port}"
+        scheme = "https" if self.settings.certificates else "http"
+        return f"{scheme}://{self._shown_host}:{self.port}"
 
     @property
     def grpc(self) -> str:
@@ -194,12 +196,15 @@ class Status(msgspec.Struct, frozen=True):
         The processes that serve or will.
     outcome
         That of the last request.
+    metrics
+        Where the metrics of all workers are; empty if nowhere.
     """
 
     pid: int
     state: Literal["running", "stopping"]
     workers: tuple[WorkerStatus, ...] = ()
     outcome: Outcome | None = None
+    metrics: str = ""
 
 
 class EndpointFolder:
@@ -223,6 +228,7 @@ class EndpointFolder:
         self.deployed = self.root / "endpoint.json"
         self.rollout = self.root / "rollout.json"
         self.sockets = self.root / "sockets"
+        self.figures = self.root / "figures"
         self.revisions = self.root / "revisions"
         self.log = self.root / "logs" / "endpoint.log"
         self.supervisor_log = self.root / "logs" / "supervisor.log"

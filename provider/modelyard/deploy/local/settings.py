@@ -8,14 +8,17 @@ import msgspec
 
 from modelyard.deploy.errors import SettingInvalid
 from modelyard.deploy.requirements import serving_python
+from modelyard.serving.access import AccessRules
 from modelyard.serving.limits import Limits
+from modelyard.serving.records import RecordRules
+from modelyard.serving.tls import Certificates
 
 __all__ = ["KNOWN_SETTINGS", "Scale", "ServingSettings", "Smoke", "scale_of", "serving_settings"]
 
 MOST_WORKERS = 64
 KNOWN_SETTINGS = (
     *("target", "python", "workers", "host", "body_limit", "limits", "batch", "grpc_port", "smoke", "revisions"),
-    "rollout",
+    *("rollout", "access", "certificates", "records", "metrics_port"),
 )
 """What an environment can say about deploying to this target."""
 
@@ -81,6 +84,14 @@ class ServingSettings(msgspec.Struct, frozen=True):
         What a new revision is asked before it gets traffic.
     revisions
         How many revisions are kept for a rollback, the one that answers included.
+    access
+        Where the tokens are that clients must have.
+    certificates
+        What connections are encrypted with; None is plain text.
+    records
+        Where it is taken down what models saw and said; None is nowhere.
+    metrics_port
+        Where the metrics of all workers are, on this machine's own address; 0 takes a free port, None leaves it.
     """
 
     python: str
@@ -91,6 +102,10 @@ class ServingSettings(msgspec.Struct, frozen=True):
     grpc_port: int | None = None
     smoke: tuple[Smoke, ...] = ()
     revisions: int = 10
+    access: AccessRules = AccessRules()
+    certificates: Certificates | None = None
+    records: RecordRules | None = None
+    metrics_port: int | None = 0
 
 
 def serving_settings(given: Mapping[str, Any], root: Path) -> ServingSettings:
@@ -119,7 +134,25 @@ def serving_settings(given: Mapping[str, Any], root: Path) -> ServingSettings:
     for setting, rule in _broken(settings):
         raise SettingInvalid(setting, rule)
     python = serving_python(str(given.get("python") or ""), root)
-    return msgspec.structs.replace(settings, python=python)
+    return _with_paths(msgspec.structs.replace(settings, python=python), root)
+
+
+def _with_paths(settings: ServingSettings, root: Path) -> ServingSettings:
+    """Return the settings with paths that hold wherever a process runs: those of files begin at the project."""
+
+    def whole(path: str) -> str:
+        return str(root / path) if path else ""
+
+    def sources(names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(whole(name) if "/" in name else name for name in names)
+
+    rules, shown, records = settings.access, settings.certificates, settings.records
+    return msgspec.structs.replace(
+        settings,
+        access=AccessRules(sources(rules.infer), sources(rules.admin)),
+        certificates=shown and Certificates(whole(shown.certificate), whole(shown.key), whole(shown.clients)),
+        records=records and msgspec.structs.replace(records, folder=whole(records.folder)),
+    )
 
 
 def scale_of(settings: ServingSettings, workers: Mapping[str, Any]) -> ServingSettings:
@@ -192,7 +225,7 @@ def _broken(settings: ServingSettings) -> Iterator[tuple[str, str]]:
         yield "batch", f"must be at least 1, got {settings.batch}"
     if port is not None and not 0 <= port <= 65535:
         yield "grpc_port", f"must be from 0 to 65535, got {port}"
+    if settings.metrics_port is not None and not 0 <= settings.metrics_port <= 65535:
+        yield "metrics_port", f"must be from 0 to 65535, got {settings.metrics_port}"
     if settings.revisions < 2:
         yield "revisions", f"must be at least 2, got {settings.revisions}"
-
-

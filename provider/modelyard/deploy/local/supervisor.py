@@ -26,6 +26,7 @@ from modelyard.deploy.errors import DeploymentWithdrawn, RevisionNotReady, Setti
 from modelyard.deploy.local.canary import Canary
 from modelyard.deploy.local.locks import FolderLock
 from modelyard.deploy.local.logs import open_log
+from modelyard.deploy.local.monitor import Monitor
 from modelyard.deploy.local.ports import Ports
 from modelyard.deploy.local.records import (
     Author,
@@ -35,6 +36,7 @@ from modelyard.deploy.local.records import (
     PastRevision,
     Request,
     Status,
+    WorkerStatus,
     read_json,
     write_json,
 )
@@ -83,6 +85,7 @@ class Supervisor:
         self._canary: Canary | None = None
         self._scaler: Scaler | None = None
         self._draining: set[WorkerGroup] = set()
+        self._monitor = Monitor(folder.figures, self._workers, log)
         self._drains: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
         self._looked = 0.0
@@ -102,6 +105,9 @@ class Supervisor:
             if not self._group:
                 break  # nothing answers, and what was asked for did not get ready
             await self._look(self._group)
+            settings = self._group.settings
+            if await self._monitor.begin(settings.metrics_port, settings.access):
+                self._tell()
             with suppress(TimeoutError):
                 async with asyncio.timeout(TICK):
                     await self._stopping.wait()
@@ -388,6 +394,7 @@ class Supervisor:
         groups = [*self._draining, *([self._group] if self._group else [])]
         for group in groups:
             await group.stop_accepting(idle=0, limit=STOP_LIMIT)
+        await self._monitor.end()
         if self._ports:
             self._ports.close()
         await asyncio.gather(*(group.wait_ended(STOP_LIMIT + 2) for group in groups))
@@ -397,14 +404,18 @@ class Supervisor:
         with suppress(FileNotFoundError):
             write_json(self._folder.rollout, status)
 
-    def _tell(self) -> None:
+    def _workers(self) -> tuple[WorkerStatus, ...]:
         canary = [self._canary.group] if self._canary else []
         groups = [*([self._group] if self._group else []), *canary, *self._draining]
+        return tuple(worker for group in groups for worker in group.status())
+
+    def _tell(self) -> None:
         status = Status(
             pid=os.getpid(),
             state="stopping" if self._stopping.is_set() else "running",
-            workers=tuple(worker for group in groups for worker in group.status()),
+            workers=self._workers(),
             outcome=self._outcome,
+            metrics=self._monitor.url,
         )
         with suppress(FileNotFoundError):  # the folder is gone; the main loop will see it
             write_json(self._folder.status, status)

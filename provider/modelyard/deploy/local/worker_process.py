@@ -260,7 +260,16 @@ class WorkerProcess:
     def _options(self) -> WorkerOptions:
         settings = self._settings
         inner = self._wiring.rpc.format(self._number)
-        return WorkerOptions(settings.limits, settings.batch, self._wiring.grpc, inner)
+        return WorkerOptions(
+            settings.limits,
+            settings.batch,
+            self._wiring.grpc,
+            inner,
+            settings.access,
+            settings.certificates,
+            settings.records,
+            str(self.bundle.parent.parent / "figures"),
+        )
 
     def _tell(self, command: Command) -> None:
         if self._writer and not self._writer.is_closing():
