@@ -38,6 +38,7 @@ function sample(given, depth = 0) {
 
 function shape(given) {
   const schema = resolved(given) || {};
+  if ("const" in schema) return JSON.stringify(schema.const);
   if (schema.anyOf) return schema.anyOf.map(shape).join(" or ");
   const name = given && given.$ref ? given.$ref.split("/").pop() : "";
   const type = Array.isArray(schema.type) ? schema.type.join(" or ") : schema.type || "anything";
