@@ -83,7 +83,7 @@ def test_a_row_that_nobody_waits_for_is_not_asked_for() -> None:
     async def scene() -> list[Any]:
         batcher = MicroBatcher(model.single, model.batch)
         tasks = [asyncio.ensure_future(batcher(row)) for row in range(3)]
-        asyncio.get_running_loop().call_soon(tasks[1].cancel)
+        tasks[1].cancel()
         return await asyncio.gather(*tasks, return_exceptions=True)
 
     found = asyncio.run(scene())

@@ -6,7 +6,7 @@ an event that is alone is answered at once.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,8 +79,8 @@ class MicroBatcher:
         self._observe = observe
         self._waiting: list[tuple[Any, asyncio.Future[Any]]] = []
 
-    async def __call__(self, row: Any) -> Any:
-        """Return the answer to one row.
+    def __call__(self, row: Any) -> Awaitable[Any]:
+        """Return what waits for the answer to one row.
 
         Raises
         ------
@@ -88,15 +88,18 @@ class MicroBatcher:
             Whatever the model raises for this row; its neighbours do not notice.
         """
         if not self._waiting and self._alone is not None and self._alone():
-            if self._observe is not None:
-                self._observe(1)
-            return self._single(row)
+            return self._at_once(row)
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Any] = loop.create_future()
         self._waiting.append((row, answer))
         if len(self._waiting) == 1:
             loop.call_soon(self._flush, loop)
-        return await answer
+        return answer
+
+    async def _at_once(self, row: Any) -> Any:
+        if self._observe is not None:
+            self._observe(1)
+        return self._single(row)
 
     def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
         turn, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]

@@ -131,10 +131,18 @@ class Application:
             await _lifespan(receive, send)
         elif kind == "websocket":
             await self._converse(scope, receive, send)
-        elif kind == "http":
-            await self._respond(Request(scope, receive, self.limits), send)
-        else:
+        elif kind != "http":
             raise NotImplementedError(kind)
+        else:  # here and not in a method: each coroutine on the way to the model costs time
+            request = Request(scope, receive, self.limits)
+            begun, status = perf_counter(), GONE
+            try:
+                reply = await self._replied(request)
+                if reply is not None:
+                    await self._send(reply, send)
+                    status = reply.status
+            finally:
+                self.metrics.answered(_protocol(request), status, perf_counter() - begun)
 
     def unguarded(self) -> "Application":
         """Return the same application for those who need no token: whoever started this process."""
@@ -157,35 +165,39 @@ class Application:
                 return
         await answer_socket(self.plan, self.limits, scope, receive, send, self.metrics.answered)
 
-    async def _respond(self, request: Request, send: Send) -> None:
-        begun, status = perf_counter(), GONE
+    async def _replied(self, request: Request) -> Reply | Streamed | None:
         try:
-            status = await self._sent(request, send)
-        finally:
-            self.metrics.answered(_protocol(request), status, perf_counter() - begun)
-
-    async def _sent(self, request: Request, send: Send) -> int:
-        try:
-            reply = await self._answer(request)
+            if request.method != "POST" or not request.path.startswith("/v2/"):
+                return await self._answer(request)
+            if self.access is not None:
+                self.access.check(role_of("POST", request.path), request.header(b"authorization"))
+            if not self.admission.enter():
+                await self.admission.wait()
+            try:
+                return await self._inference.answer(request)
+            finally:
+                self.admission.leave()
         except asyncio.CancelledError:
             if request.gone:
-                return GONE  # nobody is there to be answered
+                return None  # nobody is there to be answered
             raise
         except Exception as error:  # noqa: BLE001 (a client gets JSON, whatever happens)
             reply = error_reply(error)
             if reply.status >= 500:
                 _LOG.exception("%s %s", request.method, request.path)
+            return reply
+
+    async def _send(self, reply: Reply | Streamed, send: Send) -> None:
         headers = reply.fields
         if self.draining or (isinstance(reply, Reply) and reply.close):
             headers.append(_CLOSE)
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         if isinstance(reply, Reply):
             await send({"type": "http.response.body", "body": reply.body})
-            return reply.status
+            return
         async for piece in reply.pieces:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
-        return reply.status
 
     async def _answer(self, request: Request) -> Reply | Streamed:
         path, method = request.path, request.method

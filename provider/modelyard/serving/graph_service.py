@@ -13,6 +13,7 @@ import numpy as np
 
 from modelyard.errors import ErrorKind, ModelyardError
 from modelyard.graphs import Event, Plan, Response
+from modelyard.graphs.answer_columns import AnswerColumns
 from modelyard.graphs.batching import MicroBatcher
 from modelyard.graphs.mapping import map_at_once, takes_batches
 from modelyard.graphs.models import ModelServer
@@ -192,7 +193,10 @@ class GraphService:
         self._known(name, version)
         rows = self._rows_in(request)
         if self._vectorised and not version and (name == self.plan.graph or not self._routed):
-            replies = await self._at_once(rows, request, caller)
+            try:
+                replies = [await self._batcher(rows[0])] if len(rows) == 1 else self._replies(rows)
+            except _ApartError:  # as events, each row says what is wrong with it
+                replies = await self._one_by_one(rows, request, caller)
         else:
             replies = await self._one_by_one(rows, request, caller)
         return self._response(name, version, request, replies)
@@ -256,16 +260,8 @@ class GraphService:
             raise RowsExceeded(len(rows), self._rows)
         return rows
 
-    async def _at_once(self, rows: Any, request: InferenceRequest, caller: Caller) -> Any:
-        try:
-            if len(rows) == 1:
-                return [await self._batcher(rows[0])]
-            return self._replies(rows)
-        except _ApartError:  # as events, each row says what is wrong with it
-            return await self._one_by_one(rows, request, caller)
-
     def _together(self, rows: list[Any]) -> Any:
-        return self._replies(np.stack(rows) if isinstance(rows[0], np.ndarray) else rows)
+        return self._replies(np.array(rows) if isinstance(rows[0], np.ndarray) else rows)
 
     def _one(self, row: Any) -> Any:
         return self._replies(row.reshape(1, -1) if isinstance(row, np.ndarray) else [row])[0]
@@ -328,7 +324,7 @@ def _always() -> bool:
 
 def _plain(replies: Any) -> bool:
     """Whether no reply carries a status of its own: that is for events to look at."""
-    return isinstance(replies, np.ndarray) or not any(type(each) is Response for each in replies)
+    return isinstance(replies, np.ndarray | AnswerColumns) or not any(type(each) is Response for each in replies)
 
 
 def _named(plan: Plan) -> dict[str, ModelServer]:

@@ -94,10 +94,26 @@ class Admission:
         """How many wait for their turn."""
         return len(self._waiting)
 
-    async def __aenter__(self) -> None:
+    def enter(self) -> bool:
+        """Let one request in if there is room; it is to `leave`. Otherwise it may `wait`."""
         if self.active < self._limits.in_flight and not self._waiting:
             self.active += 1
-            return
+            return True
+        return False
+
+    def leave(self) -> None:
+        """Let one request go, and the next one in."""
+        self._pace.append(monotonic())
+        self._leave()
+
+    async def wait(self) -> None:
+        """Wait for a place; it is to `leave`.
+
+        Raises
+        ------
+        Overloaded
+            Too many wait already.
+        """
         if len(self._waiting) >= self._limits.queue:
             self.refused += 1
             raise Overloaded(self.active, len(self._waiting), self._retry_after())
@@ -112,11 +128,14 @@ class Admission:
                 self._waiting.remove(turn)
             raise
 
+    async def __aenter__(self) -> None:
+        if not self.enter():
+            await self.wait()
+
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._pace.append(monotonic())
-        self._leave()
+        self.leave()
 
     def _leave(self) -> None:
         while self._waiting:

@@ -174,10 +174,10 @@ def read_request(raw: bytes, header_length: str = "") -> InferenceRequest:
     if not message.inputs:
         raise InferenceRefused("it has no inputs", mend="Send at least one tensor.")
     if len(message.inputs) == 1 and not message.inputs[0].parameters and length == len(raw):
-        tensors = [_from_json(message.inputs[0])]
+        tensors: tuple[Tensor, ...] = (_from_json(message.inputs[0]),)
     else:
-        tensors = _tensors(message.inputs, raw, length, marked=bool(header_length))
-    return InferenceRequest(message.id, tuple(tensors), tuple(message.outputs), message.parameters)
+        tensors = tuple(_tensors(message.inputs, raw, length, marked=bool(header_length)))
+    return InferenceRequest(message.id, tensors, tuple(message.outputs), message.parameters)
 
 
 def _from_json(sent: _Input) -> Tensor:

@@ -101,9 +101,12 @@ def checked_shape(name: str, shape: Sequence[int]) -> tuple[int, ...]:
     TensorInvalid
         An extent is negative, or the whole is more than any machine holds.
     """
-    if any(extent < 0 for extent in shape):
-        raise TensorInvalid(name, f"its shape {list(shape)} has a negative extent", mend="Name each extent.")
-    if prod(max(extent, 1) for extent in shape) > _LARGEST:
+    size = 1
+    for extent in shape:
+        if extent < 0:
+            raise TensorInvalid(name, f"its shape {list(shape)} has a negative extent", mend="Name each extent.")
+        size *= extent or 1
+    if size > _LARGEST:
         raise TensorInvalid(name, f"its shape {list(shape)} is too large")
     return tuple(shape)
 
@@ -151,6 +154,8 @@ def _numbers(name: str, datatype: str, dtype: "np.dtype[Any]", data: list[Any]) 
     try:
         # NumPy refuses ragged lists; without a type it shows which kinds of values there are
         found = np.array(data)
+        if found.dtype == dtype:
+            return found
         if found.dtype.kind == "O" and dtype.kind == "f":
             found = _with_missing(found)
         elif found.dtype.kind in "fO" and dtype.kind in "iu":
@@ -160,7 +165,7 @@ def _numbers(name: str, datatype: str, dtype: "np.dtype[Any]", data: list[Any]) 
     if found.size == 0:
         return np.zeros(0, dtype)
     if found.dtype == dtype:
-        return found.ravel()
+        return found
     if found.dtype.kind not in _KINDS[dtype.kind]:
         shown = {"b": "truth values", "f": "fractions", "U": "texts", "O": "values of several kinds"}
         raise TensorInvalid(name, f"{datatype} does not hold {shown.get(found.dtype.kind, 'such numbers')}")
