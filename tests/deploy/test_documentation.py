@@ -3,8 +3,7 @@
 import re
 from pathlib import Path
 
-from modelyard.deploy.local.settings import ServingSettings
-from modelyard.deploy.local.settings import KNOWN_SETTINGS
+from modelyard.deploy.local.settings import KNOWN_SETTINGS, ServingSettings
 
 PAGE = (Path(__file__).parents[2] / "docs/deploy.md").read_text()
 

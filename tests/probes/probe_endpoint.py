@@ -6,7 +6,8 @@
 import logging
 import shutil
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,14 @@ def order_for(state: Path, word: str = "one", **changes: Any) -> Order:
         "log": logging.getLogger("test"),
     }
     return Order(**{**known, **changes})
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 30) -> None:
+    """Wait for a condition that nothing announces."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come true"
+        time.sleep(0.02)
 
 
 def processes(state: Path, module: str = "") -> list[psutil.Process]:

@@ -193,7 +193,7 @@ def judge(gates: Gates, champion: Figures, challenger: Figures) -> list[Verdict]
     [('requests', True), ('error_rate', False), ('latency', True)]
     """
     enough = challenger.requests >= gates.requests
-    said = f"{challenger.requests} of {gates.requests}"
+    said = f"{challenger.requests}, at least {gates.requests}"
     verdicts = [Verdict("requests", True if enough else None, said), _errors(gates, champion, challenger, enough)]
     verdicts.append(_latency(gates, champion, challenger, enough))
     if gates.metric:
@@ -295,7 +295,9 @@ def _share(traffic: Any) -> float | None:
 def _check(rollout: Rollout) -> None:
     for index, stage in enumerate(rollout.steps):
         if not 0 < stage.share <= 100:
-            raise SettingInvalid(f"rollout.steps[{index}].share", f"must be above 0 and at most 100, got {stage.share:g}")
+            raise SettingInvalid(
+                f"rollout.steps[{index}].share", f"must be above 0 and at most 100, got {stage.share:g}"
+            )
         if stage.seconds < 0:
             raise SettingInvalid(f"rollout.steps[{index}].seconds", f"must be at least 0, got {stage.seconds:g}")
     gates = rollout.gates

@@ -33,7 +33,7 @@ def test_what_is_deployed_is_shown(command: Command, deployed: dict[str, Any]) -
     shown = json.loads(command("endpoints", "show", "triple", "--json").out)
     assert shown["revision"] == deployed["revision"]
     lines = command("endpoints", "show", "triple").out.splitlines()
-    assert f"url         {deployed['url']}" in lines
+    assert f"url          {deployed['url']}" in lines
     assert any(line.startswith(f"{shown['workers'][0]['pid']} ") for line in lines)
     ended = command("endpoints", "show", "tripel")
     assert (ended.code, ended.err) == (3, "error: there is no endpoint 'tripel'. Did you mean triple?\n")
@@ -85,3 +85,43 @@ def test_serve_answers_until_ctrl_c(shop: Path, process_environment: dict[str, s
 def test_serve_names_an_unknown_graph(command: Command, shop: Path) -> None:
     ended = command("serve", "tripel")
     assert (ended.code, "Did you mean triple?" in ended.err) == (3, True)
+
+
+def test_serve_with_several_workers_answers_http_and_grpc_until_ctrl_c(
+    shop: Path, process_environment: dict[str, str]
+) -> None:
+    serving = subprocess.Popen(
+        [sys.executable, "-m", "modelyard.cli", "serve", "./:triple", "--workers", "2", "--grpc-port", "0"],
+        env=process_environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert serving.stdout is not None
+    said = serving.stdout.readline()
+    assert "and grpc://127.0.0.1:" in said
+    request = urllib.request.Request(said.split()[3], b'{"x": 5}', {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=10) as reply:
+        assert json.load(reply) == {"y": 15}
+    serving.send_signal(signal.SIGINT)
+    out, _ = serving.communicate(timeout=60)
+    assert (serving.returncode, out) == (0, "triple ended\n")
+
+
+def test_an_endpoint_is_scaled_and_rolled_back(command: Command, deployed: dict[str, Any]) -> None:
+    assert command("endpoints", "scale", "triple", "--workers", "2").out == "triple has from 2 to 2 workers\n"
+    assert json.loads(command("endpoints", "show", "triple", "--json").out)["scale"]["max"] == 2
+    assert command("endpoints", "promote", "triple").out == "no revision of triple is being tried\n"
+    ended = command("rollback", "triple")
+    assert (ended.code, ended.err.splitlines()[-1]) == (
+        3,
+        "error: endpoint triple: there is no earlier revision. Deploy what shall answer.",
+    )
+    work = Path("shop/serving.py")
+    work.write_text(work.read_text().replace("factor=3", "factor=4"))
+    second = json.loads(command("deploy", "triple", "--json").out)
+    back = json.loads(command("rollback", "triple", "--json").out)
+    assert (back["revision"], back["previous"], back["changed"]) == (deployed["revision"], second["revision"], True)
+    shown = command("endpoints", "show", "triple").out
+    assert [line.split()[3] for line in shown.splitlines() if line.startswith((back["revision"], second["revision"]))] == [
+        *("deploy", "deploy", "rollback"),
+    ]

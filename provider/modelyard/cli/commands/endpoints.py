@@ -110,7 +110,10 @@ def scale_endpoint(
 @click.argument("name")
 @project_options
 def promote_endpoint(name: str, project: str, environment: str, json: bool) -> None:
-    """Give all traffic to the revision that is tried on a part of it. (modelyard rollback ends the trial.)"""
+    """Give all traffic to the revision that is tried on a part of it.
+
+    modelyard rollback ends the trial instead.
+    """
     place, state = _place(project, environment)
     changed = place.promote(name, state, user_name())
     found = read_endpoint(state, name)

@@ -59,6 +59,7 @@ class Canary:
         self._begun = self._step_begun = time.time()
         self._answered_before = 0
         self._verdicts: list[Verdict] = []
+        self._last = (Figures(), Figures())
 
     async def begin(self) -> None:
         """Let the first part of the traffic go to the new revision.
@@ -74,7 +75,7 @@ class Canary:
 
     async def look(self) -> Decision:
         """Look at what was answered; go to the next step, or say what is decided."""
-        champion, challenger = self._counted()
+        self._last = champion, challenger = self._counted()
         gates = self._rollout.gates
         self._verdicts = judge(gates, champion, challenger)
         self._report("running", "")
@@ -134,7 +135,7 @@ class Canary:
         return champion, challenger
 
     def _report(self, state: Literal["running", "promoted", "rolled_back"], reason: str) -> None:
-        champion, challenger = self._counted()
+        champion, challenger = self._last
         author = self.request.author
         status = RolloutStatus(
             revision=self.group.revision,
@@ -149,9 +150,7 @@ class Canary:
             by=author.by if author else "",
             champion=Arm.of(champion),
             challenger=Arm.of(challenger),
-            gates={
-                verdict.gate: f"{_WORDS[verdict.passed]}: {verdict.said}" for verdict in self._verdicts
-            },
+            gates={verdict.gate: f"{_WORDS[verdict.passed]}: {verdict.said}" for verdict in self._verdicts},
             models=author.models if author else {},
         )
         self._tell(status)

@@ -1,13 +1,19 @@
 """The ports of an endpoint: one listening socket for HTTP that all workers share, and a reserved port for gRPC."""
 
+import secrets
 import select
 import socket
+from pathlib import Path
+from typing import NamedTuple
 
 from modelyard.deploy.local.settings import ServingSettings
 from modelyard.serving.errors import AddressInvalid, PortTaken
-from modelyard.serving.server_socket import listen
+from modelyard.serving.server_socket import BACKLOG, listen
 
-__all__ = ["Ports"]
+__all__ = ["InnerSockets", "Ports"]
+
+_FROM_BUNDLE = "../../../sockets"
+"""The way from where a worker runs to the local sockets."""
 
 
 class Ports:
@@ -125,11 +131,47 @@ def _reserve(settings: ServingSettings, kept: int) -> socket.socket | None:
     for port in (settings.grpc_port,) if settings.grpc_port else (kept, 0):
         try:
             reserved.bind((settings.host, port))
-        except OSError as error:
-            failure = error
-        else:
-            return reserved
+        except PermissionError as error:
+            reserved.close()
+            raise AddressInvalid(settings.host, port, error.strerror or str(error)) from error
+        except OSError:
+            continue
+        return reserved
     reserved.close()
-    if isinstance(failure, PermissionError):
-        raise AddressInvalid(settings.host, settings.grpc_port, failure.strerror or str(failure))
     raise PortTaken(settings.host, settings.grpc_port)
+
+
+class InnerSockets(NamedTuple):
+    """Where the workers of a revision that is tried take what the stable ones hand on.
+
+    Paths are relative to where workers run: that of a local socket has at most 107 bytes.
+
+    Parameters
+    ----------
+    listener
+        The socket for HTTP that they share.
+    http
+        Its path.
+    rpc
+        The path of each worker's own socket for gRPC.
+    pattern
+        The same, with ``{}`` for the worker's number.
+    """
+
+    listener: socket.socket
+    http: str
+    rpc: tuple[str, ...]
+    pattern: str
+
+    @classmethod
+    def open(cls, folder: Path, revision: str, workers: int) -> "InnerSockets":
+        """Open the sockets in `folder`, which must be the one called ``sockets`` in the current folder."""
+        folder.mkdir(mode=0o700, exist_ok=True)
+        name = f"{revision[:8]}-{secrets.token_hex(2)}"
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listener.bind(f"sockets/{name}.http")
+        listener.listen(BACKLOG)
+        listener.setblocking(False)
+        pattern = f"{_FROM_BUNDLE}/{name}-{{}}.rpc"
+        rpc = tuple(pattern.format(number) for number in range(workers))
+        return cls(listener, f"{_FROM_BUNDLE}/{name}.http", rpc, pattern)

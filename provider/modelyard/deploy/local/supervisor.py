@@ -1,23 +1,18 @@
 """The supervisor of one endpoint: owns its socket, its workers and its log, and outlives whoever deployed it.
 
-``python -m modelyard.deploy.local.supervisor FOLDER`` detaches itself and keeps the endpoint in the folder until it is
+``python -m modelyard.deploy.local FOLDER`` detaches itself and keeps the endpoint in the folder until it is
 asked to stop, gets SIGTERM, or the folder is gone. It acts on ``request.json``, one request at a time, and answers in
 ``status.json``; so neither side loses anything when the other is killed.
 """
 
-import argparse
 import asyncio
 import logging
 import os
-import secrets
 import shutil
 import signal
-import socket
 import sys
 import time
-from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 
 import msgspec
 from msgspec.structs import replace
@@ -25,9 +20,8 @@ from msgspec.structs import replace
 from modelyard.deploy.errors import DeploymentWithdrawn, RevisionNotReady, SettingInvalid
 from modelyard.deploy.local.canary import Canary
 from modelyard.deploy.local.locks import FolderLock
-from modelyard.deploy.local.logs import open_log
 from modelyard.deploy.local.monitor import Monitor
-from modelyard.deploy.local.ports import Ports
+from modelyard.deploy.local.ports import InnerSockets, Ports
 from modelyard.deploy.local.records import (
     Author,
     Deployed,
@@ -47,21 +41,14 @@ from modelyard.deploy.local.worker_process import Wiring
 from modelyard.deploy.rollout import Rollout, RolloutStatus
 from modelyard.errors import ErrorKind, ModelyardError
 from modelyard.serving.errors import PortTaken
-from modelyard.serving.server_socket import BACKLOG
 
-__all__ = ["Supervisor", "main"]
+__all__ = ["Supervisor"]
 
 TICK = 0.05
-LOCK_TIMEOUT = 3.0
-"""A deployer looks at the lock now and then, so it may be held for a moment."""
 LOOK = 0.25
 """Seconds between two looks at the load and at a rollout."""
-FROM_BUNDLE = "../../../sockets"
-"""The way from where a worker runs to the local sockets."""
 STOP_LIMIT = 10.0
 PAST = 50
-SocketPaths = tuple[str, tuple[str, ...]]
-"""The paths of the sockets for HTTP and gRPC, as workers see them."""
 
 
 class Supervisor:
@@ -205,12 +192,12 @@ class Supervisor:
             ports.close()
             raise SettingInvalid("rollout", "a rollout cannot change the host or a port at the same time")
         size = max(settings.workers.min, min(group.size if group else 1, settings.workers.max), 1)
-        inner = self._inner(request.revision, size) if rollout else None
+        inner = InnerSockets.open(self._folder.sockets, request.revision, size) if rollout else None
         fresh = self._new_group(request.revision, ports, settings, size=size, inner=inner)
         try:
             await fresh.start(request.timeout)
             if rollout and group and inner:
-                await self._begin_canary(group, fresh, request, rollout, inner[1])
+                await self._begin_canary(group, fresh, request, rollout, inner)
                 return True
             await fresh.accept()
         except BaseException:
@@ -236,10 +223,11 @@ class Supervisor:
             old_ports.close()
 
     async def _begin_canary(
-        self, stable: WorkerGroup, fresh: WorkerGroup, request: Request, rollout: Rollout, paths: SocketPaths
+        self, stable: WorkerGroup, fresh: WorkerGroup, request: Request, rollout: Rollout, inner: InnerSockets
     ) -> None:
+        rpc = inner.rpc if self._ports and self._ports.grpc else ()
         canary = Canary(
-            stable, fresh, request, rollout, socket=paths[0], rpc=paths[1], tell=self._write_rollout, log=self._log
+            stable, fresh, request, rollout, socket=inner.http, rpc=rpc, tell=self._write_rollout, log=self._log
         )
         try:
             await canary.begin()
@@ -319,17 +307,6 @@ class Supervisor:
         kept = self._deployed.grpc_port if self._deployed else 0
         return Ports.open(settings, port, kept, chosen=chosen, before=self._ports)
 
-    def _inner(self, revision: str, size: int) -> tuple[socket.socket, SocketPaths]:
-        """Return the local socket for what is handed on, and the paths by which workers reach it."""
-        self._folder.sockets.mkdir(mode=0o700, exist_ok=True)
-        name = f"{revision[:8]}-{secrets.token_hex(2)}"
-        inner = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        inner.bind(f"sockets/{name}.http")  # relative: the path of a socket has at most 107 bytes
-        inner.listen(BACKLOG)
-        inner.setblocking(False)
-        paths = tuple(f"{FROM_BUNDLE}/{name}-{number}.rpc" for number in range(size))
-        return inner, (f"{FROM_BUNDLE}/{name}.http", paths)
-
     def _new_group(
         self,
         revision: str,
@@ -337,10 +314,10 @@ class Supervisor:
         settings: ServingSettings,
         *,
         size: int = 0,
-        inner: tuple[socket.socket, SocketPaths] | None = None,
+        inner: InnerSockets | None = None,
     ) -> WorkerGroup:
-        rpc = inner[1][1][0].removesuffix("-0.rpc") + "-{}.rpc" if inner and ports.grpc else ""
-        wiring = Wiring(ports.listener, ports.grpc, inner[0] if inner else None, rpc)
+        rpc = inner.pattern if inner and ports.grpc else ""
+        wiring = Wiring(ports.listener, ports.grpc, inner.listener if inner else None, rpc)
         size = size or max(settings.workers.min, 1)
         return WorkerGroup(self._folder.revisions / revision, wiring, settings, size, self._log, self._tell)
 
@@ -419,34 +396,3 @@ class Supervisor:
         )
         with suppress(FileNotFoundError):  # the folder is gone; the main loop will see it
             write_json(self._folder.status, status)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Keep the endpoint in a folder; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m modelyard.deploy.local.supervisor", description=__doc__)
-    parser.add_argument("folder", type=Path, help="the endpoint's folder")
-    folder = EndpointFolder.at(parser.parse_args(arguments).folder)
-    if os.fork():
-        os._exit(0)  # the deployer need not wait for, nor be the parent of, what lives longer than it
-    lock = FolderLock(folder.supervisor_lock, make_folder=False)
-    if not lock.acquire(LOCK_TIMEOUT):
-        return 0  # another supervisor keeps the endpoint, or it was removed meanwhile
-    try:
-        os.chdir(folder.root)  # local sockets are bound by relative paths
-        log = open_log(folder.log)
-    except FileNotFoundError:
-        return 0  # removed a moment ago
-    try:
-        asyncio.run(_keep(folder, log, lock))
-    except Exception:
-        log.exception("the supervisor failed")
-        raise
-    return 0
-
-
-async def _keep(folder: EndpointFolder, log: logging.Logger, lock: FolderLock) -> None:
-    await Supervisor(folder, log).run(lock)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -281,7 +281,7 @@ def _start_supervisor(folder: EndpointFolder) -> None:
     folder.supervisor_log.parent.mkdir(parents=True, exist_ok=True)
     with folder.supervisor_log.open("wb") as output:
         subprocess.run(  # noqa: S603 (our own module)
-            [sys.executable, "-m", "modelyard.deploy.local.supervisor", str(folder.root.resolve())],
+            [sys.executable, "-m", "modelyard.deploy.local", str(folder.root.resolve())],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
