@@ -87,6 +87,8 @@ def test_an_event_is_rewarded_by_its_id_once() -> None:
         ({"reward": "good", "route": "a"}, "a reward is a number, not 'good'"),
         ({"reward": float("nan"), "route": "a"}, "a reward is a number, not nan"),
         ({"reward": 2, "route": "a"}, "a reward is between 0 and 1, not 2.0"),
+        ({"reward": 1, "route": ["a"]}, "there is no route ['a']: a, b, c"),
+        ({"reward": -1e200, "route": "a"}, "a reward is a number up to 1e+100, not -1e+200"),
     ],
 )
 def test_what_is_no_reward_is_refused(body: Any, told: str) -> None:
@@ -138,7 +140,7 @@ def test_the_drawing_says_that_each_worker_learns_for_itself() -> None:
     ("strategy", "options", "told"),
     [
         (EpsilonGreedy, {"epsilon": 2}, "epsilon is between 0 and 1, not 2"),
-        (EpsilonGreedy, {"remember": -1}, "remember is not negative, it is -1"),
+        (EpsilonGreedy, {"remember": -1}, "remember is a whole number from 0, not -1"),
         (EpsilonGreedy, {"reward_path": "reward"}, "reward_path begins with a slash, it is 'reward'"),
         (EpsilonGreedy, {"failure_reward": "bad"}, "a reward is a number, not 'bad'"),
         (EpsilonGreedy, {"start": {"x": {}}}, "start tells of 'x', which is no route: a, b, c"),
@@ -146,6 +148,18 @@ def test_the_drawing_says_that_each_worker_learns_for_itself() -> None:
             EpsilonGreedy,
             {"start": {"a": {"n": 1}}},
             "start['a'] has chosen, rewards, total and squares, it is {'n': 1}",
+        ),
+        (EpsilonGreedy, {"remember": "10"}, "remember is a whole number from 0, not '10'"),
+        (EpsilonGreedy, {"start": "a"}, "start maps routes to what is known of them, it is str"),
+        (
+            EpsilonGreedy,
+            {"start": {"a": {"chosen": -1}}},
+            "start['a'] has chosen, rewards, total and squares, it is {'chosen': -1}",
+        ),
+        (
+            EpsilonGreedy,
+            {"start": {"a": {"total": "x"}}},
+            "start['a'] has chosen, rewards, total and squares, it is {'total': 'x'}",
         ),
         (Thompson, {"rewards": "poisson"}, "rewards is beta or gaussian, not 'poisson'"),
         (Thompson, {"failure_reward": -1}, "a reward is between 0 and 1, not -1.0"),

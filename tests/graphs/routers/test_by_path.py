@@ -166,3 +166,20 @@ class Counting:
 
     def do_batch(self, bodies: Any) -> Any:
         return [self.do(body) for body in bodies]
+
+
+def test_values_are_compared_as_json_writes_them() -> None:
+    graph = by_field(field="f", values={True: "a", 3: "b"})
+    assert (graph.test({"f": True}), graph.test({"f": "3"}), graph.test({"f": 3})) == ("A", "B", "B")
+
+
+def test_a_table_of_values_is_a_mapping() -> None:
+    with pytest.raises(GraphInvalid, match="step pick: values maps values to routes, it is list"):
+        by_field(field="f", values=["a"]).open()
+
+
+@pytest.mark.parametrize("wanted", [["late"], {"x": 1}, 0])
+def test_what_is_no_text_in_the_field_is_an_unknown_route(wanted: Any) -> None:
+    with pytest.raises(StepFailed, match="there is no route ") as caught:
+        by_path(field="model").test({"model": wanted})
+    assert caught.value.error_kind is ErrorKind.NOT_FOUND

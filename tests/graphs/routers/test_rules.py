@@ -82,6 +82,10 @@ def test_a_rule_without_an_operator_compares() -> None:
         ({"field": "x", "op": "exists", "value": 1, "route": "a"}, "rules[0]: exists has no value"),
         ({"field": "", "value": 1, "route": "a"}, "rules[0].field names a field of the body, it is ''"),
         ({"field": "x", "op": "in", "value": "abc", "route": "a"}, "rules[0].value is a list for 'in', not 'abc'"),
+        (
+            {"field": "x", "op": ">", "value": None, "route": "a"},
+            "rules[0].value is a number or a text for '>', not None",
+        ),
         ({"any": [], "route": "a"}, "rules[0].any is a list of at least one condition, not []"),
         ({"all": [{"field": "x"}], "route": "a"}, "rules[0].all[0]: == needs a value"),
         ({"all": [3], "route": "a"}, "rules[0].all[0] is a mapping, not 3"),

@@ -196,7 +196,8 @@ class _Seen:
         ({"champion": "x"}, "champion is a route, 'x' is none: main, next"),
         ({"champion": ""}, "champion is a route: main, next"),
         ({"champion": "main", "share": -0.1}, "share is between 0 and 1, not -0.1"),
-        ({"champion": "main", "queue_size": 0}, "queue_size is at least 1, not 0"),
+        ({"champion": "main", "queue_size": 0}, "queue_size is a whole number from 1, not 0"),
+        ({"champion": "main", "queue_size": "8"}, "queue_size is a whole number from 1, not '8'"),
     ],
 )
 def test_wrong_arguments_are_refused_when_the_graph_opens(options: dict[str, Any], told: str) -> None:

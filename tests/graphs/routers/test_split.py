@@ -91,6 +91,7 @@ def test_batches_are_split_as_rows_are() -> None:
         ({"weights": {"a": 1, "b": 1, "c": -1}}, "weights['c'] is a number from 0, not -1"),
         ({"weights": {"a": 1, "b": 1, "d": 1}}, "weights names 'd', which is no member: a, b, c"),
         ({"key": "x", "missing": "drop"}, "missing is error or random, not 'drop'"),
+        ({"key": 3}, "key is a field of the body, header:<name>, event.key or event.id, not 3"),
         ({"key": "event.path"}, "key is event.key, event.id, header:<name> or a field, not 'event.path'"),
     ],
 )

@@ -111,6 +111,8 @@ def test_gaps_are_filled_and_numbers_scaled() -> None:
     for wrong in (None, "7", True, float("nan")):
         with pytest.raises(FieldUnfit, match="x: must be a number"):
             changed({"x": wrong}, scale={"x": {"min": 5, "max": 6}})
+    with pytest.raises(FieldUnfit, match="x: must be a number of double precision"):
+        changed({"x": 10**400}, scale={"x": {"mean": 0, "std": 1}})
 
 
 OPERATIONS = {

@@ -64,6 +64,13 @@ def test_moments_and_the_event(tmp_path: Path) -> None:
     ]
 
 
+def test_what_belongs_to_the_event_replaces_no_field_of_the_row(tmp_path: Path) -> None:
+    graph = writing(tmp_path, event={"id": "id"})
+    with pytest.raises(StepFailed, match="id: is a field of the row already: the event's needs another name, got 7"):
+        graph.test({"id": 7})
+    graph.close()
+
+
 def test_a_row_waits_no_longer_than_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     timers: list[Any] = []
 

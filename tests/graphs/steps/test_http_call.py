@@ -65,6 +65,19 @@ def test_templates_fill_path_query_headers_and_body(service: LocalService) -> No
     assert service.requests[-1]["headers"]["x-number"] == "no 7"
 
 
+@pytest.mark.parametrize("wrong", [None, {"a": 1}, [1], ""])
+def test_what_has_no_place_in_an_address_is_refused_and_not_sent(service: LocalService, wrong: Any) -> None:
+    sent = len(service.requests)
+    error = refused(service, {"id": wrong}, path="/echo/{id}", method="DELETE")
+    assert (type(error.cause).__name__, error.outcome.http) == ("FieldUnfit", 422)
+    assert len(service.requests) == sent
+
+
+def test_truth_values_are_written_as_json_writes_them(service: LocalService) -> None:
+    reply = answer(service, {"late": True}, path="/echo", query={"late": "{late}"})
+    assert reply["query"] == {"late": "true"}
+
+
 def test_a_body_cannot_lead_elsewhere(service: LocalService) -> None:
     assert answer(service, {"id": ".."}, path="/echo/{id}/x")["path"] == "/echo/%2E%2E/x"
     assert answer(service, {"id": "@evil:80/"}, path="/{id}")["path"] == "/%40evil%3A80%2F"

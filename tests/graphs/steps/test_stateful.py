@@ -127,6 +127,18 @@ def test_a_value_that_is_no_number_is_refused_and_not_counted() -> None:
     assert graph.test({"x": 1}) == {"n": 2, "total": 2}
 
 
+def test_a_number_that_is_too_great_for_a_mean_is_refused() -> None:
+    graph = graph_of(Fold, aggregates={"mean": {"mean": "x"}})
+    with pytest.raises(StepFailed, match="x: must be a number of double precision for the aggregate 'mean'"):
+        graph.test({"x": 10**400})
+    assert graph.test({"x": 3}) == {"mean": 3.0}
+
+
+def test_an_aggregate_that_is_misspelt_is_told_which_there_are() -> None:
+    with pytest.raises(GraphInvalid, match=r"Fold\.aggregates\.n: must be 'count', or one of count, sum, .* got 'cnt'"):
+        graph_of(Fold, aggregates={"n": "cnt"}).open()
+
+
 def test_a_changed_reply_does_not_change_the_state() -> None:
     graph = graph_of(Fold, use=lambda state, body: [*state, body], initial=[])
     graph.test(1).append("spoiled")

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from modelyard.graphs import Graph, StepFailed
-from modelyard.graphs.steps import BodyInvalid, Validate
+from modelyard.graphs.steps import ArgumentInvalid, BodyInvalid, Validate
 
 
 def told(body: Any, **arguments: Any) -> list[str]:
@@ -79,8 +79,29 @@ def test_a_json_schema() -> None:
 
 
 def test_a_schema_fetches_nothing_from_the_network() -> None:
-    with pytest.raises(Exception, match="Unresolvable"):
+    with pytest.raises(ArgumentInvalid, match=r"Validate\.schema: must hold what its \$ref names: .*, got 'http://127"):
         told(1, schema={"$ref": "http://127.0.0.1:9/schema.json"})
+
+
+def test_a_reference_leads_to_what_the_schema_holds() -> None:
+    schema = {"$defs": {"side": {"type": "number"}}, "properties": {"a": {"$ref": "#/$defs/side"}}}
+    assert told({"a": 1}, schema=schema) == []
+    assert told({"a": "x"}, schema=schema) == ["a breaks the schema: 'x' is not of type 'number'"]
+    below = {"$id": "urn:whole", "properties": {"a": {"items": {"$ref": "#/$defs/nothing"}}}}
+    with pytest.raises(ArgumentInvalid, match=r"must hold what its \$ref names: .*, got '#/\$defs/nothing'"):
+        told(1, schema=below)
+    assert told({"type": 3}, schema={"$ref": "https://json-schema.org/draft/2020-12/schema"}) != []
+
+
+@pytest.mark.parametrize(
+    "rules", [{"min": 5, "max": 1}, {"above": 1, "below": 1}, {"min": 1, "below": 1}, {"above": 1, "max": 1}]
+)
+def test_bounds_that_leave_no_room_are_refused(rules: dict[str, Any]) -> None:
+    with pytest.raises(ArgumentInvalid, match=r"Validate\.rules\.x\.(max|below): must leave room above (min|above), "):
+        Validate(rules={"x": rules})
+    assert told({"x": 1}, rules={"x": {"min": 1, "max": 1}}) == []
+    with pytest.raises(ArgumentInvalid, match=r"max_length: must be a whole number, at least 3, got 2"):
+        Validate(rules={"x": {"min_length": 3, "max_length": 2}})
 
 
 def test_bad_rows_go_to_quarantine_with_their_reasons() -> None:

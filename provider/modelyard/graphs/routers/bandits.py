@@ -11,8 +11,12 @@ from typing import Any, ClassVar, Literal
 from modelyard.graphs.event import Event
 from modelyard.graphs.groups import NOT_MINE, RouterStrategy
 from modelyard.graphs.routers.errors import RewardInvalid
+from modelyard.graphs.routers.routes import whole_number
 
 __all__ = ["Arm", "EpsilonGreedy", "Thompson"]
+
+_LARGEST = 1e100
+"""Beyond that, sums of squares would not be finite for long."""
 
 
 @dataclass(slots=True)
@@ -40,6 +44,13 @@ class Arm:
         return self.total / self.rewards if self.rewards else 0.0
 
 
+def _arm(chosen: int = 0, rewards: int = 0, total: float = 0.0, squares: float = 0.0) -> Arm:
+    sums = [float(each) for each in (total, squares) if isinstance(each, int | float)]
+    if len(sums) < 2 or not all(isfinite(each) for each in sums) or squares < 0:
+        raise ValueError("the sums are finite numbers")
+    return Arm(whole_number("chosen", chosen, 0), whole_number("rewards", rewards, 0), *sums)
+
+
 class _Bandit(RouterStrategy):
     """Counts, remembers and tells; a subclass chooses."""
 
@@ -57,11 +68,9 @@ class _Bandit(RouterStrategy):
     ) -> None:
         if not reward_path.startswith("/"):
             raise ValueError(f"reward_path begins with a slash, it is {reward_path!r}")
-        if remember < 0:
-            raise ValueError(f"remember is not negative, it is {remember!r}")
         self._members = members
         self._reward_path = reward_path
-        self._remember = remember
+        self._remember = whole_number("remember", remember, 0)
         self._failure_reward = None if failure_reward is None else self.checked(failure_reward, ValueError)
         self._random = Random(seed)  # noqa: S311 (no secret)
         self._lock = Lock()
@@ -95,8 +104,10 @@ class _Bandit(RouterStrategy):
         """
         if isinstance(reward, bool):
             return float(reward)
-        if not isinstance(reward, int | float) or not isfinite(reward):
+        if not isinstance(reward, int | float) or (isinstance(reward, float) and not isfinite(reward)):
             raise error(f"a reward is a number, not {reward!r:.80}")
+        if abs(reward) > _LARGEST:
+            raise error(f"a reward is a number up to {_LARGEST:g}, not {reward!r:.80}")
         return float(reward)
 
     def reward(self, route: str, reward: float) -> None:
@@ -115,7 +126,7 @@ class _Bandit(RouterStrategy):
             There is no such route, or the reward is none.
         """
         value = self.checked(reward)
-        if route not in self.arms:
+        if not isinstance(route, str) or route not in self.arms:
             raise RewardInvalid(f"there is no route {route!r:.80}: {', '.join(self._members)}")
         with self._lock:
             arm = self.arms[route]
@@ -176,12 +187,14 @@ class _Bandit(RouterStrategy):
             It tells of other routes, or is no export.
         """
         arms = {name: Arm() for name in self._members}
+        if not isinstance(known, Mapping):
+            raise TypeError(f"start maps routes to what is known of them, it is {type(known).__name__}")
         for name, values in known.items():
             if name not in arms:
                 raise ValueError(f"start tells of {name!r}, which is no route: {', '.join(self._members)}")
             try:
-                arms[name] = Arm(**values)
-            except TypeError:
+                arms[name] = _arm(**values)
+            except (TypeError, ValueError):
                 raise ValueError(
                     f"start[{name!r}] has chosen, rewards, total and squares, it is {values!r:.80}"
                 ) from None

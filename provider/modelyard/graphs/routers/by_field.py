@@ -7,7 +7,7 @@ from modelyard.graphs.bodies import part_of
 from modelyard.graphs.failures import PathMissing
 from modelyard.graphs.group_errors import RouteMissing
 from modelyard.graphs.groups import RouterStrategy
-from modelyard.graphs.routers.routes import checked_route
+from modelyard.graphs.routers.routes import checked_route, route_text
 
 __all__ = ["ByField"]
 
@@ -57,8 +57,10 @@ class ByField(RouterStrategy):
         self.default = checked_route("default", default, members)
         self.unknown = checked_route("unknown", unknown, members)
         self._table = {name: name for name in members}
+        if values is not None and not isinstance(values, Mapping):
+            raise TypeError(f"values maps values to routes, it is {type(values).__name__}")
         for value, route in (values or {}).items():
-            self._table[value] = checked_route(f"values[{value!r}]", route, members)
+            self._table[route_text(value)] = checked_route(f"values[{value!r}]", route, members)
         self._members = members
         self._plain = "." not in field
 
@@ -77,11 +79,5 @@ class ByField(RouterStrategy):
                 return self.default
             raise RouteMissing(f"it has no field {self.field!r}", self._members) from None
         if value.__class__ is not str:
-            value = _text(value)
+            value = route_text(value)
         return self._table.get(value) or self.unknown or value
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return "null" if value is None else str(value)

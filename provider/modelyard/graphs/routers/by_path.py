@@ -8,7 +8,7 @@ from modelyard.graphs.failures import PathMissing
 from modelyard.graphs.group_errors import RouteMissing
 from modelyard.graphs.groups import RouterStrategy
 from modelyard.graphs.request_paths import path_name
-from modelyard.graphs.routers.routes import checked_route
+from modelyard.graphs.routers.routes import checked_route, route_text
 
 __all__ = ["ByPath"]
 
@@ -92,7 +92,8 @@ class ByPath(RouterStrategy):
                 route = part_of(event.body, self.field)
             except PathMissing:
                 route = ""
-            if route:
+            if route is not None and route != "":
+                route = route_text(route)
                 return route if route in self._routes else self.unknown or route
         if not self.default:
             where = f"in the path {event.path!r} behind {self.prefix or '/'}"

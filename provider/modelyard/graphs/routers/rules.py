@@ -28,6 +28,7 @@ _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "matches": lambda found, value: value.search(found) is not None,
 }
 _PRESENCE = ("exists", "missing")
+_ORDER = ("<", "<=", ">", ">=")
 OPERATORS = (*_COMPARE, *_PRESENCE)
 
 
@@ -169,6 +170,8 @@ def _condition(place: str, given: Any) -> _Condition:
         raise ValueError(f"{place}: {op} {rule}")
     if op in ("in", "not in") and not isinstance(value, list | tuple):
         raise ValueError(f"{place}.value is a list for {op!r}, not {value!r:.80}")
+    if op in _ORDER and (isinstance(value, bool) or not isinstance(value, int | float | str)):
+        raise ValueError(f"{place}.value is a number or a text for {op!r}, not {value!r:.80}")
     if op != "matches":
         return _Condition(field, op, value, value)
     if not isinstance(value, str):

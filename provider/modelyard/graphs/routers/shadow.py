@@ -5,7 +5,7 @@ from typing import Any
 
 from modelyard.graphs.event import Event
 from modelyard.graphs.groups import RouterStrategy
-from modelyard.graphs.routers.routes import checked_route
+from modelyard.graphs.routers.routes import checked_route, whole_number
 from modelyard.graphs.routers.shares import share_of
 
 __all__ = ["Shadow"]
@@ -53,11 +53,9 @@ class Shadow(RouterStrategy):
             raise ValueError("a shadow router has routes besides the champion")
         if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
             raise ValueError(f"share is between 0 and 1, not {share!r}")
-        if queue_size < 1:
-            raise ValueError(f"queue_size is at least 1, not {queue_size!r}")
         self.champion = champion
         self.share = share
-        self.queue_size = queue_size
+        self.queue_size = whole_number("queue_size", queue_size, 1)
         self._shadows = tuple(name for name in members if name != champion)
         self.roles = {champion: "champion"} | dict.fromkeys(self._shadows, "shadow")
 

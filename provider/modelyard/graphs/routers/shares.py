@@ -59,6 +59,8 @@ class KeySource:
     """
 
     def __init__(self, key: str, missing: Literal["error", "random"]) -> None:
+        if not isinstance(key, str):
+            raise TypeError(f"key is a field of the body, header:<name>, event.key or event.id, not {key!r:.80}")
         if missing not in ("error", "random"):
             raise ValueError(f"missing is error or random, not {missing!r}")
         self.key = key

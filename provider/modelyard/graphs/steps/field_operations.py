@@ -346,7 +346,10 @@ class Scale(Operation):
             value = _needed(row, field)
             if not is_number(value) or is_nothing(value):
                 raise FieldUnfit(field, "must be a number", value)
-            scaled = (float(value) - offset) / width
+            try:
+                scaled = (float(value) - offset) / width
+            except OverflowError:
+                raise FieldUnfit(field, "must be a number of double precision", value) from None
             row[field] = min(max(scaled, 0.0), 1.0) if clip else scaled
         return row
 

@@ -189,7 +189,7 @@ class RateLimit:
     ({'user': 'ann'}, {'user': 'ann'}, {'user': 'bob'})
     >>> graph.test({"user": "ann"})
     Traceback (most recent call last):
-    modelyard.graphs.errors.StepFailed: ...: the rate limit for 'ann' is used up. Try again in 30.00 s.
+    modelyard.graphs.errors.StepFailed: ...: the rate limit for 'ann' is used up. Try again in ... s.
     """
 
     state = "worker"

@@ -291,6 +291,8 @@ def _statuses(checked: Checked, given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _quoted(value: Any) -> str:
     text = quote(str(value), safe="")
+    if not text:  # the address of all things instead of one: what DELETE does with that, nobody wants to see
+        raise FieldUnfit("", "a field of the body in the address must not be empty", value)
     # dots alone would be taken for a way up
     return text.replace(".", "%2E") if set(text) == {"."} else text
 

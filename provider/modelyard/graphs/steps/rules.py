@@ -93,13 +93,20 @@ class FieldRules:
             if name in known:
                 checked.number(f"{place}.{name}", known[name])
                 self._rules.append(_bound(word, known[name], test))
+        for low, high in ((low, high) for low in ("min", "above") for high in ("max", "below")):
+            if low in known and high in known and not self._leave_room(known, low, high):
+                raise checked.refuse(f"{place}.{high}", f"must leave room above {low}, {known[low]}", known[high])
+
+    @staticmethod
+    def _leave_room(known: Mapping[str, Any], low: str, high: str) -> bool:
+        return bool(known[low] <= known[high] if (low, high) == ("min", "max") else known[low] < known[high])
 
     def _lengths(self, checked: Checked, place: str, known: Mapping[str, Any]) -> None:
         if "min_length" in known:
             least = checked.whole(f"{place}.min_length", known["min_length"], least=0)
             self._rules.append((f"must have a length of at least {least}", _sized(lambda size: size >= least)))
         if "max_length" in known:
-            most = checked.whole(f"{place}.max_length", known["max_length"], least=0)
+            most = checked.whole(f"{place}.max_length", known["max_length"], least=known.get("min_length", 0))
             self._rules.append((f"must have a length of at most {most}", _sized(lambda size: size <= most)))
 
 

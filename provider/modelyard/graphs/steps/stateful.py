@@ -195,6 +195,8 @@ class Fold:
 
 
 _NOTHING: Any = object()
+_LARGEST = 1.7e308
+"""Greater whole numbers have no place in double precision."""
 _WORDS = ("count", "sum", "mean", "std", "min", "max", "first", "last", "distinct")
 _OF_NUMBERS = ("sum", "mean", "std", "min", "max")
 
@@ -216,6 +218,8 @@ class _Aggregate:
             return _NOTHING
         if self.word in _OF_NUMBERS and not is_number(value):
             raise FieldUnfit(self.field, f"must be a number for the aggregate {self.name!r}", value)
+        if self.word in ("mean", "std") and abs(value) > _LARGEST:
+            raise FieldUnfit(self.field, f"must be a number of double precision for the aggregate {self.name!r}", value)
         return key_of(value, "") if self.word == "distinct" else isolated(value)
 
     def begin(self) -> Any:
@@ -276,6 +280,8 @@ def _aggregates(checked: Checked, given: Mapping[str, Any]) -> list[_Aggregate]:
         if said == "count":
             found.append(_Aggregate(name, "count", ""))
             continue
+        if isinstance(said, str):
+            raise checked.refuse(place, f"must be 'count', or one of {', '.join(_WORDS)} with its field", said)
         words = checked.mapping(place, said)
         if len(words) != 1:
             raise checked.refuse(place, "must be 'count', or one aggregate with its field", said)

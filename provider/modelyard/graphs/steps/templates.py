@@ -6,6 +6,7 @@ from typing import Any
 
 from modelyard.graphs.bodies import part_of
 from modelyard.graphs.steps.checking import Checked
+from modelyard.graphs.steps.errors import FieldUnfit
 
 __all__ = ["fields_in", "filled", "text_filled"]
 
@@ -34,13 +35,23 @@ def text_filled(template: str, body: Any, shown: Callable[[Any], str] = str) -> 
     ------
     PathMissing
         The body has no such field.
+    FieldUnfit
+        Its value is none that can stand in a text: nothing, a mapping or a list.
 
     Examples
     --------
     >>> text_filled("/users/{user.id}", {"user": {"id": 7}})
     '/users/7'
     """
-    return _FIELD.sub(lambda match: shown(part_of(body, match[1])), template)
+    return _FIELD.sub(lambda match: shown(_plain(match[1], part_of(body, match[1]))), template)
+
+
+def _plain(field: str, value: Any) -> Any:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value is None or isinstance(value, Mapping | list | tuple):
+        raise FieldUnfit(field, "must be a text or a number to be put into a text", value)
+    return value
 
 
 def filled(template: Any, body: Any) -> Any:

@@ -23,7 +23,8 @@ class Validate:
         ``above``, ``below``, ``min_length``, ``max_length``, ``pattern`` (a regular expression for the whole text),
         ``one_of`` (a list). Of one field the first broken rule is told.
     schema
-        A JSON Schema (2020-12, or what its ``$schema`` says) of the body.
+        A JSON Schema (2020-12, or what its ``$schema`` says) of the body. ``format`` is a remark, as the standard has
+        it, and not checked; nothing that a ``$ref`` names is fetched from elsewhere.
     extra
         Whether fields without a rule are welcome: ``allow`` or ``refuse``. It goes with `rules`.
     on_invalid
@@ -152,6 +153,7 @@ def _validator(checked: Checked, schema: Mapping[str, Any]) -> Any:
         kind.check_schema(dict(schema))
     except SchemaError as error:
         raise checked.refuse("schema", f"must be a JSON Schema ({error.message})", schema) from None
+    _check_references(checked, schema, kind, REGISTRY)
     validator = kind(dict(schema), registry=REGISTRY)  # without it, a $ref would be fetched from the network
 
     def findings(body: Any) -> list[Finding]:
@@ -166,3 +168,27 @@ def _validator(checked: Checked, schema: Mapping[str, Any]) -> Any:
         ]
 
     return findings
+
+
+def _check_references(checked: Checked, schema: Mapping[str, Any], kind: Any, registry: Any) -> None:
+    """Refuse a schema that refers to what is not in it: its first body would find out."""
+    from referencing import Resource
+    from referencing.exceptions import Unresolvable
+    from referencing.jsonschema import DRAFT202012
+
+    def check(resource: Any, resolver: Any) -> None:
+        told = resource.contents
+        for word in ("$ref", "$dynamicRef") if isinstance(told, Mapping) else ():
+            if isinstance(told.get(word), str):
+                try:
+                    resolver.lookup(told[word])
+                except Unresolvable:
+                    rule = f"must hold what its {word} names: nothing is fetched from elsewhere"
+                    raise checked.refuse("schema", rule, told[word]) from None
+        for inner in resource.subresources():
+            check(inner, resolver.in_subresource(inner))
+
+    whole = Resource.from_contents(
+        {"$schema": kind.META_SCHEMA.get("$schema", ""), **schema}, default_specification=DRAFT202012
+    )
+    check(whole, registry.resolver_with_root(whole))

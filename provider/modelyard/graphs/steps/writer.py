@@ -148,7 +148,7 @@ class Writer:
 
     def _take(self, body: Any, own: Mapping[str, Any]) -> None:
         given = body if isinstance(body, list) else [body]
-        encoded = [self._encoded({**row, **own} if isinstance(row, Mapping) else row) for row in given]
+        encoded = [self._encoded(_joined(row, own) if isinstance(row, Mapping) else row) for row in given]
         with self._lock:
             if self._closed:
                 raise StepClosed("Writer")
@@ -193,6 +193,13 @@ class Writer:
             else:
                 _write_table(rows, self._cells.columns, self._format, stream)
         self._number += 1
+
+
+def _joined(row: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    for name in own:
+        if name in row:
+            raise FieldUnfit(name, "is a field of the row already: the event's needs another name", row[name])
+    return {**row, **own}
 
 
 class _Cells:
