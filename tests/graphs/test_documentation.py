@@ -18,13 +18,11 @@ from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
 
 DOCS = Path(__file__).parents[2] / "docs/graphs"
 PAGES = sorted(DOCS.glob("*.md"))
-TOLD = [page for page in PAGES if page.name != "library.md"]
-"""Pages that people wrote: the library's is made of docstrings, whose examples run where they stand."""
-
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 FENCE = re.compile(r"^```(mermaid|python|yaml)\n(.*?)^```\n", re.DOTALL | re.MULTILINE)
 FILE = re.compile(r"# (\w+\.\w+)\n")
@@ -63,8 +61,9 @@ def write(name: str, text: str) -> None:
 
 @contextmanager
 def empty_folder() -> Iterator[None]:
-    """Work in a folder of its own, from which modules can be imported."""
+    """Work in a folder of its own, from which modules can be imported, and with nothing at ``memory://``."""
     known = set(sys.modules)
+    fsspec.filesystem("memory").rm("/", recursive=True)
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
         sys.path.insert(0, folder)
         try:
@@ -76,7 +75,7 @@ def empty_folder() -> Iterator[None]:
                     del sys.modules[name]
 
 
-@pytest.mark.parametrize("page", TOLD, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_example_and_drawing_of_the_page_is_true(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with empty_folder():
         result = doctest.DocTestRunner(optionflags=FLAGS).run(examples(page))
@@ -160,5 +159,5 @@ def draw(page: Path) -> None:
 
 
 if __name__ == "__main__":
-    for each in TOLD:
+    for each in PAGES:
         draw(each)

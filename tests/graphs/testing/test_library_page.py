@@ -94,15 +94,30 @@ def described(block: type) -> str:
         lines += [f"| `{name}` | {markdown(meaning)} |" for name, meaning in errors.items()] + [""]
     example = parts.get("Examples", "")
     if example:
-        lines += ["```python", imported(block, example), textwrap.dedent(example).strip(), "", "```", ""]
+        lines += [fenced(imported(block, example) + textwrap.dedent(example).strip())]
     return "\n".join(lines)
 
 
+def fenced(example: str) -> str:
+    """Return an example in blocks of code, with what is said between them outside."""
+    parts: list[tuple[bool, list[str]]] = []
+    for paragraph in example.split("\n\n"):
+        is_code = paragraph.startswith(">>>")
+        if not parts or parts[-1][0] != is_code:
+            parts.append((is_code, []))
+        parts[-1][1].append(paragraph)
+    told = ["\n\n".join(paragraphs) for _, paragraphs in parts]
+    return "".join(
+        f"```python\n{text}\n\n```\n" if is_code else f"\n{markdown(text)}\n\n"
+        for (is_code, _), text in zip(parts, told, strict=True)
+    )
+
+
 def imported(block: type, example: str) -> str:
-    """Return the import that the example needs, which its docstring's module makes unnecessary there."""
+    """Return the line of import that the example needs, which its docstring's module makes unnecessary there."""
     package = ".".join(block.__module__.split(".")[:3])
     names = [name for name in sys.modules[package].__all__ if re.search(rf"\b{name}\b", example)]
-    return f">>> from {package} import {', '.join(sorted(names))}"
+    return f">>> from {package} import {', '.join(sorted(names))}\n" if names else ""
 
 
 def page() -> str:

@@ -67,6 +67,8 @@ class BlockCase:
             raise ValueError("a case has a use, or add instead of it")
         if self.kind == "choice" and not self.outlets:
             raise ValueError("a case of a choice names its outlets")
+        if not self.bodies and not self.refused:
+            raise ValueError("a case has bodies to try the block on")
         if self.replies is not None and len(self.replies) != len(self.bodies):
             raise ValueError(
                 f"a case has a reply for each body: {len(self.bodies)} bodies, {len(self.replies)} replies"

@@ -15,7 +15,7 @@ import msgspec
 from modelyard.errors import ErrorKind, ModelyardError
 from modelyard.graphs import Event, Graph, GraphInvalid, HandlerFailed, Plan, Resources, StepFailed
 from modelyard.graphs.background import run_in_background
-from modelyard.graphs.mapping import Rows, map_plan
+from modelyard.graphs.mapping import Rows, map_at_once, map_plan, takes_batches
 from modelyard.graphs.spec_text import write_text
 from modelyard.graphs.testing.block_case import BlockCase, graph_of
 from modelyard.graphs.testing.differences import differences
@@ -204,7 +204,16 @@ def _batches(case: BlockCase) -> list[str]:
         ]
         expected = [each._replace(status=0) for each in _expected(case)[: len(bodies)]]
         found += _compared(mode, expected, got)
-    return found + _columns(case)
+    return found + _lengths(case) + _columns(case)
+
+
+def _lengths(case: BlockCase) -> list[str]:
+    """Check that a batch has as many answers as bodies: a graph asks row by row otherwise, and nobody notices."""
+    if case.use is None or not hasattr(case.use, "do_batch") or not case.bodies:
+        return []
+    with graph_of(case).open(case.resources) as plan:
+        rows = map_at_once(plan, deepcopy(list(case.bodies))) if takes_batches(plan) else Rows([], vectorised=True)
+    return [] if rows is not None else ["batch: do_batch raises for good bodies, or gives another number of answers"]
 
 
 def _mapped(case: BlockCase, bodies: Any) -> Rows:
