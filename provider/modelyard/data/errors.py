@@ -73,7 +73,10 @@ class DatasetUnreadable(ModelyardError):
 
     def __init__(self, uri: str, reason: str, mend: str = "") -> None:
         super().__init__(
-            reason, where=uri, mend=mend or "Give a Parquet or CSV file, or a folder of them.", facts={"dataset": uri}
+            reason,
+            where=uri,
+            mend=mend or "Give a Parquet, CSV or JSON lines file, or a folder of them.",
+            facts={"dataset": uri},
         )
 
 
