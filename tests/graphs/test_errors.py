@@ -472,6 +472,31 @@ def test_a_coroutine_that_nobody_awaited_is_told() -> None:
             )
 
 
+async def _later(body: Any) -> Any:
+    return body
+
+
+def _forgetful(given: Any) -> Any:
+    return _later(given)
+
+
+@pytest.mark.parametrize("way", ["plain", "thread", "cycle"])
+@pytest.mark.parametrize("whole", [False, True], ids=["body", "event"])
+def test_a_coroutine_is_no_reply(way: str, whole: bool) -> None:
+    graph = Graph("g", cycle_bound=1)
+    settings = {"concurrency": "thread"} if way == "thread" else {}
+    step = graph.to(_forgetful, name="forgot", full_event=whole, **settings)
+    step.on_error(lambda event: [event.origin, str(event.error)], name="tell")
+    if way == "cycle":  # what has a cycle is not compiled
+        step.choice(lambda body: False, name="again").when(True).cycle_to("forgot")
+    step.respond()
+    assert graph.test(1) == [
+        "forgot",
+        "the step gave the coroutine _later instead of a result: nobody awaited it. "
+        "Declare the step with async def, and await in it.",
+    ]
+
+
 def test_an_error_whose_text_cannot_be_had_is_told_all_the_same() -> None:
     class Mute(Exception):
         def __str__(self) -> str:

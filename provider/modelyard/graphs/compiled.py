@@ -8,13 +8,14 @@ import linecache
 from collections import deque
 from collections.abc import Callable
 from itertools import count
+from types import CoroutineType
 from typing import Any, NamedTuple
 from weakref import finalize
 
 from modelyard.graphs.context import Response
 from modelyard.graphs.drivers import is_cancelled
 from modelyard.graphs.event import Event
-from modelyard.graphs.failures import FAILURES
+from modelyard.graphs.failures import FAILURES, Unawaited
 from modelyard.graphs.isolation import isolated
 from modelyard.graphs.joins import joined
 from modelyard.graphs.parts import Edge, PlanNode
@@ -227,6 +228,9 @@ class _Writer:
         arrived: dict[int, dict[int, str]],
         depth: int,
     ) -> None:
+        if node.kind == "call":  # what gives a coroutine in the midst of a line is told by the step that gets it
+            self._line(depth, f"if {self._body(variable)}.__class__ is Coroutine:")
+            self._line(depth + 1, f"raise Unawaited({self._body(variable)})")
         if not node.edges and not pending and not arrived:
             self._line(depth, f"return {self._body(variable)}")
             return
@@ -335,6 +339,8 @@ def _names(plan: Plan) -> dict[str, Any]:
         "Jump": _JumpError,
         "Event": Event,
         "Response": Response,
+        "Coroutine": CoroutineType,
+        "Unawaited": Unawaited,
         "FAILURES": FAILURES,
         "chosen": chosen,
         "deque": deque,

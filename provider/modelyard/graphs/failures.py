@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Sequence
+from types import CoroutineType
+from typing import Any
 
 from modelyard.errors import ErrorKind, ModelyardError, near_name
 
@@ -20,6 +22,8 @@ __all__ = [
     "QueueFull",
     "ReplyRepeated",
     "StepTimeout",
+    "Unawaited",
+    "Unsendable",
     "ValueMismatch",
     "WorkerLost",
     "WorkersUnstartable",
@@ -205,6 +209,29 @@ class ValueMismatch(ModelyardError):
     def error_kind(self) -> ErrorKind:
         """Bad input, or a defect of the step."""
         return type(self).kind if self.is_input else ErrorKind.USER_CODE
+
+
+class Unawaited(ModelyardError):
+    """Raised when the reply would be a coroutine: a step has called one, and did not await it."""
+
+    kind = ErrorKind.USER_CODE
+
+    def __init__(self, found: "CoroutineType[Any, Any, Any]") -> None:
+        found.close()  # it has not begun, and never will
+        super().__init__(
+            f"the step gave the coroutine {found.__qualname__} instead of a result: nobody awaited it",
+            mend="Declare the step with async def, and await in it.",
+            facts={"coroutine": found.__qualname__},
+        )
+
+
+class Unsendable(ModelyardError):
+    """Raised when what a step in a process is given, gives or raises cannot be sent over the process border."""
+
+    kind = ErrorKind.USER_CODE
+
+    def __init__(self, what: str, mend: str = "Send what can be pickled, of classes at the top of a module.") -> None:
+        super().__init__(what, mend=mend)
 
 
 class WorkerLost(ModelyardError):

@@ -8,6 +8,7 @@ event leaves the straight line: errors that are handled, cycles, streams, and wh
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
 from time import monotonic, perf_counter
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from modelyard.graphs.context import Response
@@ -22,6 +23,7 @@ from modelyard.graphs.failures import (
     MergeIncomplete,
     OutletUnknown,
     ReplyRepeated,
+    Unawaited,
 )
 from modelyard.graphs.group_errors import member_fault
 from modelyard.graphs.groups import GROUPS, MEMBER_TRACE
@@ -122,6 +124,8 @@ class Machine:
             value = self._apply(node, event, token.edge)
             if node.is_async and not node.yields:
                 value = yield self._bounded(value, event, late=late)
+            if node.respond and node.kind == "call":
+                _refuse_coroutine(value)
         except FAILURES as error:
             self._traced(node.name, given, None, begin, error)
             yield from self._recover(stack, node, event, error, late=late)
@@ -352,6 +356,12 @@ class Machine:
     def _traced(self, step: str, given: Any, value: Any, begin: float, error: BaseException | None) -> None:
         if self._run.trace is not None and value is not ABSENT:
             self._run.trace.append(TraceEntry(step, given, _snapshot(value), perf_counter() - begin, error))
+
+
+def _refuse_coroutine(value: Any) -> None:
+    body = value.body if isinstance(value, Event) else value
+    if isinstance(body, CoroutineType):
+        raise Unawaited(body)
 
 
 def _snapshot(value: Any) -> Any:

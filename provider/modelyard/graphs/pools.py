@@ -16,7 +16,8 @@ from typing import Any
 
 from modelyard.graphs.calls import step_call
 from modelyard.graphs.errors import LibraryMissing
-from modelyard.graphs.failures import StepTimeout, WorkerLost, WorkersUnstartable
+from modelyard.graphs.failures import StepTimeout, Unsendable, WorkerLost, WorkersUnstartable
+from modelyard.graphs.parcels import Outgoing, Packed, Unreadable, portable
 
 __all__ = ["ProcessWorkers", "ThreadWorkers", "payload_of"]
 
@@ -107,6 +108,11 @@ class ThreadWorkers:
         future.running_here = True  # type: ignore[attr-defined]
         try:
             result = work()
+        except StopIteration as error:  # asyncio refuses it, and whoever waits would wait for ever
+            raised = RuntimeError("the step raised StopIteration")  # as a coroutine that raises it does
+            raised.__cause__ = error
+            with suppress(InvalidStateError):
+                future.set_exception(raised)
         except BaseException as error:  # noqa: BLE001 (the caller gets it)
             with suppress(InvalidStateError):
                 future.set_exception(error)
@@ -146,12 +152,14 @@ class ProcessWorkers:
             The process died.
         WorkersUnstartable
             No process could be started.
+        Unsendable
+            What the step is given, gives or raises cannot be sent from one process to the other.
         """
         from pebble import ProcessExpired
 
-        future = self._started().schedule(_in_worker, args=[payload, argument], timeout=seconds or None)
+        work = self._started().schedule(_in_worker, args=[payload, Outgoing(argument)], timeout=seconds or None)
         try:
-            return await asyncio.wrap_future(future)
+            result = await asyncio.wrap_future(work)
         except ProcessExpired as error:
             raise WorkerLost(error.exitcode) from None
         except BrokenProcessPool:
@@ -161,6 +169,9 @@ class ProcessWorkers:
             if seconds and not hasattr(error, "__notes__") and getattr(error, "__cause__", None) is None:
                 raise StepTimeout(seconds, "killed") from None
             raise
+        if isinstance(result, Unreadable):
+            raise Unsendable(f"what the step gave cannot be read outside of its process: {result.why}")
+        return result
 
     def close(self) -> None:
         """Kill the processes."""
@@ -192,5 +203,13 @@ def _built(payload: bytes) -> Callable[[Any], Any]:
     return step_call("worker", "step", use, arguments, full_event=full_event).function
 
 
-def _in_worker(payload: bytes, argument: Any) -> Any:
-    return _built(payload)(argument)
+def _in_worker(payload: bytes, argument: Any) -> Packed:
+    if isinstance(argument, Unreadable):
+        raise portable(Unsendable(f"what the step is given cannot be read in its process: {argument.why}"))
+    try:
+        return Packed(_built(payload)(argument))
+    except Exception as error:
+        fit = portable(error)
+        if fit is error:
+            raise
+        raise fit.with_traceback(error.__traceback__) from error.__cause__
