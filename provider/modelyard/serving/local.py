@@ -41,7 +41,7 @@ class LocalServer:
     traffic
         Is told how many requests there are, for a plan that gathers rows by it.
     metrics
-        Counts the requests, and the steps of a plan that was opened with it.
+        Counts the requests, and the steps of a plan that was opened with it; and traces them, if it does.
     access
         Who may ask for what; None lets everybody who reaches the server.
     certificates
@@ -96,6 +96,8 @@ class LocalServer:
             Application(plan, body_limit=body_limit, limits=limits, traffic=traffic, metrics=metrics, access=access),
             tls=certificates.context() if certificates else None,
         )
+        if metrics and metrics.tracing:
+            self._server.config.app = metrics.tracing.around(self._server.application, plan.graph)
         self._thread = threading.Thread(target=self._run, name=f"modelyard-{plan.graph}", daemon=True)
         scheme = "https" if certificates else "http"
         self.url = f"{scheme}://{_shown(host)}:{self._listener.getsockname()[1]}"
@@ -181,7 +183,7 @@ def serve(
     PortTaken
         Something else listens there.
     """
-    traffic, metrics = Traffic(), ServingMetrics()
+    traffic, metrics = Traffic(), options.pop("metrics", None) or ServingMetrics()
     resources = metrics.watching(replace(resources or Resources(), batching=traffic.batching()))
     with (
         graph.open(resources) as plan,

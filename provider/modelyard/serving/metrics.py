@@ -11,6 +11,7 @@ from time import time
 from typing import TYPE_CHECKING, Any
 
 from modelyard.graphs import Plan, Resources
+from modelyard.graphs.ports import StepObserver
 from modelyard.serving.tallies import (
     ROWS,
     SECONDS,
@@ -21,6 +22,7 @@ from modelyard.serving.tallies import (
     StepTally,
     Tally,
 )
+from modelyard.serving.tracing import Tracing
 
 if TYPE_CHECKING:
     from modelyard.serving.limits import Admission
@@ -36,6 +38,11 @@ _PROC = Path("/proc/self")
 class ServingMetrics:
     """What one process counts; a `StepObserver` and a `MetricSink`, so it opens with the graph.
 
+    Parameters
+    ----------
+    tracing
+        Makes spans of what is counted; None makes none.
+
     Examples
     --------
     >>> from modelyard.graphs import Event, Graph
@@ -47,7 +54,8 @@ class ServingMetrics:
     (8, 1)
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tracing: Tracing | None = None) -> None:
+        self.tracing = tracing
         self._tally = Tally(requests={}, seconds={}, steps={}, batches={}, measured={})
         self._series: dict[tuple[Any, ...], Measured] = {}
         self._plan: Plan | None = None
@@ -55,9 +63,10 @@ class ServingMetrics:
         self.recorded: Callable[[], dict[str, int]] | None = None
 
     def watching(self, resources: Resources) -> Resources:
-        """Return the resources, such that the graph that opens with them is counted."""
+        """Return the resources, such that the graph that opens with them is counted, and traced if that is wanted."""
         batching = replace(resources.batching, observe=self.batch) if resources.batching else None
-        return replace(resources, batching=batching, observer=self, metrics=resources.metrics or self)
+        observer: StepObserver = _Both(self, self.tracing) if self.tracing else self
+        return replace(resources, batching=batching, observer=observer, metrics=resources.metrics or self)
 
     def serves(self, plan: Plan, revision: str, admission: "Admission") -> None:
         """Learn what is served, and who knows what is under way."""
@@ -129,6 +138,22 @@ class ServingMetrics:
             tally.records = self.recorded()
         tally.processes = [_process()]
         return tally
+
+
+class _Both:
+    """Two observers as one."""
+
+    def __init__(self, *observers: StepObserver) -> None:
+        self._observers = observers
+
+    def step(self, name: str) -> Callable[[float, BaseException | None], None]:
+        first, second = (each.step(name) for each in self._observers)
+
+        def observe(seconds: float, error: BaseException | None) -> None:
+            first(seconds, error)
+            second(seconds, error)
+
+        return observe
 
 
 def _process() -> ProcessFigures:

@@ -1,5 +1,7 @@
 """What a worker process is told on its command line: how much it takes on, and where else it answers."""
 
+from typing import Literal
+
 import msgspec
 
 from modelyard.serving.access import AccessRules
@@ -32,6 +34,8 @@ class WorkerOptions(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unkn
         Where it takes down what models saw and said; None is nowhere.
     figures
         The folder in which it writes what it counted; empty for none.
+    log
+        Whether the log's lines are text, or JSON objects with the events that they are about.
 
     Examples
     --------
@@ -47,6 +51,7 @@ class WorkerOptions(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unkn
     certificates: Certificates | None = None
     records: RecordRules | None = None
     figures: str = ""
+    log: Literal["text", "json"] = "text"
 
     def written(self) -> str:
         """Return the options as one word of a command line."""

@@ -28,6 +28,7 @@ from modelyard.serving.application import Application
 from modelyard.serving.bundle import open_bundle, read_manifest
 from modelyard.serving.control import Command, Report, encode_line
 from modelyard.serving.figures import FigureFile
+from modelyard.serving.logs import JsonLines
 from modelyard.serving.metrics import ServingMetrics
 from modelyard.serving.options import WorkerOptions
 from modelyard.serving.records import RecordTap
@@ -42,6 +43,8 @@ __all__ = ["main"]
 
 FAILED = 3
 """The exit code of a worker that could not open its bundle."""
+COLLECT_AFTER = (20_000, 10, 10)
+"""When the collector looks for cycles: answered requests leave hardly any, those under way are many objects."""
 TELL_EVERY = 0.2
 """Seconds between two reports of the load."""
 _ORPHAN = Command("drain", idle=0.0, limit=1.0)
@@ -58,6 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     control = socket.socket(fileno=given.control)
     options = WorkerOptions.read(given.options)
+    if options.log == "json":
+        for handler in logging.getLogger().handlers:
+            handler.setFormatter(JsonLines(revision=given.folder.name))
     try:
         application, tap = _opened(given.folder, options)
         tls = options.certificates.context() if options.certificates else None
@@ -67,8 +73,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with suppress(OSError):
             control.sendall(encode_line(Report("failed", _record(error))))
         return FAILED
-    gc.collect()
-    gc.freeze()  # what is loaded now stays: the collector need not look at it again
     worker = _Worker(application, options, listener=given.listener, inner=given.inner, tls=tls)
     with tap or nullcontext(), asyncio.Runner(loop_factory=worker.server.config.get_loop_factory()) as runner:
         runner.run(worker.run(control, given.probe))
@@ -140,6 +144,9 @@ class _Worker:
         reader, writer = await asyncio.open_connection(sock=control)
         terminated: asyncio.Future[Command] = asyncio.get_running_loop().create_future()
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _resolve, terminated)
+        gc.collect()
+        gc.freeze()  # what is loaded now stays: the collector need not look at it again
+        gc.set_threshold(*COLLECT_AFTER)
         writer.write(encode_line(Report("ready")))
         telling = asyncio.create_task(self._tell(writer))
         keeping = asyncio.create_task(self._figures.keep()) if self._figures else None

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -18,7 +18,7 @@ __all__ = ["KNOWN_SETTINGS", "Scale", "ServingSettings", "Smoke", "scale_of", "s
 MOST_WORKERS = 64
 KNOWN_SETTINGS = (
     *("target", "python", "workers", "host", "body_limit", "limits", "batch", "grpc_port", "smoke", "revisions"),
-    *("rollout", "access", "certificates", "records", "metrics_port"),
+    *("rollout", "access", "certificates", "records", "metrics_port", "log"),
 )
 """What an environment can say about deploying to this target."""
 
@@ -92,6 +92,8 @@ class ServingSettings(msgspec.Struct, frozen=True):
         Where it is taken down what models saw and said; None is nowhere.
     metrics_port
         Where the metrics of all workers are, on this machine's own address; 0 takes a free port, None leaves it.
+    log
+        Whether the lines that workers log are ``text``, or ``json`` objects with the events that they are about.
     """
 
     python: str
@@ -106,6 +108,7 @@ class ServingSettings(msgspec.Struct, frozen=True):
     certificates: Certificates | None = None
     records: RecordRules | None = None
     metrics_port: int | None = 0
+    log: Literal["text", "json"] = "text"
 
 
 def serving_settings(given: Mapping[str, Any], root: Path) -> ServingSettings:

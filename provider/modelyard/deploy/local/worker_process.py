@@ -269,6 +269,7 @@ class WorkerProcess:
             settings.certificates,
             settings.records,
             str(self.bundle.parent.parent / "figures"),
+            settings.log,
         )
 
     def _tell(self, command: Command) -> None:
