@@ -73,6 +73,8 @@ def show_endpoint(name: str, project: str, environment: str, json: bool) -> None
 def show_logs(name: str, lines: int, follow: bool, project: str, environment: str, json: bool) -> None:
     """Show the last lines of an endpoint's log."""
     state = _state(project, environment)
+    log = Path(read_endpoint(state, name).log)
+    end = log.stat().st_size if log.exists() else 0
     last = tail_log(state, name, lines)
     if json:
         write_json({"endpoint": name, "lines": last})
@@ -80,7 +82,7 @@ def show_logs(name: str, lines: int, follow: bool, project: str, environment: st
     for line in last:
         show_text(line)
     if follow:
-        _follow(Path(read_endpoint(state, name).log))
+        _follow(log, end)
 
 
 @endpoints.command("scale")
@@ -123,10 +125,10 @@ def promote_endpoint(name: str, project: str, environment: str, json: bool) -> N
         show_text(f"{found.revision} answers at {found.url}" if changed else f"no revision of {name} is being tried")
 
 
-def _follow(log: Path) -> None:
-    """Write what is added to a log from now on, also after it was rotated away."""
+def _follow(log: Path, end: int) -> None:
+    """Write what is added to a log after its `end`, also after it was rotated away."""
     file = log.open(encoding="utf-8", errors="replace")
-    file.seek(0, 2)
+    file.seek(end)
     while True:
         text = file.read()
         if text:
