@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 from modelyard.graphs.answer_columns import AnswerColumns
-from modelyard.graphs.ensembles.columns import are_mappings, objects_of, values_column
+from modelyard.graphs.ensembles.codes import array_of, coded, key_of, label_of
+from modelyard.graphs.ensembles.columns import are_mappings, values_column
 from modelyard.graphs.ensembles.combining import Combining, is_rows, plain, value_of
 from modelyard.graphs.ensembles.errors import VoteTied, WeightMissing
 from modelyard.graphs.ensembles.weights import member_weights
@@ -14,9 +15,8 @@ __all__ = ["Vote"]
 
 _TOLERANCE = 1e-12
 _QUICK = frozenset((int, str))
-_MOST_CLASSES = 64
+_MOST_PATTERNS = 4096
 _FEW_CLASSES = 8
-_INT64 = 2**63
 Ties = Literal["first", "smallest", "error"]
 
 
@@ -69,7 +69,7 @@ class Vote(Combining):
             raise ValueError(f"ties is first, smallest or error, not {ties!r}")
         self.weights = member_weights(weights, members)
         self.ties = ties
-        self.labels = None if labels is None else {_key(label) for label in labels}
+        self.labels = None if labels is None else {key_of(label) for label in labels}
         self._plain = self.labels is None and all(self.weights.values())
         if self.labels is not None and not self.labels:
             raise ValueError("labels is empty: say which labels there are, or nothing")
@@ -87,12 +87,12 @@ class Vote(Combining):
                 mapped = True
                 label = value_of(member, label, field)  # noqa: PLW2901 (the label in it)
                 if label.__class__ not in _QUICK:
-                    label = _label(member, label)  # noqa: PLW2901
+                    label = label_of(member, label)  # noqa: PLW2901
             elif label.__class__ not in _QUICK and (label := plain(label)).__class__ not in _QUICK:
                 if is_rows(label):
                     return self.by_rows(answers, failures)
                 mapped = mapped or isinstance(label, Mapping)
-                label = _label(member, value_of(member, label, field))  # noqa: PLW2901
+                label = label_of(member, value_of(member, label, field))  # noqa: PLW2901
             key = label if label.__class__ is not bool else (bool, label)
             if key in totals:
                 totals[key] += weights[member]
@@ -134,31 +134,57 @@ class Vote(Combining):
             return
         for member, answer in answers.items():
             label = plain(value_of(member, answer, self.field))
-            if _key(label) not in self.labels:
+            if key_of(label) not in self.labels:
                 raise AnswerWrong(member, f"it answered {label!r:.80}, which is none of the labels")
 
     def combine_batch(self, answers: Mapping[str, Any]) -> Any:
         """Return the winners of many rows: an array, or mappings where a member answers with mappings."""
+        columns = {member: values_column(member, each, self.field) for member, each in answers.items()}
+        classes, codes = coded(columns)
+        mapped = any(are_mappings(answer) for answer in answers.values())
+        if len(classes) ** len(codes) <= _MOST_PATTERNS:
+            labels, shares = self._by_patterns(classes, codes)
+        else:
+            labels, shares = self._by_totals(classes, codes)
+        if mapped:
+            return AnswerColumns({self.field: labels, "share": shares})
+        kinds = {getattr(column, "dtype", None) for column in columns.values()}
+        return labels.astype(kinds.pop()) if len(kinds) == 1 and None not in kinds else labels.tolist()
+
+    def _by_patterns(self, classes: Sequence[Any], codes: Mapping[str, Any]) -> tuple[Any, Any]:
+        """Return the winner and its share of each row: the members say one of few patterns, each decided once."""
         import numpy as np
 
-        columns = {member: values_column(member, each, self.field) for member, each in answers.items()}
-        classes, codes = _coded(columns)
-        if self.labels is not None and not {_key(label) for label in classes} <= self.labels:
-            raise AnswerWrong(next(iter(answers)), "not all answers are among the labels")
+        members, number = list(codes), len(classes)
+        pattern: Any = 0
+        for code in reversed([*codes.values()]):
+            pattern = pattern * number + code
+        labels = np.zeros(number ** len(members), dtype=np.intp)
+        shares = np.zeros(len(labels))
+        for each in np.flatnonzero(np.bincount(pattern, minlength=len(labels))).tolist():
+            said = {member: each // number**place % number for place, member in enumerate(members)}
+            answers = {member: {self.field: classes[code]} for member, code in said.items()}
+            reply = Vote.combine(self, answers, {})
+            winner = key_of(reply[self.field])
+            labels[each] = next(code for code in said.values() if key_of(classes[code]) == winner)
+            shares[each] = reply["share"]
+        return array_of(classes)[labels[pattern]], shares[pattern]
+
+    def _by_totals(self, classes: Sequence[Any], codes: Mapping[str, Any]) -> tuple[Any, Any]:
+        """Return the winner and its share of each row, counted."""
+        import numpy as np
+
+        if self.labels is not None and not {key_of(label) for label in classes} <= self.labels:
+            raise AnswerWrong(next(iter(codes)), "not all answers are among the labels")
         totals = self._totals(codes, len(classes))
-        weight = sum(self.weights[member] for member in answers)
+        weight = sum(self.weights[member] for member in codes)
         if not weight:
-            raise WeightMissing([*answers])
+            raise WeightMissing([*codes])
         winner = self._winners(totals, codes, classes)
-        if any(are_mappings(answer) for answer in answers.values()):
-            shares = totals[winner, np.arange(len(winner))] / weight
-            first = next(iter(codes.values()))
-            shares[np.all([code == first for code in codes.values()], axis=0)] = 1.0
-            return AnswerColumns({self.field: _array_of(classes)[winner], "share": shares})
-        kinds = {getattr(column, "dtype", None) for column in columns.values()}
-        if len(kinds) == 1 and None not in kinds:
-            return np.array(classes, dtype=kinds.pop())[winner]
-        return [classes[code] for code in winner.tolist()]
+        shares = totals[winner, np.arange(len(winner))] / weight
+        first = next(iter(codes.values()))
+        shares[np.all([code == first for code in codes.values()], axis=0)] = 1.0
+        return array_of(classes)[winner], shares
 
     def _totals(self, codes: Mapping[str, Any], classes: int) -> Any:
         """Return the weight of each class in each row: classes by rows."""
@@ -189,7 +215,7 @@ class Vote(Combining):
         if self.ties == "error":
             raise VoteTied([label for label, is_tied in zip(classes, several[:, 0], strict=True) if is_tied])
         if self.ties == "smallest":
-            order = sorted(range(len(classes)), key=lambda code: _order(_key(classes[code])))
+            order = sorted(range(len(classes)), key=lambda code: _order(key_of(classes[code])))
             winner[rows] = np.array(order)[several[order].argmax(axis=0)]
             return winner
         for code in reversed([each[rows] for each in codes.values()]):
@@ -213,75 +239,7 @@ def _unanimous(answers: Mapping[str, Any]) -> Any:
     return first
 
 
-def _label(member: str, value: Any) -> Any:
-    value = plain(value)
-    if value is None or (isinstance(value, float) and value != value):  # noqa: PLR0124 (that is what nan is)
-        raise AnswerWrong(member, f"it answered {value!r}, which is no label")
-    if not isinstance(value, str | int | float | bool):
-        raise AnswerWrong(member, f"it answered {value!r:.80}, which is no label")
-    return value
-
-
-def _key(label: Any) -> Any:
-    return (bool, label) if isinstance(label, bool) else label
-
-
 def _order(key: Any) -> tuple[int, Any]:
     if isinstance(key, tuple):
         return 0, key[1]
     return (2, key) if isinstance(key, str) else (1, key)
-
-
-def _array_of(classes: Sequence[Any]) -> Any:
-    """Return labels as an array that gives them back as they are."""
-    import numpy as np
-
-    kinds = {type(label) for label in classes}
-    exact = kinds <= {int} and all(-_INT64 <= label < _INT64 for label in classes)
-    return np.array(classes) if exact or kinds in ({bool}, {float}) else objects_of(classes)
-
-
-def _coded(columns: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-    """Return the labels in the order in which members say them, and each member's labels as numbers of them."""
-    import numpy as np
-
-    kinds = {getattr(getattr(column, "dtype", None), "kind", "") for column in columns.values()}
-    if len(kinds) == 1 and kinds <= {"i", "u", "b", "U"}:
-        classes: list[Any] = []
-        codes = {}
-        for member, column in columns.items():
-            code = np.full(len(column), -1)
-            for number, label in enumerate(classes):
-                code[column == label] = number
-            while (left := np.flatnonzero(code < 0)).size:
-                if len(classes) == _MOST_CLASSES:
-                    return _coded_by_value(columns)
-                label = column[left[0]]
-                code[column == label] = len(classes)
-                classes.append(label.item())
-            codes[member] = code
-        return classes, codes
-    return _coded_by_value(columns)
-
-
-def _coded_by_value(columns: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-    import numpy as np
-
-    numbers: dict[Any, int] = {}
-    classes: list[Any] = []
-    codes = {}
-    for member, column in columns.items():
-        code = np.empty(len(column), dtype=np.int64)
-        for row, value in enumerate(column.tolist() if hasattr(column, "tolist") else column):
-            label = value if value.__class__ in _QUICK else _label(member, value)
-            key = _key(label)
-            number = numbers.get(key)
-            if number is None:
-                number = numbers[key] = len(classes)
-                classes.append(label)
-            elif classes[number].__class__ is not label.__class__:
-                # 1 and 1.0 are one label: which of them a row's reply says is up to that row
-                raise AnswerWrong(member, "labels of several types are equal")
-            code[row] = number
-        codes[member] = code
-    return classes, codes

@@ -10,7 +10,7 @@ from modelyard.graphs.errors import FeatureWrong, PredictionFailed
 from modelyard.graphs.models.compiling import compiled
 from modelyard.graphs.models.explaining import Explainer
 from modelyard.graphs.models.files import LoadedModel
-from modelyard.graphs.models.labels import computes_directly, thread_settings
+from modelyard.graphs.models.labels import computes_directly, decides_by_sign, thread_settings
 from modelyard.graphs.models.model import Model
 from modelyard.graphs.models.rows import RowReader, is_row, matrix_of
 from modelyard.graphs.models.signatures import Signature, signature_of
@@ -98,6 +98,7 @@ class EstimatorModel(Model):
         self._labels_alone = self._matrices and (self._output in ("label", "value") or not self._probable)
         self._pair = len(loaded.classes) == 2 and self._output == "answer" and self._matrices
         self._both = getattr(estimator, "predict_both", None) if self._pair and loaded.one_call else None
+        self._score = estimator.decision_function if self._matrices and decides_by_sign(estimator) else None
         self._settings = thread_settings() if self._matrices and computes_directly(estimator) else None
         self._proba = estimator.predict_proba if self._pair and loaded.one_call and self._both is None else None
 
@@ -254,7 +255,12 @@ class EstimatorModel(Model):
 
     def _label(self, matrix: Any) -> Any:
         """Return the answer to one row, with the label alone."""
-        return {"label": self._labels(matrix).tolist()[0]}
+        if self._score is None or len(self.loaded.classes) != 2:
+            return {"label": self._labels(matrix).tolist()[0]}
+        try:
+            return {"label": self.loaded.classes[self._score(matrix).item() > 0]}
+        except Exception as error:
+            raise PredictionFailed(self.name, error) from error
 
     def _labelled(self, matrix: Any) -> list[Any]:
         return [{"label": label} for label in self._labels(matrix).tolist()]
