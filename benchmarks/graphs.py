@@ -29,6 +29,9 @@ COUNTS = {
     "vote of 3, two against one": {"*": 100_000, MLRUN: 2_000, SEQUENTIAL: 3_000},
     "vote of 3 models, 1 row": {"*": 150},
     "vote of 3 models, 10,000 rows": {"*": 4},
+    "vote of 3 steps with models, 1 row": {"*": 150},
+    "vote of 3 steps with models, 10,000 rows": {"*": 4},
+    "model, 10,000 rows": {"*": 4},
 }
 TARGETS = (
     Target("chain", OURS, MLRUN, 20, goal=25),
@@ -43,6 +46,9 @@ TARGETS = (
     Target("vote of 3, two against one", OURS, SEQUENTIAL, 15),
     Target("vote of 3 models, 1 row", OURS, PLAIN, 1.05, at_most=True, goal=1.02),
     Target("vote of 3 models, 10,000 rows", OURS, PLAIN, 1.1, at_most=True, goal=1.03),
+    Target("vote of 3 steps with models, 1 row", OURS, PLAIN, 1.05, at_most=True, goal=1.02),
+    Target("vote of 3 steps with models, 10,000 rows", OURS, PLAIN, 1.1, at_most=True, goal=1.03),
+    Target("model, 10,000 rows", OURS, PLAIN, 1.1, at_most=True, goal=1.03),
 )
 
 if __name__ == "__main__":

@@ -84,7 +84,10 @@ answer(
         "router by path": modelyard_groups.router,
         "vote of 3": modelyard_groups.vote,
         "vote of 3, two against one": modelyard_groups.vote_split,
-        "vote of 3 models, 1 row": modelyard_groups.vote_on_row,
-        "vote of 3 models, 10,000 rows": modelyard_groups.vote_on_rows,
+        "vote of 3 models, 1 row": modelyard_groups.vote_of_models_on_row,
+        "vote of 3 models, 10,000 rows": modelyard_groups.vote_of_models_on_rows,
+        "vote of 3 steps with models, 1 row": modelyard_groups.vote_on_row,
+        "vote of 3 steps with models, 10,000 rows": modelyard_groups.vote_on_rows,
+        "model, 10,000 rows": modelyard_groups.model_on_rows,
     }
 )

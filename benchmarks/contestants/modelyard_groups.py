@@ -72,8 +72,62 @@ def _voting(**members: Callable[[Any], int]) -> Case:
     return Case(run, lambda: [graph.test({"inputs": [number]}) for number in LABELS])
 
 
+def vote_of_models_on_row() -> Case:
+    """Let three model steps vote on one row, a mapping of features as a request brings it."""
+    from shelf import RESOURCES
+    from voted import FEATURES, ROWS, SAMPLES
+
+    graph = _modelled()
+    row, *_ = rows = [dict(zip(FEATURES, each, strict=True)) for each in (ROWS[0].tolist(), *SAMPLES.tolist())]
+
+    def run(count: int) -> None:
+        for _ in range(count):
+            graph.test(row, resources=RESOURCES)
+
+    return Case(run, lambda: [graph.test(each, resources=RESOURCES)["label"] for each in rows[1:]])
+
+
+def vote_of_models_on_rows() -> Case:
+    """Let three model steps vote on many rows."""
+    from shelf import RESOURCES
+    from voted import ROWS
+
+    graph = _modelled()
+    assert graph.map(ROWS, resources=RESOURCES).vectorised
+
+    def run(count: int) -> None:
+        for _ in range(count):
+            graph.map(ROWS, resources=RESOURCES)
+
+    return Case(run, lambda: [reply["label"] for reply in graph.map(ROWS, resources=RESOURCES)])
+
+
+def model_on_rows() -> Case:
+    """Let one model step predict many rows."""
+    from shelf import REFERENCES, RESOURCES
+    from voted import ROWS
+
+    graph = Graph("modelled")
+    graph.model("boosted", REFERENCES["boosted"])
+    assert graph.map(ROWS, resources=RESOURCES).vectorised
+
+    def run(count: int) -> None:
+        for _ in range(count):
+            graph.map(ROWS, resources=RESOURCES)
+
+    return Case(run, lambda: [reply["label"] for reply in graph.map(ROWS, resources=RESOURCES)])
+
+
+def _modelled() -> Graph:
+    from shelf import REFERENCES
+
+    graph = Graph("modelled")
+    graph.ensemble(Vote, members=REFERENCES)
+    return graph
+
+
 def vote_on_row() -> Case:
-    """Let three models vote on one row."""
+    """Let three steps that ask models vote on one row."""
     from voted import ROWS, SAMPLES
 
     graph, row = _predicting(), ROWS[0]
@@ -86,7 +140,7 @@ def vote_on_row() -> Case:
 
 
 def vote_on_rows() -> Case:
-    """Let three models vote on many rows."""
+    """Let three steps that ask models vote on many rows."""
     from voted import ROWS
 
     graph = _predicting()

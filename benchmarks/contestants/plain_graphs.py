@@ -85,5 +85,8 @@ answer(
         "vote of 3, two against one": plain_groups.vote_split,
         "vote of 3 models, 1 row": plain_groups.vote_on_row,
         "vote of 3 models, 10,000 rows": plain_groups.vote_on_rows,
+        "vote of 3 steps with models, 1 row": plain_groups.vote_on_row,
+        "vote of 3 steps with models, 10,000 rows": plain_groups.vote_on_rows,
+        "model, 10,000 rows": plain_groups.model_on_rows,
     }
 )

@@ -63,6 +63,19 @@ def vote_on_rows() -> Case:
     return _predicting(MODELS, ROWS, ROWS)
 
 
+def model_on_rows() -> Case:
+    """Predict all rows with one model."""
+    from voted import MODELS, ROWS
+
+    model = MODELS["boosted"]
+
+    def run(count: int) -> None:
+        for _ in range(count):
+            model.predict(ROWS)
+
+    return Case(run, lambda: model.predict(ROWS).tolist())
+
+
 def _predicting(models: dict[str, Any], rows: Any, samples: Any) -> Case:
     from voted import majority
 

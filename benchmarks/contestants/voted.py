@@ -17,6 +17,7 @@ MODELS: dict[str, Any] = {
 }
 _RANDOM = np.random.default_rng(7)
 ROWS = _SCALED[_RANDOM.integers(0, len(_SCALED), size=10_000)] + _RANDOM.normal(0.0, 0.5, size=(10_000, 30))
+FEATURES = tuple(f"feature_{number}" for number in range(30))
 SAMPLES = ROWS[:20]
 """What is asked, to compare the answers."""
 
