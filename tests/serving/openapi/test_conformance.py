@@ -5,12 +5,13 @@ from typing import Any
 
 import hypothesis
 import msgspec
+import numpy as np
 import pytest
 import schemathesis
 from schemathesis.checks import CHECKS
 from schemathesis.core.failures import FailureGroup
 
-from modelyard.graphs import Graph, Parameter
+from modelyard.graphs import Graph, LoadedModel, ModelCard, Parameter, Resources
 from modelyard.serving.local import LocalServer
 
 EXAMPLES = 15
@@ -101,7 +102,28 @@ def free() -> Graph:
     return graph
 
 
-GRAPHS = {make.__name__: make for make in (typed, declared, chatting, streaming, free)}
+class Rule:
+    """Late is who leaves from 18 o'clock on."""
+
+    classes_ = np.array([False, True])
+
+    def predict(self, matrix: Any) -> Any:
+        return matrix[:, 0] >= 18
+
+
+class Rules:
+    def load(self, reference: str) -> LoadedModel:
+        card = ModelCard(("hour", "distance"), ("int64", "double"), "matrix", "classification", (), "late", "", "")
+        return LoadedModel(Rule(), card, digest="", classes=(False, True), name=reference)
+
+
+def modelled() -> Graph:
+    graph = Graph("modelled")
+    graph.model("late", "models:/late/3")
+    return graph
+
+
+GRAPHS = {make.__name__: make for make in (typed, declared, chatting, streaming, modelled, free)}
 
 
 def explore(url: str, *, protocol: bool, examples: int = EXAMPLES) -> int:
@@ -139,15 +161,15 @@ def explore(url: str, *, protocol: bool, examples: int = EXAMPLES) -> int:
 
 @pytest.mark.parametrize("name", GRAPHS)
 def test_what_the_document_says_is_what_is_answered(name: str) -> None:
-    with LocalServer(GRAPHS[name]().open()) as server:
-        assert explore(server.url, protocol=name == "free") >= EXAMPLES
+    with LocalServer(GRAPHS[name]().open(Resources(models=Rules()))) as server:
+        assert explore(server.url, protocol=name == "modelled") >= EXAMPLES
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(0)
 @pytest.mark.parametrize("name", GRAPHS)
 def test_a_long_exploration_finds_nothing_else(name: str) -> None:
-    with LocalServer(GRAPHS[name]().open()) as server:
+    with LocalServer(GRAPHS[name]().open(Resources(models=Rules()))) as server:
         assert explore(server.url, protocol=True, examples=500) > 500
 
 

@@ -82,14 +82,16 @@ def place_of(body: Any, source: str) -> Any:
     >>> place_of({"flights": [{"hour": 19}]}, "$.flights[0].hour"), place_of({}, "hour") is MISSING
     (19, True)
     """
-    found = body
+    found: Any = body
     for part in path_parts(source):
         if isinstance(part, int):
             if not isinstance(found, list) or part >= len(found):
                 return MISSING
+            found = found[part]
         elif not isinstance(found, Mapping) or part not in found:
             return MISSING
-        found = found[part]
+        else:
+            found = found[part]
     return found
 
 
