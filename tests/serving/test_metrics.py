@@ -137,6 +137,13 @@ def wait_for(server: LocalServer, name: str, wanted: float) -> None:
     raise AssertionError(name)
 
 
+def test_what_is_no_number_fails_no_step(caplog: pytest.LogCaptureFixture) -> None:
+    metrics = ServingMetrics()
+    metrics.emit("hour", "late", {"step": "parse"})  # type: ignore[arg-type]
+    assert metrics.tally().measured == {}
+    assert caplog.messages == ["hour is measured in numbers, not as str"]
+
+
 def test_series_have_a_bound() -> None:
     metrics = ServingMetrics()
     for index in range(MOST_SERIES + 5):

@@ -3,6 +3,7 @@
 The hot path adds to plain numbers; prometheus_client writes them out when somebody asks.
 """
 
+import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -32,6 +33,7 @@ __all__ = ["ServingMetrics"]
 MOST_SERIES = 1000
 """How many sets of labels steps may measure under; values under further ones are left out."""
 _BORN = time()
+_LOG = logging.getLogger("modelyard.serving.metrics")
 _PROC = Path("/proc/self")
 
 
@@ -114,7 +116,12 @@ class ServingMetrics:
         sizes.add(size)
 
     def emit(self, name: str, value: float, labels: Mapping[str, str]) -> None:
-        """Take one value that a step measured, as `MetricSink` has it."""
+        """Take one value that a step measured, as `MetricSink` has it; what is no number is left out, and logged."""
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            _LOG.warning("%s is measured in numbers, not as %s", name, type(value).__name__, extra=dict(labels))
+            return
         key = (name, *sorted(labels.items()))
         series = self._series.get(key)
         if series is None:
@@ -123,7 +130,7 @@ class ServingMetrics:
             series = self._series[key] = Measured({str(label): str(text) for label, text in labels.items()})
             self._tally.measured.setdefault(name, []).append(series)
         series.count += 1
-        series.total += float(value)
+        series.total += number
 
     def tally(self) -> Tally:
         """Return what was counted until now, and what there is now."""
