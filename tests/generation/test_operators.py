@@ -71,7 +71,7 @@ def test_all_parameters_are_templated_and_structures_are_shown_as_json(wide_spec
     }
     names = [each.name for each in wide_spec.parameters]
 
-    assert list(declared["template_fields"]) == [*names, "project", "environment", "key", "python"]
+    assert list(declared["template_fields"]) == [*names, "conn_id", "project", "environment", "key", "python"]
     assert declared["operation_name"] == "wide-probe"
     assert declared["template_fields_renderers"] == dict.fromkeys(
         ["names", "sizes", "settings", "limits", "models", "anything"], "json"

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from modelyard.airflow.connection_form import connection_type
 from modelyard.airflow.operator_modules import OPERATOR_MODULES
 
 __all__ = ["get_provider_info"]
@@ -26,5 +27,8 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": ["modelyard.operators.airflow.operation", *OPERATOR_MODULES],
             }
         ],
+        "hooks": [{"integration-name": _INTEGRATION, "python-modules": ["modelyard.airflow.hook"]}],
+        "triggers": [{"integration-name": _INTEGRATION, "python-modules": ["modelyard.airflow.work_trigger"]}],
+        "connection-types": [connection_type()],
         "extra-links": ["modelyard.airflow.links.EndpointLink"],
     }

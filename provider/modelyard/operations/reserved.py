@@ -26,11 +26,11 @@ _RESERVED = {
         "pool pool_slots post_execute pre_execute prepare_for_execution prepare_template priority_weight queue "
         "render_template render_template_as_native_obj render_template_fields reschedule resolve_template_files "
         "resources result_fields resume_execution retries retry_delay retry_exponential_backoff retry_policy "
-        "returns_dag_result roots run_as_user serialize_for_task_group set_downstream set_upstream shallow_copy_attrs "
-        "sla start_date start_from_trigger start_trigger_args supports_lineage task_concurrency task_display_name "
-        "task_group task_id task_type template_ext template_fields template_fields_renderers trigger_rule ui_color "
-        "ui_fgcolor unmap update_relative upstream_list upstream_task_ids valid_modes wait_for_completion "
-        "wait_for_downstream wait_for_past_depends_before_skipping weight_rule"
+        "returns_dag_result roots run_as_user same_host serialize_for_task_group set_downstream set_upstream "
+        "shallow_copy_attrs sla start_date start_from_trigger start_trigger_args supports_lineage task_concurrency "
+        "task_display_name task_group task_id task_type template_ext template_fields template_fields_renderers "
+        "trigger_rule ui_color ui_fgcolor unmap update_relative upstream_list upstream_task_ids valid_modes "
+        "wait_for_completion wait_for_downstream wait_for_past_depends_before_skipping weight_rule"
     ),
     "kfp": "Output Input exact library step workflow_run",
     "cli": "help version parameters_file quiet verbose",

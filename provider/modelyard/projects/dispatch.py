@@ -21,7 +21,7 @@ from modelyard.projects.interpreters import function_interpreter
 from modelyard.projects.opening import open_project
 from modelyard.projects.project import Project
 
-__all__ = ["PYTHON_VARIABLE", "Completed", "Handle", "acknowledge", "cancel", "dispatch", "journal_of"]
+__all__ = ["PYTHON_VARIABLE", "Completed", "Handle", "acknowledge", "cancel", "dispatch", "journal_of", "submit"]
 
 PYTHON_VARIABLE = "MODELYARD_PYTHON"
 """Names the interpreter of work in a process, on machines whose own is not made for it, such as Airflow's."""
@@ -100,30 +100,14 @@ def dispatch(  # noqa: PLR0913 - the whole of what a door can say, all but the f
     KeyboardInterrupt
         Ctrl-C: the work is cancelled first.
     """
-    spec = load_catalogue().spec(operation)
-    bound = spec.bind(parameters)
     if launcher not in LAUNCHERS:
         raise ParameterInvalid("launcher", f"one of {', '.join(LAUNCHERS)}", launcher)
     if python and launcher != "process":
         raise ParameterInvalid("launcher", "process where an interpreter is given", launcher)
-    opened = open_project(project)
-    chosen = opened.environment(environment)
-    journal = Journal(chosen.open_state() / "journal")
-    made = RunKey(opened.name, workflow_run, step).text if workflow_run and step else random_key()
-    invocation = Invocation(
-        operation=operation,
-        parameters=bound,
-        project=opened.reference,
-        environment=chosen.name,
-        key=key or made,
-        workflow_run=workflow_run,
-        step=step,
-    )
+    start = _Start(operation, parameters, project, environment, key, workflow_run, step)
     if launcher == "inline":
-        return _inline(InlineLauncher(journal, progress=progress), invocation, on_log, on_start)
-    interpreter = python or _interpreter(spec, bound, opened, chosen)
-    process = ProcessLauncher(journal, python=interpreter)
-    handle = process.submit(invocation, lambda job, request: _from_snapshot(opened, job, request))
+        return _inline(InlineLauncher(start.journal, progress=progress), start.invocation, on_log, on_start)
+    process, handle = start.submit(python)
     if on_start:
         on_start(handle)
     try:
@@ -132,6 +116,68 @@ def dispatch(  # noqa: PLR0913 - the whole of what a door can say, all but the f
         process.cancel(handle)
         raise
     return Completed(process.result(handle), handle.key, handle.generation, handle)
+
+
+def submit(
+    operation: str,
+    parameters: Mapping[str, Any],
+    *,
+    project: str | Path = ".",
+    environment: str = "",
+    key: str = "",
+    workflow_run: str = "",
+    step: str = "",
+    python: str = "",
+) -> Handle:
+    """Start an operation in a process of its own, or attach to the work of its key, and return at once.
+
+    Parameters and errors are those of `dispatch`, as far as they are about the start.
+
+    Returns
+    -------
+    Handle
+        Where the work is: follow it with `modelyard.operations.launchers.launcher_of`, end it with `cancel`.
+    """
+    return _Start(operation, parameters, project, environment, key, workflow_run, step).submit(python)[1]
+
+
+class _Start:
+    """What is known before anything starts: everything that can be refused has been."""
+
+    def __init__(
+        self,
+        operation: str,
+        parameters: Mapping[str, Any],
+        project: str | Path,
+        environment: str,
+        key: str,
+        workflow_run: str,
+        step: str,
+    ) -> None:
+        self._spec = load_catalogue().spec(operation)
+        bound = self._spec.bind(parameters)
+        self._project = open_project(project)
+        self._environment = self._project.environment(environment)
+        self.journal = Journal(self._environment.open_state() / "journal")
+        made = RunKey(self._project.name, workflow_run, step).text if workflow_run and step else random_key()
+        self.invocation = Invocation(
+            operation=operation,
+            parameters=bound,
+            project=self._project.reference,
+            environment=self._environment.name,
+            key=key or made,
+            workflow_run=workflow_run,
+            step=step,
+        )
+
+    def submit(self, python: str) -> tuple[ProcessLauncher, Handle]:
+        """Start it in a process."""
+        bound = self.invocation.parameters
+        interpreter = python or _interpreter(self._spec, bound, self._project, self._environment)
+        process = ProcessLauncher(self.journal, python=interpreter)
+        return process, process.submit(
+            self.invocation, lambda job, request: _from_snapshot(self._project, job, request)
+        )
 
 
 def _inline(

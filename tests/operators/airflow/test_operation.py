@@ -19,7 +19,7 @@ from door_operator import DoorOperator
 from modelyard.operations import ParameterInvalid
 from modelyard.operators.airflow import OperationOperator
 from modelyard.operators.airflow.arguments import LauncherName
-from modelyard.operators.airflow.operation import located
+from modelyard.operators.airflow.place import located
 
 pytestmark = needs_main_environment
 

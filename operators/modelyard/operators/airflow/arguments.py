@@ -83,8 +83,11 @@ class TaskArguments(TypedDict, total=False):
 class OperationArguments(TaskArguments, total=False):
     """What every operator of ours takes besides its operation's parameters; see `OperationOperator`."""
 
+    conn_id: Templated[str]
     project: Templated[str] | None
     environment: Templated[str]
     key: Templated[str]
     launcher: LauncherName
     python: Templated[str]
+    deferrable: bool | None
+    same_host: bool

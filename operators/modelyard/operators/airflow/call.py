@@ -30,12 +30,13 @@ class CallOperator(OperationOperator):
     parameters
         The function's own parameters, by name. (a mapping)
     **kwargs
-        project, environment, key, launcher, python and whatever every Airflow operator takes: see `OperationOperator`.
+        conn_id, project, environment, key, launcher, python, deferrable, same_host
+        and whatever every Airflow operator takes: see `OperationOperator`.
     """
 
     operation_name: ClassVar[str] = "call"
     result_fields: ClassVar[tuple[str, ...]] = ("value",)
-    template_fields: Collection[str] = ("function", "parameters", "project", "environment", "key", "python")
+    template_fields: Collection[str] = ("function", "parameters", "conn_id", "project", "environment", "key", "python")
     template_fields_renderers: ClassVar[dict[str, str]] = {"parameters": "json"}
 
     def __init__(

@@ -59,7 +59,8 @@ class DeployOperator(OperationOperator):
     target
         The kind of place to deploy to; by default what the environment says. (text)
     **kwargs
-        project, environment, key, launcher, python and whatever every Airflow operator takes: see `OperationOperator`.
+        conn_id, project, environment, key, launcher, python, deferrable, same_host
+        and whatever every Airflow operator takes: see `OperationOperator`.
     """
 
     operation_name: ClassVar[str] = "deploy"
@@ -83,6 +84,7 @@ class DeployOperator(OperationOperator):
         "port",
         "timeout",
         "target",
+        "conn_id",
         "project",
         "environment",
         "key",

@@ -50,7 +50,8 @@ class EvaluateOperator(OperationOperator):
     trust
         Load the model although this environment's registry does not vouch for it. (true or false; default False)
     **kwargs
-        project, environment, key, launcher, python and whatever every Airflow operator takes: see `OperationOperator`.
+        conn_id, project, environment, key, launcher, python, deferrable, same_host
+        and whatever every Airflow operator takes: see `OperationOperator`.
     """
 
     operation_name: ClassVar[str] = "evaluate"
@@ -73,6 +74,7 @@ class EvaluateOperator(OperationOperator):
         "threshold",
         "report",
         "trust",
+        "conn_id",
         "project",
         "environment",
         "key",

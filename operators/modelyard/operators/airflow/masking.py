@@ -45,22 +45,23 @@ class Mask:
         return value
 
 
-def mask_of(secrets: Mapping[str, str]) -> Mask:
-    """Return the mask of a project's secrets, and tell them to Airflow.
+def mask_of(*sources: Mapping[str, str]) -> Mask:
+    """Return the mask of a project's and a connection's secrets, and tell them to Airflow.
 
     In workers Airflow masks by itself what the task's process prints, but neither in ``dag.test()`` nor in XCom. A
     secret without a value on this worker is no matter here: the operation itself says so where it needs it.
 
     Parameters
     ----------
-    secrets
-        The secrets of an environment by name.
+    *sources
+        Secrets by name.
     """
     found = []
-    for name in secrets:
-        try:
-            found.append(secrets[name])
-        except ModelyardError:
-            continue
-        mask_secret(found[-1], name)
+    for secrets in sources:
+        for name in secrets:
+            try:
+                found.append(secrets[name])
+            except ModelyardError:
+                continue
+            mask_secret(found[-1], name)
     return Mask(found)

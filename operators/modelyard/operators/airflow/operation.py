@@ -1,19 +1,25 @@
 """What all operators do: carry parameters to an operation, follow the work, publish its result."""
 
-from collections.abc import Collection, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Unpack, cast, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Unpack, cast, get_args
 
-from airflow.sdk import BaseOperator, BaseXCom, Context
+from airflow.sdk import BaseOperator, BaseXCom, Context, conf
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from modelyard.errors import ModelyardError
-from modelyard.operations import ParameterInvalid, ParameterType
+from modelyard.operations import ParameterInvalid
 from modelyard.operators.airflow.arguments import LauncherName, TaskArguments, Templated
 from modelyard.operators.airflow.masking import Mask, mask_of
 from modelyard.operators.airflow.outputs import TaskOutput
+from modelyard.operators.airflow.place import Place, connection_settings, place_of, text_of
 from modelyard.operators.airflow.values import is_template, keep_type, plain
-from modelyard.operators.airflow.work import Work
+from modelyard.operators.airflow.work import Work, handle_facts, handle_from, is_finished
+
+if TYPE_CHECKING:
+    from modelyard.operations.handles import Handle
+    from modelyard.projects.dispatch import Completed
 
 __all__ = ["DEFAULT_KEY", "OperationOperator", "Templated"]
 
@@ -36,6 +42,9 @@ class OperationOperator(BaseOperator):
 
     Parameters
     ----------
+    conn_id
+        An Airflow connection of the type ``modelyard``, which gives what the task does not say itself: project,
+        environment, interpreter and deployment target, and the tracking server and secrets. By default none.
     project
         The project: a path, relative to the folder of the DAG file, or ``git+URL@ref#subfolder``. By default the folder
         of the DAG file, where the nearest ``modelyard.yaml`` upwards counts; found when the task runs.
@@ -48,23 +57,32 @@ class OperationOperator(BaseOperator):
     python
         The interpreter of the process; by default that of the function, where ``modelyard.yaml`` gives it requirements
         or an interpreter, else the worker's MODELYARD_PYTHON, else the environment's ``python``, else Airflow's own.
+    deferrable
+        Free the worker while the work goes on, which the triggerer then follows; only with `same_host`. By default what
+        Airflow's ``[operators] default_deferrable`` says, where `same_host` is true.
+    same_host
+        Say that Airflow's workers and its triggerer are on one host, and in one container if any: a process can be
+        followed and ended from its own host alone.
     **kwargs
         Whatever Airflow's BaseOperator takes.
     """
 
     operation_name: ClassVar[str] = ""
     result_fields: ClassVar[tuple[str, ...]] = ()
-    template_fields: Collection[str] = ("project", "environment", "key", "python")
+    template_fields: Collection[str] = ("conn_id", "project", "environment", "key", "python")
     ui_color: str = "#e8f1f2"
 
     def __init__(
         self,
         *,
+        conn_id: Templated[str] = "",
         project: Templated[str] | None = None,
         environment: Templated[str] = "",
         key: Templated[str] = DEFAULT_KEY,
         launcher: LauncherName = "process",
         python: Templated[str] = "",
+        deferrable: bool | None = None,
+        same_host: bool = False,
         **kwargs: Unpack[TaskArguments],
     ) -> None:
         # A field that is None counts as missing in XCom: with this a later task that asks for it gets None.
@@ -72,11 +90,14 @@ class OperationOperator(BaseOperator):
         super().__init__(**kwargs)
         if launcher not in get_args(LauncherName):
             raise ParameterInvalid("launcher", f"one of {', '.join(get_args(LauncherName))}", launcher)
+        self.conn_id = conn_id
         self.project = project
         self.environment = environment
         self.key = key
         self.launcher = launcher
         self.python = python
+        self.deferrable = _is_deferrable(deferrable, launcher, same_host=same_host)
+        self.same_host = same_host
         self._work: Work | None = None
 
     @property
@@ -107,46 +128,110 @@ class OperationOperator(BaseOperator):
             The operation failed, and the same input would fail again.
         AirflowException
             The operation failed for a reason that may pass.
+        TaskDeferred
+            The work is under way, and the triggerer is to follow it.
         """
-        facts = cast("Mapping[str, Any]", context)
-        mask, work = Mask(), Work(inline=self.launcher == "inline")
-        self._work = work
-        try:
-            # Imported here: a DAG file is read many times a minute and needs none of it.
-            from modelyard.projects import open_project
+        self._work = work = Work(inline=self.launcher == "inline")
+        return self._at_place(context, work, lambda place: self._start(context, place, work))
 
-            project = open_project(located(_text(self.project), Path(facts["dag"].fileloc).parent))
-            mask = mask_of(project.environment(_text(self.environment)).secrets)
-            return self._done(facts["ti"], project.reference, work, mask)
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+        """Publish the result of work that the triggerer has followed; raises as `execute`.
+
+        Parameters
+        ----------
+        context
+            Airflow's context of the task.
+        event
+            What the trigger says: the handle of the work, and how it ended.
+        """
+        self._work = work = Work(inline=False)
+        handle = handle_from(event["handle"])
+        # Before it is known which values are secret, the way to the work is: killing the task ends it from here on.
+        work.started(handle)
+        if event.get("timed_out"):
+            raise AirflowException(f"the execution_timeout of {self.execution_timeout} is over; the work was ended")
+        if event.get("unseen"):
+            self.log.warning("The triggerer is not on the host of the work: this task waits for it here.")
+        return self._at_place(context, work, lambda place: self._end(context, place, work, handle))
+
+    def _at_place(self, context: Context, work: Work, act: Callable[[Place], dict[str, Any]]) -> dict[str, Any]:
+        facts = cast("Mapping[str, Any]", context)
+        mask = Mask()
+        try:
+            settings = connection_settings(text_of(self.conn_id))
+            mask = mask_of(settings.hidden)
+            with settings.in_effect():
+                folder = Path(facts["dag"].fileloc).parent
+                place = place_of(settings, text_of(self.project), text_of(self.environment), folder)
+                mask = place.mask
+                return act(place)
         except ModelyardError as error:
             raise self.failure(context, error, mask, killed=work.killed) from error.__cause__
 
-    def _done(self, ti: Any, project: str, work: Work, mask: Mask) -> dict[str, Any]:
-        from modelyard.operations.catalogue import load_catalogue
-        from modelyard.projects.dispatch import acknowledge, dispatch
+    def _start(self, context: Context, place: Place, work: Work) -> dict[str, Any]:
+        from modelyard.projects.dispatch import dispatch, submit
 
-        spec = load_catalogue().spec(self.operation_name)
-        parameters = {each.name: plain(getattr(self, each.name), each.type) for each in spec.parameters}
+        ti = cast("Mapping[str, Any]", context)["ti"]
         index = f"[{ti.map_index}]" if ti.map_index is not None and ti.map_index >= 0 else ""
-        environment = _text(self.environment)
+        asked: dict[str, Any] = {
+            "project": place.project,
+            "environment": place.environment,
+            "key": f"{text_of(self.key)}{index}",
+            "workflow_run": f"{ti.dag_id}/{ti.run_id}",
+            "step": f"{ti.task_id}{index}",
+            "python": text_of(self.python),
+        }
+        parameters = self._parameters(place)
+        if self.deferrable:
+            handle = submit(self.operation_name, parameters, **asked)
+            work.started(handle)
+            if not work.killed and not is_finished(handle):
+                self._defer_to(handle)
+            return self._end(context, place, work, handle)
         with work.following():
             done = dispatch(
                 self.operation_name,
                 parameters,
-                project=project,
-                environment=environment,
-                key=f"{_text(self.key)}{index}",
-                workflow_run=f"{ti.dag_id}/{ti.run_id}",
-                step=f"{ti.task_id}{index}",
                 launcher=self.launcher,
-                python=_text(self.python),
                 on_start=work.started,
-                on_log=lambda line: self._tell(mask.hide(line)),
+                on_log=lambda line: self._tell(place.mask.hide(line)),
+                **asked,
             )
-        result: dict[str, Any] = mask.hide(done.result)
+        return self._published(context, place, done)
+
+    def _parameters(self, place: Place) -> dict[str, Any]:
+        from modelyard.operations.catalogue import load_catalogue
+
+        spec = load_catalogue().spec(self.operation_name)
+        found = {each.name: plain(getattr(self, each.name), each.type) for each in spec.parameters}
+        if place.deploy_target and found.get("target") == "":
+            found["target"] = place.deploy_target
+        return found
+
+    def _defer_to(self, handle: "Handle") -> NoReturn:
+        from modelyard.airflow.work_trigger import WorkTrigger
+
+        deadline = None if self.execution_timeout is None else time.time() + self.execution_timeout.total_seconds()
+        self.log.info("The work of %s goes on in %s; the triggerer follows it.", handle.key, handle.folder)
+        self.defer(trigger=WorkTrigger(handle_facts(handle), deadline), method_name="execute_complete")
+
+    def _end(self, context: Context, place: Place, work: Work, handle: "Handle") -> dict[str, Any]:
+        from modelyard.operations.launchers.registry import launcher_of
+        from modelyard.projects.dispatch import Completed
+
+        launcher = launcher_of(handle)
+        with work.following():
+            launcher.wait(handle, lambda line: self._tell(place.mask.hide(line)))
+            result = launcher.result(handle)
+        return self._published(context, place, Completed(result, handle.key, handle.generation, handle))
+
+    def _published(self, context: Context, place: Place, done: "Completed") -> dict[str, Any]:
+        from modelyard.projects.dispatch import acknowledge
+
+        result: dict[str, Any] = place.mask.hide(done.result)
         if self.do_xcom_push:
-            self._publish(ti, result)
-        acknowledge(done.key, project=project, environment=environment, generation=done.generation)
+            self._publish(cast("Mapping[str, Any]", context)["ti"], result)
+        acknowledge(done)
         return result
 
     def _tell(self, line: str) -> None:
@@ -183,19 +268,18 @@ class OperationOperator(BaseOperator):
             self._work.end()
 
 
-def _text(field: Any) -> str:
-    value = plain(field, ParameterType("string"))
-    return "" if value is None else str(value)
+def _is_deferrable(deferrable: bool | None, launcher: str, *, same_host: bool) -> bool:
+    """Return whether to defer.
 
-
-def located(project: str, folder: Path) -> str:
-    """Return a project reference, a relative path taken from the folder of the DAG file.
-
-    Examples
-    --------
-    >>> located("../flights", Path("/dags")), located("git+https://host/flights@main", Path("/dags"))
-    ('/dags/../flights', 'git+https://host/flights@main')
+    Raises
+    ------
+    ParameterInvalid
+        It is asked for where nobody could follow the work.
     """
-    if project.startswith("git+") or "://" in project:
-        return project
-    return str(folder / project)
+    possible = same_host and launcher == "process"
+    if deferrable and not possible:
+        rule = "false, unless the launcher is process and same_host says that the triggerer is on the workers' host"
+        raise ParameterInvalid("deferrable", rule, deferrable)
+    if deferrable is None:
+        return possible and conf.getboolean("operators", "default_deferrable", fallback=False)
+    return deferrable

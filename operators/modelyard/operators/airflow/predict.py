@@ -56,7 +56,8 @@ class PredictOperator(OperationOperator):
     trust
         Load the model even if this environment's registry does not vouch for its files. (true or false; default False)
     **kwargs
-        project, environment, key, launcher, python and whatever every Airflow operator takes: see `OperationOperator`.
+        conn_id, project, environment, key, launcher, python, deferrable, same_host
+        and whatever every Airflow operator takes: see `OperationOperator`.
     """
 
     operation_name: ClassVar[str] = "predict"
@@ -79,6 +80,7 @@ class PredictOperator(OperationOperator):
         "probabilities",
         "reject_threshold",
         "trust",
+        "conn_id",
         "project",
         "environment",
         "key",

@@ -40,7 +40,8 @@ class PromoteOperator(OperationOperator):
     alias
         The alias to move. (text; default "champion")
     **kwargs
-        project, environment, key, launcher, python and whatever every Airflow operator takes: see `OperationOperator`.
+        conn_id, project, environment, key, launcher, python, deferrable, same_host
+        and whatever every Airflow operator takes: see `OperationOperator`.
     """
 
     operation_name: ClassVar[str] = "promote"
@@ -50,6 +51,7 @@ class PromoteOperator(OperationOperator):
         "evaluation",
         "gates",
         "alias",
+        "conn_id",
         "project",
         "environment",
         "key",

@@ -37,7 +37,8 @@ class RegisterOperator(OperationOperator):
     tags
         Tags for the version. (a mapping to text)
     **kwargs
-        project, environment, key, launcher, python and whatever every Airflow operator takes: see `OperationOperator`.
+        conn_id, project, environment, key, launcher, python, deferrable, same_host
+        and whatever every Airflow operator takes: see `OperationOperator`.
     """
 
     operation_name: ClassVar[str] = "register"
@@ -47,6 +48,7 @@ class RegisterOperator(OperationOperator):
         "name",
         "description",
         "tags",
+        "conn_id",
         "project",
         "environment",
         "key",

@@ -41,7 +41,8 @@ class RollbackOperator(OperationOperator):
     target
         The kind of place that it runs at; by default what the environment says. (text)
     **kwargs
-        project, environment, key, launcher, python and whatever every Airflow operator takes: see `OperationOperator`.
+        conn_id, project, environment, key, launcher, python, deferrable, same_host
+        and whatever every Airflow operator takes: see `OperationOperator`.
     """
 
     operation_name: ClassVar[str] = "rollback"
@@ -51,6 +52,7 @@ class RollbackOperator(OperationOperator):
         "revision",
         "timeout",
         "target",
+        "conn_id",
         "project",
         "environment",
         "key",

@@ -40,7 +40,8 @@ class RunOperator(OperationOperator):
         Wait for the end of a run elsewhere, and return what it left; one on this machine is always waited for. (true or
         false; default False)
     **kwargs
-        project, environment, key, launcher, python and whatever every Airflow operator takes: see `OperationOperator`.
+        conn_id, project, environment, key, launcher, python, deferrable, same_host
+        and whatever every Airflow operator takes: see `OperationOperator`.
     """
 
     operation_name: ClassVar[str] = "run"
@@ -50,6 +51,7 @@ class RunOperator(OperationOperator):
         "parameters",
         "engine",
         "follow",
+        "conn_id",
         "project",
         "environment",
         "key",

@@ -54,7 +54,8 @@ class TrainOperator(OperationOperator):
     tags
         More tags for the run. (a mapping to text)
     **kwargs
-        project, environment, key, launcher, python and whatever every Airflow operator takes: see `OperationOperator`.
+        conn_id, project, environment, key, launcher, python, deferrable, same_host
+        and whatever every Airflow operator takes: see `OperationOperator`.
     """
 
     operation_name: ClassVar[str] = "train"
@@ -78,6 +79,7 @@ class TrainOperator(OperationOperator):
         "task",
         "experiment",
         "tags",
+        "conn_id",
         "project",
         "environment",
         "key",

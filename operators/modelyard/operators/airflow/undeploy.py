@@ -29,12 +29,13 @@ class UndeployOperator(OperationOperator):
     target
         The kind of place that it runs at; by default what the environment says. (text)
     **kwargs
-        project, environment, key, launcher, python and whatever every Airflow operator takes: see `OperationOperator`.
+        conn_id, project, environment, key, launcher, python, deferrable, same_host
+        and whatever every Airflow operator takes: see `OperationOperator`.
     """
 
     operation_name: ClassVar[str] = "undeploy"
     result_fields: ClassVar[tuple[str, ...]] = ("endpoint", "removed")
-    template_fields: Collection[str] = ("endpoint", "target", "project", "environment", "key", "python")
+    template_fields: Collection[str] = ("endpoint", "target", "conn_id", "project", "environment", "key", "python")
     template_fields_renderers: ClassVar[dict[str, str]] = {}
 
     def __init__(

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from modelyard.errors import ForeignError, ModelyardError
 
 if TYPE_CHECKING:
     from modelyard.operations.handles import Handle
 
-__all__ = ["Work"]
+__all__ = ["Work", "handle_facts", "handle_from", "is_finished"]
 
 GRACE = 3.0
 """Seconds for the work to clean up; Airflow kills the task's own process 5 seconds after it has asked it to end."""
@@ -84,3 +84,27 @@ def _cancel(handle: "Handle") -> None:
     from modelyard.operations.launchers import ProcessLauncher
 
     ProcessLauncher(Journal.of(Job(Path(handle.folder))), grace=GRACE).cancel(handle)
+
+
+def handle_facts(handle: "Handle") -> dict[str, Any]:
+    """Return a handle as JSON."""
+    import msgspec
+
+    facts: dict[str, Any] = msgspec.to_builtins(handle)
+    return facts
+
+
+def handle_from(facts: dict[str, Any]) -> "Handle":
+    """Return the handle that JSON describes."""
+    import msgspec
+
+    from modelyard.operations.handles import Handle
+
+    return msgspec.convert(facts, Handle)
+
+
+def is_finished(handle: "Handle") -> bool:
+    """Whether the work behind a handle has ended."""
+    from modelyard.operations.launchers.registry import launcher_of
+
+    return launcher_of(handle).poll(handle).finished

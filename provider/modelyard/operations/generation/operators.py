@@ -19,7 +19,7 @@ from modelyard.operations.types import ParameterType
 
 __all__ = ["COMMON_FIELDS", "operator_modules", "operator_package", "operator_source"]
 
-COMMON_FIELDS = ("project", "environment", "key", "python")
+COMMON_FIELDS = ("conn_id", "project", "environment", "key", "python")
 """What every operator templates besides its operation's parameters."""
 
 _PACKAGE = "modelyard.operators.airflow"
@@ -108,8 +108,12 @@ def _class_docstring(spec: OperationSpec) -> list[str]:
     lines += ["    Parameters", "    ----------"]
     for parameter in spec.parameters:
         lines += [f"    {parameter.name}", prose(_parameter_text(parameter), 8)]
-    common = "project, environment, key, launcher, python and whatever every Airflow operator takes"
-    lines += ["    **kwargs", f"        {common}: see `OperationOperator`."]
+    common = "conn_id, project, environment, key, launcher, python, deferrable, same_host"
+    lines += [
+        "    **kwargs",
+        f"        {common}",
+        "        and whatever every Airflow operator takes: see `OperationOperator`.",
+    ]
     return docstring(lines, 4)
 
 
