@@ -24,11 +24,13 @@ from urllib.parse import urlsplit
 from rich.console import Console
 from rich.table import Table
 
+from modelyard.deploy import read_endpoint
 from modelyard.errors import ModelyardError
 from modelyard.projects.dispatch import acknowledge, dispatch
 
 PROJECT = Path(__file__).parent
 REQUESTS = 300
+CANARY_SECONDS = 30.0
 FLIGHT = {
     "carrier": "EV",
     "origin": "EWR",
@@ -56,7 +58,8 @@ def main() -> int:
     try:
         results = on_airflow(wanted.airflow_python) if wanted.engine == "airflow" else on_this_machine()
         latency, reply = asked(endpoint_url(results))
-        console.print(table(results, latency, reply, time.perf_counter() - begin))
+        tried = canary(results)
+        console.print(table(results, latency, reply, tried, time.perf_counter() - begin))
     except ModelyardError as error:
         console.print(f"[red]The demo failed:[/] {error}", markup=True)
         return error.outcome.exit_code
@@ -129,7 +132,38 @@ def asked(url: str) -> tuple[float, Any]:
     return statistics.median(seconds) * 1000, reply
 
 
-def table(results: Results, latency: float, reply: Any, seconds: float) -> Table:
+def canary(results: Results) -> Mapping[str, Any]:
+    """Train a second, smaller model, try it on 30 % of the live traffic, and return how that was decided."""
+    prepared = next(each["value"] for each in results.values() if "train_rows" in (each.get("value") or {}))
+    trained = run(
+        "train",
+        {
+            "function": "delay-trainer",
+            "dataset": prepared["train"],
+            "label_column": "late",
+            "feature_columns": prepared["features"],
+            "parameters": {"max_iter": 60},
+        },
+    )
+    version = run("register", {"model": trained["model"], "name": result_of(results, "alias", "gates")["name"]})
+    tried = run(
+        "deploy",
+        {
+            "graph": "delays",
+            "models": {"model": version["model"]},
+            "traffic": {"champion": 70, "challenger": 30},
+        },
+    )
+    deadline = time.monotonic() + CANARY_SECONDS
+    while time.monotonic() < deadline:
+        asked(tried["url"])
+        status = read_endpoint(PROJECT / ".modelyard", tried["endpoint"]).rollout
+        if status and status.state != "running":
+            return {"model": version["model"], "status": status}
+    raise ModelyardError("the canary was not decided in time", where=tried["url"])
+
+
+def table(results: Results, latency: float, reply: Any, tried: Mapping[str, Any], seconds: float) -> Table:
     """Return what came out, as a table."""
     prepared = next(each["value"] for each in results.values() if "train_rows" in (each.get("value") or {}))
     trained = result_of(results, "run_id", "profile")
@@ -155,6 +189,10 @@ def table(results: Results, latency: float, reply: Any, seconds: float) -> Table
     shown.add_row("endpoint", endpoint_url(results))
     shown.add_row("latency", f"{latency:.2f} ms, median of {REQUESTS} requests on one connection")
     shown.add_row("one reply", json.dumps(reply))
+    status = tried["status"]
+    shown.add_row("canary", f"{tried['model']} on 30 % of the traffic: {status.state.replace('_', ' ')}")
+    for gate, said in status.gates.items():
+        shown.add_row("  gate", f"{gate}: {said}")
     shown.add_row("scored", f"{predicted['rows']:,} rows (August), {predicted['rows_per_second']:,.0f} rows/s")
     report = Path(evaluated["report"])
     shown.add_row("report", os.path.relpath(report))
