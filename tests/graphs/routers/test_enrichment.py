@@ -89,3 +89,41 @@ def test_a_body_without_its_key_and_a_graph_without_a_reader_are_refused() -> No
 def test_wrong_arguments_are_refused_when_the_graph_opens(options: dict[str, Any], told: str) -> None:
     with pytest.raises(GraphInvalid, match=told):
         enriched(**options).open(Resources(features=Table()))
+
+
+class Saying:
+    """A feature reader that says what it is told to."""
+
+    def __init__(self, rows: Any) -> None:
+        self.rows = rows
+
+    def read(self, features: Sequence[str], keys: Sequence[Mapping[str, Any]]) -> Any:
+        return self.rows
+
+
+def test_not_a_number_is_no_value() -> None:
+    ports = Resources(features=Saying([{"age": float("nan"), "maker": "A"}]))
+    assert enriched(impute={"age": 9.5}).test({"tail": "N1"}, resources=ports)["age"] == 9.5
+    with pytest.raises(StepFailed, match=r"the feature 'age' is missing\. Given: maker"):
+        enriched().test({"tail": "N1"}, resources=ports)
+
+
+@pytest.mark.parametrize("rows", [None, [], [None], [{}, {}], {"age": 1}])
+def test_a_reader_that_gives_no_row_for_each_key_is_told(rows: Any) -> None:
+    with pytest.raises(
+        StepFailed, match="the feature reader must give a list of 1 mappings, one for each key: "
+    ) as caught:
+        enriched().test({"tail": "N1"}, resources=Resources(features=Saying(rows)))
+    assert caught.value.outcome.http == 500
+
+
+def test_a_body_that_is_no_mapping_is_refused() -> None:
+    with pytest.raises(StepFailed, match="features are added to a mapping of fields, not to list"):
+        enriched().test([{"tail": "N1"}], resources=Resources(features=Table()))
+
+
+def test_what_stands_for_a_feature_is_not_shared_between_replies() -> None:
+    ports = Resources(features=Table())
+    graph = enriched(impute={"*": []})
+    graph.test({"tail": "N3"}, resources=ports)["age"].append("spoiled")
+    assert graph.test({"tail": "N3"}, resources=ports)["age"] == []

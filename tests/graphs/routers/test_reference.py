@@ -32,6 +32,6 @@ def test_every_parameter_and_default_is_on_the_page(name: str) -> None:
 
 def test_every_error_is_on_the_page() -> None:
     errors = [name for name in routers.__all__ if issubclass(getattr(routers, name), Exception)]
-    assert errors == ["RewardInvalid", "RuleUnfit"]
+    assert errors == ["FeaturesUnfit", "RewardInvalid", "RuleUnfit"]
     for name in (*errors, "RouteUnknown", "RouteMissing", "FeatureMissing"):
         assert f"\n| `{name}` |" in PAGE

@@ -4,7 +4,7 @@ from modelyard.graphs.routers.bandits import Arm, EpsilonGreedy, Thompson
 from modelyard.graphs.routers.by_field import ByField
 from modelyard.graphs.routers.by_path import ByPath
 from modelyard.graphs.routers.enrichment import Enrich
-from modelyard.graphs.routers.errors import RewardInvalid
+from modelyard.graphs.routers.errors import FeaturesUnfit, RewardInvalid
 from modelyard.graphs.routers.rules import ByRules, RuleUnfit
 from modelyard.graphs.routers.shadow import Shadow
 from modelyard.graphs.routers.split import ChampionChallenger, WeightedSplit
@@ -17,6 +17,7 @@ __all__ = [
     "ChampionChallenger",
     "Enrich",
     "EpsilonGreedy",
+    "FeaturesUnfit",
     "RewardInvalid",
     "RuleUnfit",
     "Shadow",

@@ -1,12 +1,15 @@
 """The step that looks features up before a router or model: enrichment."""
 
 from collections.abc import Mapping, Sequence
+from math import isnan
 from typing import Any
 
 from modelyard.graphs.bodies import part_of
 from modelyard.graphs.context import Context
 from modelyard.graphs.errors import EventInvalid, FeatureMissing, ResourceMissing
 from modelyard.graphs.failures import PathMissing
+from modelyard.graphs.isolation import isolated
+from modelyard.graphs.routers.errors import FeaturesUnfit
 
 __all__ = ["Enrich"]
 
@@ -21,8 +24,8 @@ class Enrich:
     keys
         The body's fields (dotted) that tell whose features they are: a list, or key's name → field.
     impute
-        Feature → value that stands for one that has none; ``*`` is any other feature. A feature that is not named
-        must have a value.
+        Feature → value that stands for one that has none (None, or not a number); ``*`` is any other feature. A
+        feature that is not named must have a value.
     into
         The field that gets the mapping of features; empty puts them beside the body's own fields, which they replace.
 
@@ -31,9 +34,11 @@ class Enrich:
     ResourceMissing
         The graph was opened without a feature reader.
     EventInvalid
-        A body lacks a key.
+        A body lacks a key, or is no mapping.
     FeatureMissing
         A feature has no value, and nothing stands for it.
+    FeaturesUnfit
+        The feature reader did not give a mapping for each key.
 
     Examples
     --------
@@ -76,15 +81,25 @@ class Enrich:
 
     def do(self, body: Any) -> dict[str, Any]:
         """Return the body with its features."""
-        return self._with_features(body, self._reader.read(self.features, [self._key(body)])[0], 0)
+        return self._with_features(body, self._read([self._key(body)])[0], 0)
 
     def do_batch(self, bodies: Any) -> list[dict[str, Any]]:
         """Return many bodies with their features, looked up at once."""
-        rows = self._reader.read(self.features, [self._key(body) for body in bodies])
+        rows = self._read([self._key(body) for body in bodies])
         told = zip(bodies, rows, strict=True)
         return [self._with_features(body, row, index) for index, (body, row) in enumerate(told)]
 
+    def _read(self, keys: list[dict[str, Any]]) -> Sequence[Mapping[str, Any]]:
+        rows: Any = self._reader.read(self.features, keys)
+        if not isinstance(rows, list | tuple) or len(rows) != len(keys):
+            raise FeaturesUnfit(len(keys), rows)
+        if not all(isinstance(row, Mapping) for row in rows):
+            raise FeaturesUnfit(len(keys), next(row for row in rows if not isinstance(row, Mapping)))
+        return rows
+
     def _key(self, body: Any) -> dict[str, Any]:
+        if not isinstance(body, Mapping):
+            raise EventInvalid(f"features are added to a mapping of fields, not to {type(body).__name__}")
         found = {}
         for name, field in self.keys.items():
             try:
@@ -97,12 +112,16 @@ class Enrich:
         found = {}
         for name in self.features:
             value = row.get(name)
-            if value is None:
+            if _is_nothing(value):
                 if name in self.impute:
-                    value = self.impute[name]
+                    value = isolated(self.impute[name])
                 elif "*" in self.impute:
-                    value = self.impute["*"]
+                    value = isolated(self.impute["*"])
                 else:
-                    raise FeatureMissing(name, [key for key, each in row.items() if each is not None], index)
+                    raise FeatureMissing(name, [key for key, each in row.items() if not _is_nothing(each)], index)
             found[name] = value
         return {**body, self.into: found} if self.into else {**body, **found}
+
+
+def _is_nothing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and isnan(value))
