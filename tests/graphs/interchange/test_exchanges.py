@@ -210,3 +210,28 @@ def test_a_file_that_holds_something_else_is_refused(tmp_path: Path) -> None:
         list(read_exchanges(tmp_path / "bad"))
     with pytest.raises(ExchangesInvalid, match="none: the file cannot be read: No such file"):
         list(read_exchanges(tmp_path / "none"))
+
+
+def test_a_recording_of_nothing_is_no_gate(tmp_path: Path) -> None:
+    graph = Graph("g")
+    graph.to(len, name="count").respond()
+    (tmp_path / "golden.jsonl").write_text("\n")
+    with pytest.raises(ExchangesInvalid, match=r"golden\.jsonl: there is no exchange to send again"):
+        replay(graph, tmp_path / "golden.jsonl")
+    with pytest.raises(ExchangesInvalid, match="exchanges: there is no exchange to send again"):
+        replay(graph, [])
+
+
+def test_one_place_to_ignore_is_not_taken_for_its_letters() -> None:
+    graph = Graph("g")
+    graph.to(lambda body: {"p": body, "at": 2}, name="tell").respond()
+    kept = [Exchange(id="a", body=1, reply={"p": 5, "at": 1})]
+    assert [each.path for each in replay(graph, kept, ignore="$.at").different[0].differences] == ["$.p"]
+
+
+@pytest.mark.parametrize("tolerance", [-1, "0.1", float("nan"), True])
+def test_a_tolerance_is_a_number_from_0(tolerance: Any) -> None:
+    graph = Graph("g")
+    graph.to(len, name="count").respond()
+    with pytest.raises(ValueError, match="tolerance is a number from 0, not "):
+        replay(graph, [Exchange(id="a", body="x", reply=1)], tolerance=tolerance)

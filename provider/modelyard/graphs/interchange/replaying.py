@@ -7,7 +7,7 @@ from typing import Any
 
 from modelyard.errors import ErrorKind, ModelyardError
 from modelyard.graphs.graph import Graph
-from modelyard.graphs.interchange.exchanges import Exchange, ExchangeLog, exchange, read_exchanges
+from modelyard.graphs.interchange.exchanges import Exchange, ExchangeLog, ExchangesInvalid, exchange, read_exchanges
 from modelyard.graphs.ports import Resources
 from modelyard.graphs.testing.differences import Difference, differences
 
@@ -131,7 +131,9 @@ def replay(
     Raises
     ------
     ExchangesInvalid
-        The file does not hold exchanges.
+        The file does not hold exchanges, or there are none.
+    ValueError
+        The tolerance is negative, or no number.
 
     Examples
     --------
@@ -147,7 +149,13 @@ def replay(
     """
     found: list[ReplayedExchange] = []
     total = 0
-    known = list(read_exchanges(exchanges)) if isinstance(exchanges, str | Path) else exchanges
+    if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not tolerance >= 0:
+        raise ValueError(f"tolerance is a number from 0, not {tolerance!r:.80}")
+    known = list(read_exchanges(exchanges) if isinstance(exchanges, str | Path) else exchanges)
+    if not known:  # a gate that nothing passes through would always hold
+        place = str(exchanges) if isinstance(exchanges, str | Path) else "exchanges"
+        raise ExchangesInvalid(place, "there is no exchange to send again")
+    ignore = [ignore] if isinstance(ignore, str) else ignore
     with graph.open(resources) as plan:
         for total, recorded in enumerate(known, start=1):
             got = exchange(plan, recorded.event())
