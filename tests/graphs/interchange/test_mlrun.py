@@ -415,3 +415,9 @@ def test_imported_steps_keep_the_contract_of_blocks() -> None:
     graph = graph_from_mlrun("steps: {a: {handler: low, responder: true}}", **HERE)
     use, arguments = graph.to_spec().steps[0].use, graph.to_spec().steps[0].arguments
     check_case(BlockCase(use=use, arguments=arguments, bodies=[{"x": 1}], replies=[{"x": 1, "road": "low"}]))
+
+
+@pytest.mark.parametrize(("source", "told"), [(None, "NoneType"), (3, "int"), (b"graph: {}", "bytes")])
+def test_what_is_no_source_is_refused(source: Any, told: str) -> None:
+    with pytest.raises(ImportRefused, match=rf"\(source\): it is a text, path or mapping, not {told}"):
+        graph_from_mlrun(source)

@@ -74,6 +74,10 @@ def graph_from_mlrun(source: str | Path | Mapping[str, Any], *, name: str = "", 
 def _data(source: str | Path | Mapping[str, Any]) -> Mapping[str, Any]:
     if isinstance(source, Mapping):
         return source
+    if not isinstance(source, str | Path):
+        raise ImportRefused(
+            "MLRun", [Finding("(source)", f"it is a text, path or mapping, not {type(source).__name__}")]
+        )
     try:
         text = source.read_text() if isinstance(source, Path) else source
         if isinstance(source, str) and "\n" not in source and source.endswith((".yaml", ".yml", ".json")):
