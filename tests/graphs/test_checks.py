@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from modelyard.graphs import Event, Graph, GraphInvalid
+from modelyard.graphs import Event, Graph, GraphInvalid, OpeningFailed, Retry, StepFailed, StepNotFound
 from modelyard.graphs.spec import StepSpec
 
 
@@ -169,7 +169,13 @@ def test_handlers_that_lead_back_or_nowhere() -> None:
     [
         ({"retries": 0}, "retries needs attempts ≥ 1"),
         ({"concurrency": "fibre"}, "concurrency is inline, thread, process or dedicated, not 'fibre'"),
-        ({"timeout": -1}, "timeout and max_in_flight are not negative"),
+        ({"timeout": -1}, "timeout is at least 0, not -1"),
+        ({"timeout": float("nan")}, "timeout is at least 0, not nan"),
+        ({"timeout": "1"}, "the setting timeout: Expected `float`, got `str`, not '1'"),
+        ({"max_in_flight": True}, "the setting max_in_flight: Expected `int`, got `bool`, not True"),
+        ({"input_path": 5}, "the setting input_path: Expected `str`, got `int`, not 5"),
+        ({"retries": "3"}, r"the setting retries: Expected `object`, got `str`, not '3'\. Say retries=Retry\(…\)\."),
+        ({"arguments": 5}, "arguments are a mapping of names to values, not 5"),
         ({"cache": {"size": 0}}, "cache needs size ≥ 1"),
         ({"circuit_breaker": {"failures": 0}}, "circuit_breaker needs failures ≥ 1"),
         ({"retries": {"attemps": 3}}, r"Object contains unknown field `attemps`\. Did you mean attempts\?"),
@@ -188,12 +194,106 @@ def test_settings_are_checked_when_they_are_said(settings: dict[str, Any], messa
         ({"full_event": True, "input_path": "a"}, "a step that takes the whole event has no input_path"),
         ({"concurrency": "process", "name": "lambda"}, "the step cannot be sent to a process"),
         ({"retries": {"on": ["print"]}}, "retries on 'print', which is no exception"),
+        ({"retries": {"on": ["Nope"]}}, "retries on 'Nope', which is no exception. Name a built-in one, or"),
     ],
 )
 def test_settings_that_do_not_fit_the_step(settings: dict[str, Any], message: str) -> None:
     graph = Graph("g")
     graph.to(lambda body: body, **{"name": "s", **settings})
     assert message in refused(graph)
+
+
+class _Refused(Exception):
+    """An error of a user's own."""
+
+
+@pytest.mark.parametrize("on", [(_Refused,), _Refused, [_Refused]])
+def test_retries_take_the_classes_of_exceptions_too(on: Any) -> None:
+    retry = Retry(on=on, base=0.0)
+    assert retry.on == (f"{__name__}:_Refused",)
+    tries = []
+
+    def step(body: Any) -> Any:
+        tries.append(body)
+        raise _Refused if len(tries) < 2 else KeyError
+
+    graph = Graph("g")
+    graph.to(step, retries=retry)
+    with pytest.raises(StepFailed, match="KeyError"):
+        graph.test(1)
+    assert tries == [1, 1]
+
+
+_SPEC = {"name": "g", "steps": [{"name": "neg", "kind": "call", "use": "operator:neg"}]}
+
+
+def _merged(**options: Any) -> None:
+    graph = Graph("g")
+    graph.to(same, name="a").merge(graph.to(same, name="b"), **options)
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        (lambda: Graph(5), "a graph's name is made of letters, digits, - and _, not 5."),  # type: ignore[arg-type]
+        (lambda: Graph("g", cycle_bound="3"), "graph g: cycle_bound is a whole number, at least 0, not '3'."),  # type: ignore[arg-type]
+        (lambda: Graph("g").to(same, name=5), "graph g: a step's name is text on one line, without spaces around: 5."),  # type: ignore[arg-type]
+        (
+            lambda: Graph("g").to(same, name="a\nb"),
+            "graph g: a step's name is text on one line, without spaces around: 'a\\nb'.",
+        ),
+        (
+            lambda: Graph("g").to(same, name=" "),
+            "graph g: a step's name is text on one line, without spaces around: ' '.",
+        ),
+        (
+            lambda: Graph("g").to(same).cycle_to("same", bound=2.5),  # type: ignore[arg-type]
+            "graph g: bound is a whole number, at least 0, not 2.5.",
+        ),
+        (
+            lambda: Graph("g").add_step(same, name="b", after=5),  # type: ignore[arg-type]
+            "graph g, step b: after takes the names of steps, not 5. A place knows its own: step.name.",
+        ),
+        (lambda: _merged(seconds=5), "graph g, step merge: seconds is for a merge with key."),
+        (lambda: _merged(limit=5), "graph g, step merge: limit is for a merge with key."),
+        (lambda: Graph("g").batch(2, limit=5), "graph g, step batch: limit is for a batch with across."),
+        (
+            lambda: Graph.from_spec({**_SPEC, "on_error": {}}),
+            "graph g: an error handler is a step, or says where to continue_at.",
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused_when_it_is_said(said: Any, message: str) -> None:
+    with pytest.raises(GraphInvalid) as caught:
+        said()
+    assert str(caught.value) == message
+
+
+def test_what_a_class_raises_when_it_is_built_names_its_step() -> None:
+    class Absent:
+        def __init__(self) -> None:
+            raise ConnectionError("nobody there")
+
+        def do(self, body: Any) -> Any:
+            return body
+
+    graph = Graph("g")
+    graph.to(Absent, name="ask")
+    with pytest.raises(OpeningFailed) as caught:
+        graph.open()
+    assert str(caught.value) == "graph g: the step 'ask' could not be opened: ConnectionError: nobody there."
+    assert isinstance(caught.value.__cause__, ConnectionError)
+
+
+def test_a_path_that_leads_nowhere_names_its_step() -> None:
+    graph = Graph("g")
+    graph.to("nowhere:nobody", name="ask")
+    with pytest.raises(StepNotFound) as caught:
+        graph.open()
+    assert str(caught.value) == (
+        "graph g, step ask: there is no step 'nowhere:nobody': no module named 'nowhere'. "
+        "Write it as package.module:name."
+    )
 
 
 def test_names_and_options() -> None:

@@ -130,7 +130,7 @@ def test_steps_are_added_before_and_after_others_by_name() -> None:
     assert replies(graph, 5) == 53
     with pytest.raises(GraphInvalid, match=r"there is no step 'd' to come before\. Known: a, b, c, first\."):
         graph.add_step(add(1), name="x", before="d")
-    with pytest.raises(GraphInvalid, match="graph g, step x: it cannot come after 'c'"):
+    with pytest.raises(GraphInvalid, match="graph g, step x: it cannot come after and before 'c'"):
         graph.add_step(add(1), name="x", before="c", after="c")
     assert graph.steps == ("first", "a", "b", "c")
 

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal, Self
 
-from modelyard.graphs.attachments import add_cycle, handler_of, outlet_name, own_name
-from modelyard.graphs.definition import Definition, Handler, Kind, Node, settings_of
+from modelyard.graphs.attachments import add_cycle, added, as_handler, handler_of, outlet_name, own_name, sources_of
+from modelyard.graphs.definition import Definition, Kind, Node
 from modelyard.graphs.errors import GraphInvalid
 from modelyard.graphs.group_building import group_node, with_member
+from modelyard.graphs.options import across_options
 
 __all__ = ["Choice", "Group", "Outlet", "Place", "Step", "add_cycle", "handler_of", "outlet_name", "own_name"]
 
@@ -200,17 +201,9 @@ class Place:
         GraphInvalid
             There are fewer than two branches, an option has a value that it cannot have, or the name is taken.
         """
-        for place in branches:
-            if place.definition is not self.definition:
-                rule = f"{place.source!r} is a place of another graph, {place.definition.name}"
-                raise GraphInvalid(self.definition.name, rule, step=name, mend="Add that graph as a step: .to(graph).")
-        places = [place for place in (self, *branches) if place.source]
-        if len(places) < 2:
-            raise GraphInvalid(self.definition.name, "a merge joins at least two branches", step=name)
-        after = tuple(place.source for place in places)
+        after = sources_of(self.definition, name, [(each.definition, each.source) for each in (self, *branches)])
         options: dict[str, Any] = {"into": into, "missing": missing}
-        if key:
-            options |= {"key": key, "limit": limit, "seconds": seconds}
+        options |= across_options(limit, seconds, key=key) if key else across_options(limit, seconds)
         self.definition.add(Node(name, "merge", None, after, options=options))
         return Step(self.definition, name)
 
@@ -263,8 +256,8 @@ class Place:
             A number is too small, or the name is taken.
         """
         options: dict[str, Any] = {"size": size}
-        if across or seconds or key:
-            options |= {"across": True, "key": key, "limit": limit, "seconds": seconds}
+        across = across or bool(seconds or key)
+        options |= across_options(limit, seconds, across=True, key=key) if across else across_options(limit, seconds)
         self.definition.add(Node(name, "batch", None, (self.source,), options=options))
         return Step(self.definition, name)
 
@@ -292,33 +285,15 @@ class Place:
         self, kind: Kind, strategy: Any, name: str, members: Mapping[str, Any], options: Mapping[str, Any]
     ) -> "Group":
         rest = dict(options)
-        handler = rest.pop("on_error", None)
+        handler = as_handler(rest.pop("on_error", None))
         node = group_node(self.definition, kind, strategy, name, members, rest)
-        handler = handler if isinstance(handler, Handler) or handler is None else Handler(handler, own_name(handler))
         self.definition.add(replace(node, after=(self.source,), on_error=handler))
         return Group(self.definition, name)
 
     def _add(self, kind: Kind, use: Any, name: str, options: Mapping[str, Any], *, full_event: bool = False) -> "Step":
-        if "after" in options or "before" in options:
-            raise GraphInvalid(self.definition.name, "say after and before with add_step", step=name)
-        rest = dict(options)
-        handler, rest_arguments = rest.pop("on_error", None), rest.pop("arguments", {})
-        settings, arguments = settings_of(self.definition.name, name, rest)
-        self.definition.add(
-            Node(
-                name,
-                kind,
-                use,
-                (self.source,),
-                {**arguments, **rest_arguments},
-                full_event=full_event,
-                settings=settings,
-                on_error=handler
-                if isinstance(handler, Handler) or handler is None
-                else Handler(handler, own_name(handler)),
-            )
+        return Step(
+            self.definition, added(self.definition, self.source, kind, use, name, options, full_event=full_event)
         )
-        return Step(self.definition, name)
 
 
 class Step(Place):

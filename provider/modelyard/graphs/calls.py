@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, NamedTuple, get_type_hints
 
 from modelyard.errors import ErrorKind, ModelyardError
-from modelyard.graphs.errors import GraphInvalid, ResourceMissing, StepNotFound
+from modelyard.graphs.errors import GraphInvalid, OpeningFailed, ResourceMissing, StepNotFound
 from modelyard.graphs.settings import StepSettings
 
 __all__ = ["StepCall", "check_step", "dotted_path", "resolve", "step_call"]
@@ -114,7 +114,11 @@ def step_call(
         It cannot be called with one body, or its class cannot be built with the arguments.
     """
     if isinstance(step, str):
-        step = resolve(step)
+        try:
+            step = resolve(step)
+        except StepNotFound as error:
+            error.where = f"graph {graph}, step {name}"
+            raise
     owner = None
     if inspect.isclass(step) and not _is_conversion(step):
         step = owner = _built(graph, name, step, arguments, context)
@@ -195,6 +199,8 @@ def _built(graph: str, name: str, step: type, arguments: Mapping[str, Any], cont
         raise GraphInvalid(graph, f"{place}{error.what}", step=name, mend=error.mend) from error
     except (TypeError, ValueError) as error:
         raise GraphInvalid(graph, f"its class raised {type(error).__name__}: {error}", step=name) from error
+    except Exception as error:
+        raise OpeningFailed(graph, f"the step {name!r}", error) from error
 
 
 def _check_signature(

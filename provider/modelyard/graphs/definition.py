@@ -120,6 +120,8 @@ class Definition:
         """
         if not node.name or node.name == "<lambda>":
             raise GraphInvalid(self.name, "a step without a name of its own needs one", mend="Say name='…'.")
+        if not isinstance(node.name, str) or not node.name.isprintable() or node.name != node.name.strip():
+            raise GraphInvalid(self.name, f"a step's name is text on one line, without spaces around: {node.name!r}")
         if ":" in node.name:
             raise GraphInvalid(self.name, "a step's name has no colon", step=node.name)
         if node.name in self.nodes:
@@ -158,7 +160,7 @@ class Definition:
         return other
 
 
-_SETTINGS = {each.name for each in msgspec.structs.fields(StepSettings)}
+_SETTINGS = {each.name: each.type for each in msgspec.structs.fields(StepSettings)}
 _STRUCTS: dict[str, Any] = {"retries": Retry, "circuit_breaker": CircuitBreaker, "cache": Cache}
 
 
@@ -178,16 +180,30 @@ def settings_of(graph: str, name: str, options: Mapping[str, Any]) -> tuple[Step
     """
     given = {key: value for key, value in options.items() if key in _SETTINGS and value is not None}
     rest = {key: value for key, value in options.items() if key not in _SETTINGS}
+    for key, value in given.items():
+        try:
+            given[key] = _setting(key, value)
+        except (ValueError, TypeError) as error:
+            kind = f"Say {key}={_STRUCTS[key].__name__}(…)." if key in _STRUCTS else ""
+            mend = nearest_field(str(error)) or kind
+            given_as = f", not {value!r}" if str(error).startswith("Expected") else ""
+            raise GraphInvalid(graph, f"the setting {key}: {error}{given_as}", step=name, mend=mend) from None
     try:
-        for key, value in given.items():
-            if key == "retries" and isinstance(value, int) and not isinstance(value, bool):
-                given[key] = Retry(attempts=value)
-            elif key == "cache" and value is True:
-                given[key] = Cache()
-            elif key in _STRUCTS and not isinstance(value, _STRUCTS[key]):
-                given[key] = msgspec.convert(value, _STRUCTS[key])
-            elif key == "fallback" and not isinstance(value, Fallback):
-                given[key] = Fallback(use=value) if callable(value) else Fallback(value)
         return StepSettings(**given), rest
-    except (ValueError, TypeError, msgspec.ValidationError) as error:
-        raise GraphInvalid(graph, str(error), step=name, mend=nearest_field(str(error))) from None
+    except ValueError as error:
+        raise GraphInvalid(graph, str(error), step=name) from None
+
+
+def _setting(key: str, value: Any) -> Any:
+    """Return the value of a setting as `StepSettings` takes it; raises what msgspec and the setting's class raise."""
+    if key == "retries" and isinstance(value, int) and not isinstance(value, bool):
+        return Retry(attempts=value)
+    if key == "cache" and value is True:
+        return Cache()
+    if key == "fallback" and not isinstance(value, Fallback):
+        return Fallback(use=value) if callable(value) else Fallback(value)
+    if key in _STRUCTS:
+        return value if isinstance(value, _STRUCTS[key]) else msgspec.convert(value, _STRUCTS[key])
+    if key not in ("condition", "fallback", "concurrency"):
+        msgspec.convert(value, _SETTINGS[key])
+    return value

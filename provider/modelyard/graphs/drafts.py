@@ -6,6 +6,7 @@ from typing import Any, Self
 import msgspec
 
 from modelyard.errors import near_name
+from modelyard.graphs.attachments import bound_of
 from modelyard.graphs.building import Place, Step, handler_of
 from modelyard.graphs.checks import check_shape
 from modelyard.graphs.definition import Definition
@@ -35,9 +36,10 @@ class Draft(Place):
     source = ""
 
     def __init__(self, name: str, *, cycle_bound: int = 0, parameters: Mapping[str, Any] | None = None) -> None:
-        if not name or not name.replace("-", "").replace("_", "").isalnum():
-            raise GraphInvalid(name, "a graph's name is made of letters, digits, - and _")
-        self.definition = Definition(name, cycle_bound, parameters=dict(parameters or {}))
+        if not isinstance(name, str) or not name.replace("-", "").replace("_", "").isalnum():
+            raise GraphInvalid("", f"a graph's name is made of letters, digits, - and _, not {name!r}")
+        bound = bound_of(name, "cycle_bound", cycle_bound)
+        self.definition = Definition(name, bound, parameters=dict(parameters or {}))
 
     @property
     def name(self) -> str:
@@ -76,7 +78,10 @@ class Draft(Place):
         GraphInvalid
             A neighbour is not there, or the step does not fit.
         """
-        sources = (after,) if isinstance(after, str) else tuple(after)
+        sources = tuple(after) if isinstance(after, list | tuple) else (after,)
+        if not sources or not all(isinstance(each, str) for each in sources):
+            rule = f"after takes the names of steps, not {after!r}"
+            raise GraphInvalid(self.name, rule, step=name, mend="A place knows its own: step.name.")
         if before:
             if before not in self.definition.nodes:
                 mend = near_name(before, list(self.definition.nodes))
@@ -86,7 +91,10 @@ class Draft(Place):
         self.definition.change(added.name, after=())
         for source in sources:
             origin = source.partition(":")[0]
-            if (origin == before and before) or (origin and origin not in self.definition.nodes):
+            if origin == before and before:
+                self.definition.nodes.pop(added.name)
+                raise GraphInvalid(self.name, f"it cannot come after and before {before!r}", step=added.name)
+            if origin and origin not in self.definition.nodes:
                 self.definition.nodes.pop(added.name)
                 known = near_name(origin, list(self.definition.nodes))
                 raise GraphInvalid(self.name, f"it cannot come after {origin!r}", step=added.name, mend=known)

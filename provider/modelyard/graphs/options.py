@@ -6,7 +6,7 @@ from typing import Any
 from modelyard.errors import near_name
 from modelyard.graphs.errors import GraphInvalid
 
-__all__ = ["checked_options"]
+__all__ = ["across_options", "checked_options"]
 
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "merge": {"into": "mapping", "missing": "error"},
@@ -65,3 +65,10 @@ def _broken_rule(name: str, value: Any, least: int) -> str:
     if name == "across":
         return "" if value is True else "true where it is said"
     return "" if isinstance(value, str) else "text"
+
+
+def across_options(limit: int, seconds: float, **more: Any) -> dict[str, Any]:
+    """Return the options of what works across events; without `more` those that were said, which are then refused."""
+    if more:
+        return {**more, "limit": limit, "seconds": seconds}
+    return {"limit": limit} if limit != 1024 else {"seconds": seconds} if seconds else {}

@@ -5,8 +5,6 @@ timeout and concurrency, validation, the step.
 """
 
 import asyncio
-import builtins
-import random
 import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -17,14 +15,14 @@ import msgspec
 from modelyard.graphs.bodies import part_of, with_part
 from modelyard.graphs.breaker import Breaker
 from modelyard.graphs.caching import ResultCache
-from modelyard.graphs.calls import StepCall, resolve, step_call
+from modelyard.graphs.calls import StepCall, step_call
 from modelyard.graphs.definition import Node
 from modelyard.graphs.errors import GraphInvalid
 from modelyard.graphs.event import Event
-from modelyard.graphs.failures import BodyUncopyable, PathMissing, StepTimeout, ValueMismatch
+from modelyard.graphs.failures import PathMissing, StepTimeout, ValueMismatch
 from modelyard.graphs.isolation import isolated
 from modelyard.graphs.pools import ProcessWorkers, ThreadWorkers, payload_of
-from modelyard.graphs.settings import Retry
+from modelyard.graphs.retrying import body_in, exceptions_of, retried, retried_async, spare
 
 __all__ = ["Policies"]
 
@@ -156,7 +154,7 @@ class Policies:
             return _fallen(run, other.function), False
 
         async def either(body: Any) -> Any:
-            again = _spare(body)
+            again = spare(body)
             try:
                 return await run(body) if is_async else run(body)
             except _FAILED:
@@ -168,12 +166,12 @@ class Policies:
     def _retrying(self, node: Node, run: Call, *, is_async: bool) -> tuple[Call, bool]:
         retry = node.settings.retries
         assert retry is not None  # noqa: S101 (who calls has looked)
-        qualify = _exceptions(self.graph, node.name, retry)
+        qualify = exceptions_of(self.graph, node.name, retry)
         if is_async:
-            return _retried_async(run, retry, qualify), True
+            return retried_async(run, retry, qualify), True
         if retry.attempts == 1 or not retry.base:
-            return _retried(run, retry, qualify), False
-        return _retried_async(_awaitable(run), retry, qualify), True  # no other event waits while this one does
+            return retried(run, retry, qualify), False
+        return retried_async(_awaitable(run), retry, qualify), True  # no other event waits while this one does
 
     def _condition(self, node: Node) -> Callable[[Any], bool]:
         condition = node.settings.condition
@@ -206,67 +204,6 @@ def _awaitable(run: Call) -> AsyncCall:
         return run(body)
 
     return awaited
-
-
-def _body(argument: Any) -> Any:
-    return argument.body if isinstance(argument, Event) else argument
-
-
-def _exceptions(graph: str, step: str, retry: Retry) -> tuple[type[Exception], ...]:
-    found = []
-    for name in retry.on:
-        kind = getattr(builtins, name, None) or resolve(name)
-        if not (isinstance(kind, type) and issubclass(kind, Exception)):
-            raise GraphInvalid(graph, f"retries on {name!r}, which is no exception", step=step)
-        found.append(kind)
-    return tuple(found) or (Exception,)
-
-
-def _wait(retry: Retry, attempt: int) -> float:
-    return random.uniform(0.0, min(retry.cap, retry.base * 2.0 ** (attempt - 1)))  # noqa: S311 (no secret)
-
-
-def _spare(argument: Any) -> Callable[[], Any]:
-    """Return what gives the argument as it is now, once more, whatever becomes of it: steps may change their bodies."""
-    try:
-        kept = isolated(_body(argument))
-    except BodyUncopyable:
-        return lambda: argument
-
-    def again() -> Any:
-        if not isinstance(argument, Event):
-            return isolated(kept)
-        argument.body = isolated(kept)
-        return argument
-
-    return again
-
-
-def _retried(run: Call, retry: Retry, qualify: tuple[type[Exception], ...]) -> Call:
-    def retried(body: Any) -> Any:
-        again = _spare(body)
-        for _ in range(1, retry.attempts):
-            try:
-                return run(body)
-            except qualify:
-                body = again()
-        return run(body)
-
-    return retried
-
-
-def _retried_async(run: AsyncCall, retry: Retry, qualify: tuple[type[Exception], ...]) -> AsyncCall:
-    async def retried(body: Any) -> Any:
-        again = _spare(body)
-        for attempt in range(1, retry.attempts):
-            try:
-                return await run(body)
-            except qualify:
-                await asyncio.sleep(_wait(retry, attempt))
-                body = again()
-        return await run(body)
-
-    return retried
 
 
 def _timed(run: AsyncCall, seconds: float) -> AsyncCall:
@@ -343,7 +280,7 @@ def _broken_async(run: AsyncCall, breaker: Breaker) -> AsyncCall:
 
 def _fallen(run: Call, other: Call) -> Call:
     def fallen(body: Any) -> Any:
-        again = _spare(body)
+        again = spare(body)
         try:
             return run(body)
         except _FAILED:
@@ -354,11 +291,11 @@ def _fallen(run: Call, other: Call) -> Call:
 
 def _cached(run: Call, kept: ResultCache) -> Call:
     def cached(argument: Any) -> Any:
-        key = kept.key(_body(argument))
+        key = kept.key(body_in(argument))
         found, result = kept.find(key)
         if not found:
             result = run(argument)
-            kept.keep(key, _body(result))  # on a later event the body goes on, in that event's own envelope
+            kept.keep(key, body_in(result))  # on a later event the body goes on, in that event's own envelope
         return result
 
     return cached
@@ -366,11 +303,11 @@ def _cached(run: Call, kept: ResultCache) -> Call:
 
 def _cached_async(run: AsyncCall, kept: ResultCache) -> AsyncCall:
     async def cached(argument: Any) -> Any:
-        key = kept.key(_body(argument))
+        key = kept.key(body_in(argument))
         found, result = kept.find(key)
         if not found:
             result = await run(argument)
-            kept.keep(key, _body(result))  # on a later event the body goes on, in that event's own envelope
+            kept.keep(key, body_in(result))  # on a later event the body goes on, in that event's own envelope
         return result
 
     return cached
@@ -387,31 +324,31 @@ def _part(argument: Any, source: str) -> Any:
 
 def _located(run: Call, source: str, target: str) -> Call:
     def located(argument: Any) -> Any:
-        body = _body(argument)
+        body = body_in(argument)
         result = run(_part(argument, source) if source else argument)
-        return with_part(body, target, _body(result)) if target else result
+        return with_part(body, target, body_in(result)) if target else result
 
     return located
 
 
 def _located_async(run: AsyncCall, source: str, target: str) -> AsyncCall:
     async def located(argument: Any) -> Any:
-        body = _body(argument)
+        body = body_in(argument)
         result = await run(_part(argument, source) if source else argument)
-        return with_part(body, target, _body(result)) if target else result
+        return with_part(body, target, body_in(result)) if target else result
 
     return located
 
 
 def _conditional(run: Call, asked: Callable[[Any], bool]) -> Call:
     def conditional(argument: Any) -> Any:
-        return run(argument) if asked(_body(argument)) else argument
+        return run(argument) if asked(body_in(argument)) else argument
 
     return conditional
 
 
 def _conditional_async(run: AsyncCall, asked: Callable[[Any], bool]) -> AsyncCall:
     async def conditional(argument: Any) -> Any:
-        return await run(argument) if asked(_body(argument)) else argument
+        return await run(argument) if asked(body_in(argument)) else argument
 
     return conditional

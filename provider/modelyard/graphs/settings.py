@@ -24,7 +24,13 @@ class Retry(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     base, cap
         Seconds.
     on
-        The exceptions that qualify, as dotted paths or names of built-in ones; nothing means any ``Exception``.
+        The exceptions that qualify, as dotted paths or names of built-in ones (in Python their classes, too); nothing
+        means any ``Exception``.
+
+    Examples
+    --------
+    >>> Retry(on=(ConnectionError, "json.JSONDecodeError")).on
+    ('ConnectionError', 'json.JSONDecodeError')
     """
 
     attempts: int = 3
@@ -33,6 +39,8 @@ class Retry(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     on: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        several: Any = self.on if isinstance(self.on, tuple | list) else (self.on,)
+        msgspec.structs.force_setattr(self, "on", tuple(_exception_name(each) for each in several))
         if self.attempts < 1 or self.base < 0 or self.cap < 0:
             raise ValueError(f"retries needs attempts ≥ 1, base ≥ 0 and cap ≥ 0, not {self}")
 
@@ -139,8 +147,9 @@ class StepSettings(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unkno
     vectorised: bool = False
 
     def __post_init__(self) -> None:
-        if self.timeout < 0 or self.max_in_flight < 0:
-            raise ValueError("timeout and max_in_flight are not negative")
+        for name in ("timeout", "max_in_flight"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} is at least 0, not {getattr(self, name)!r}")
         if self.concurrency not in ("inline", "thread", "process", "dedicated"):
             raise ValueError(f"concurrency is inline, thread, process or dedicated, not {self.concurrency!r}")
 
@@ -149,6 +158,12 @@ class StepSettings(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unkno
         """Whether anything is asked for that changes how the step is called."""
         plain = StepSettings(validate=self.validate, vectorised=self.vectorised)
         return self != plain
+
+
+def _exception_name(said: Any) -> str:
+    if not isinstance(said, type):
+        return said  # type: ignore[no-any-return]
+    return said.__qualname__ if said.__module__ == "builtins" else f"{said.__module__}:{said.__qualname__}"
 
 
 def nearest_field(said: str, *more: type[msgspec.Struct]) -> str:

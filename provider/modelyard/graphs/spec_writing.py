@@ -148,7 +148,7 @@ def definition_of(spec: GraphSpec | Mapping[str, Any], inner: Callable[[GraphSpe
     for step in known.steps:
         definition.add(_node(known.name, step, before, inner))
         before = step.name
-    definition.handler = _read_handler(known.on_error)
+    definition.handler = _read_handler(known.name, "", known.on_error)
     for endpoint in known.endpoints:
         given = {field: getattr(endpoint, field) for field in endpoint.__struct_fields__}
         definition.endpoints += (add_endpoint(known.name, definition.endpoints, **given),)
@@ -168,7 +168,7 @@ def _node(graph: str, step: StepSpec, before: str, inner: Callable[[GraphSpec], 
         step.full_event,
         step.respond,
         step.settings or StepSettings(),
-        _read_handler(step.on_error),
+        _read_handler(graph, step.name, step.on_error),
         tuple(Cycle(each.to, each.bound, each.outlet) for each in step.cycles),
         {member.name: _read_member(graph, step, member, inner) for member in step.members},
     )
@@ -185,8 +185,10 @@ def _read_member(graph: str, group: StepSpec, member: StepSpec, inner: Callable[
     return _node(graph, member, "", inner)
 
 
-def _read_handler(spec: HandlerSpec | None) -> Handler | None:
+def _read_handler(graph: str, step: str, spec: HandlerSpec | None) -> Handler | None:
     if spec is None:
         return None
+    if not spec.use and not spec.continue_at:
+        raise GraphInvalid(graph, "an error handler is a step, or says where to continue_at", step=step)
     name = spec.name or (own_name(spec.use) if spec.use else "continue")
     return Handler(spec.use or None, name, spec.continue_at, dict(spec.arguments))
