@@ -16,7 +16,8 @@ from modelyard.graphs.models import Model
 from modelyard.graphs.routers import ChampionChallenger, Shadow
 from modelyard.serving.local import LocalServer
 from modelyard.serving.metrics import ServingMetrics
-from modelyard.serving.records import RecordRules, RecordTap, read_records
+from modelyard.serving.record_rules import RecordRules
+from modelyard.serving.records import RecordTap, read_records
 from modelyard.serving.traffic import Traffic
 
 

@@ -7,7 +7,7 @@ from modelyard.graphs.calls import StepCall
 from modelyard.graphs.event import Event
 from modelyard.graphs.isolation import isolated
 from modelyard.graphs.models.rows import is_row
-from modelyard.graphs.models.server import ModelServer
+from modelyard.graphs.models.server import ModelServer, asked_version
 from modelyard.graphs.ports import Recorder
 
 __all__ = ["recorded_model"]
@@ -41,7 +41,7 @@ def recorded_model(call: StepCall, step: str, recorder: Recorder) -> StepCall:
         recorder.record(event, step, rows, answers)
 
     def ask(event: Event) -> Any:
-        if server.asked_version(event) is None:
+        if asked_version(server, event) is None:
             return function(event)
         body = keep(event.body)
         answer = function(event)
@@ -49,7 +49,7 @@ def recorded_model(call: StepCall, step: str, recorder: Recorder) -> StepCall:
         return answer
 
     async def ask_async(event: Event) -> Any:
-        if server.asked_version(event) is None:
+        if asked_version(server, event) is None:
             return await function(event)
         body = keep(event.body)
         answer = await function(event)

@@ -6,7 +6,7 @@ import msgspec
 
 from modelyard.serving.access import AccessRules
 from modelyard.serving.limits import Limits
-from modelyard.serving.records import RecordRules
+from modelyard.serving.record_rules import RecordRules
 from modelyard.serving.tls import Certificates
 
 __all__ = ["WorkerOptions"]

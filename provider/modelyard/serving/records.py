@@ -14,54 +14,21 @@ from threading import Condition, Event, Thread
 from time import time, time_ns
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import msgspec
-
 from modelyard.graphs import Event as GraphEvent
 from modelyard.graphs import LibraryMissing, Plan
+from modelyard.graphs.models.server import asked_version
+from modelyard.serving.record_rules import RecordRules
 from modelyard.serving.replies import encode
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["RecordRules", "RecordTap", "read_records"]
+__all__ = ["RecordTap", "read_records"]
 
 QUEUE = 10_000
 """How many rows wait for the writer at most."""
 _LOG = logging.getLogger("modelyard.serving.records")
 _HIDDEN, _SEGMENT = ".part", ".parquet"
-
-
-class RecordRules(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """Where records go, and which are taken.
-
-    Parameters
-    ----------
-    folder
-        Where the segments are; it is made if it is not there.
-    share
-        The part of the events that is recorded, from 0 to 1; the same events by every server, by their ids.
-    rows
-        How many rows a segment has at most.
-    seconds
-        How long a row waits to be written at most.
-
-    Examples
-    --------
-    >>> RecordRules("records", share=2)
-    Traceback (most recent call last):
-    ValueError: share is from 0 to 1, not 2
-    """
-
-    folder: str
-    share: float = 1.0
-    rows: int = 5000
-    seconds: float = 5.0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.share <= 1:
-            raise ValueError(f"share is from 0 to 1, not {self.share!r}")
-        if self.rows < 1 or not self.seconds > 0:
-            raise ValueError(f"rows and seconds are above 0, not {self.rows!r} and {self.seconds!r}")
 
 
 class _Row(NamedTuple):
@@ -179,7 +146,7 @@ class RecordTap:
 
     def _model(self, event: GraphEvent, step: str) -> tuple[str, str]:
         server = self._models.get(step)
-        version = server.asked_version(event) if server else None
+        version = asked_version(server, event) if server else None
         if server is None or version is None:
             return "", ""
         model = server.model(version)

@@ -10,7 +10,7 @@ from modelyard.deploy.errors import SettingInvalid
 from modelyard.deploy.requirements import serving_python
 from modelyard.serving.access import AccessRules
 from modelyard.serving.limits import Limits
-from modelyard.serving.records import RecordRules
+from modelyard.serving.record_rules import RecordRules
 from modelyard.serving.tls import Certificates
 
 __all__ = ["KNOWN_SETTINGS", "Scale", "ServingSettings", "Smoke", "scale_of", "serving_settings"]

@@ -18,7 +18,7 @@ from modelyard.graphs.models.hooks import Style, overridden, style_of
 from modelyard.graphs.models.lives import Live
 from modelyard.graphs.models.model import Model
 
-__all__ = ["ModelServer", "Serving"]
+__all__ = ["ModelServer", "Serving", "asked_version"]
 
 PREFIX = "/v2/models/"
 _PREDICTIONS = ("infer", "predict")
@@ -187,11 +187,6 @@ class ModelServer:
             return True
         asked = self._asked(event)
         return asked.operation in _PREDICTIONS and asked.version in ("", self.serving.default)
-
-    def asked_version(self, event: Event) -> str | None:
-        """Return the version that an event asks for a prediction; None if it asks for something else."""
-        asked = self._asked(event)
-        return (asked.version or self.serving.default) if asked.operation in _PREDICTIONS else None
 
     def do_batch(self, bodies: Any) -> Any:
         """Return what the default version predicts about many bodies, with one call where the model takes them so."""
@@ -386,6 +381,12 @@ class ModelServer:
             model.context = self.context
             self._lives[version] = Live(model, self.style)
         self._default = self._lives[self.serving.default]
+
+
+def asked_version(server: ModelServer, event: Event) -> str | None:
+    """Return the version of which an event asks for a prediction; None if it asks for something else."""
+    asked = server._asked(event)  # noqa: SLF001 (the class is this module's)
+    return (asked.version or server.serving.default) if asked.operation in _PREDICTIONS else None
 
 
 def _many(live: Live, bodies: Any) -> Any:
