@@ -4,10 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 
 from modelyard.graphs import Context, Event, EventInvalid, Graph, Response
+from modelyard.graphs.answer_columns import AnswerColumns
 from modelyard.serving.local import LocalServer
+from modelyard.serving.replies import encode
 
 
 def asked(graph: Graph, body: Any = None) -> httpx.Response:
@@ -123,3 +126,11 @@ def test_what_http_cannot_carry_is_a_defect_of_the_step(answer: Response, messag
     assert (said.status_code, said.json()["error"]["type"]) == (500, "ResponseInvalid")
     assert said.json()["error"]["message"] == message
     assert "set-cookie" not in said.headers
+
+
+def test_columns_of_answers_are_written_as_their_mappings() -> None:
+    answers = AnswerColumns({"label": np.array(["late", "early"]), "probability": np.array([0.5, np.nan])})
+    assert encode(answers) == b'[{"label":"late","probability":0.5},{"label":"early","probability":null}]'
+    assert encode({"all": answers, 1: 2}) == (
+        b'{"all":[{"label":"late","probability":0.5},{"label":"early","probability":null}],"1":2}'
+    )

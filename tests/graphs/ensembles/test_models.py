@@ -9,11 +9,13 @@ import pytest
 from probe_models import save_model
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
 from sklearn.tree import DecisionTreeClassifier
 
-from modelyard.graphs import Graph, Resources
+from modelyard.graphs import Event, Graph, Resources, StepFailed
 from modelyard.graphs.answer_columns import AnswerColumns
 from modelyard.graphs.ensembles import SoftVote, Stacking, Vote
+from modelyard.graphs.mapping import map_plan
 from modelyard.graphs.routers import ByPath
 
 ESTIMATORS = {
@@ -114,3 +116,125 @@ def test_arrays_of_answers_are_combined_without_a_mapping_for_each_row(rows: Any
     assert isinstance(answers, AnswerColumns)
     assert answers == list(graph.map(rows, resources=resources))
     assert [type(answer["label"]) for answer in answers] == [int] * len(rows)
+
+
+def counting(plan: Any, calls: list[str]) -> None:
+    """Write down which methods of its members' estimators an ensemble calls."""
+    for name, server in plan.models.items():
+        model: Any = server.model()
+        kind = type(model.loaded.estimator)
+
+        def method(own: str, kind: Any = kind, name: str = name) -> Any:
+            original = getattr(kind, own)
+            return lambda self, rows: calls.append(f"{name}.{own}") or original(self, rows)
+
+        told = {"__module__": kind.__module__, "__qualname__": kind.__qualname__}
+        methods = {own: method(own) for own in ("predict_proba", "decision_function") if hasattr(kind, own)}
+        model.loaded.estimator.__class__ = type(kind.__name__, (kind,), told | methods)
+        model.serve(model.loaded)
+
+
+def test_a_vote_asks_linear_models_for_no_probabilities(rows: Any, tmp_path: Path) -> None:
+    labels = (rows[:, 0] > 0).astype(int)
+    for number in range(3):
+        save_model(tmp_path / f"m{number}", LogisticRegression(C=10.0**-number).fit(rows, labels))
+    graph = Graph("panel")
+    graph.ensemble(Vote, name="vote", members={f"m{number}": {"model": f"m{number}"} for number in range(3)})
+    calls: list[str] = []
+    with graph.open(Resources(models=probe_served.Folders(tmp_path))) as plan:
+        expected = [plan.run(Event(row)) for row in rows.tolist()]
+        counting(plan, calls)
+        assert [plan.run(Event(row)) for row in rows.tolist()] == expected
+        assert map_plan(plan, rows).values == expected
+        assert map_plan(plan, rows.tolist()).values == expected
+        assert {call.partition(".")[2].partition(".")[2] for call in calls} == {"decision_function"}
+        calls.clear()
+        full = plan.run(Event(rows[0].tolist(), path="/v2/models/m1/infer"))
+        assert sorted(full) == ["label", "probability"]
+        assert "vote.m1.predict_proba" in calls
+
+
+def test_a_vote_that_reads_more_of_the_answers_gets_them_whole(rows: Any, resources: Resources) -> None:
+    class Surest(Vote):
+        def combine(self, answers: Any, failures: Any) -> Any:
+            return max(answers.values(), key=lambda answer: abs(answer["probability"] - 0.5))["label"]
+
+        def combine_batch(self, answers: Any) -> Any:
+            return [
+                self.combine(dict(zip(answers, row, strict=True)), {}) for row in zip(*answers.values(), strict=True)
+            ]
+
+    chances = answers_of(rows)
+    surest = np.abs(chances - 0.5).argmax(axis=1)
+    expected = (chances[np.arange(len(rows)), surest] > 0.5).astype(int).tolist()
+    graph = voting(Surest)
+    assert [graph.test(row, resources=resources) for row in rows.tolist()] == expected
+    assert graph.map(rows, resources=resources).values == expected
+    by_field = voting(Vote, field="probability")
+    winner = by_field.test(rows[0].tolist(), resources=resources)["probability"]
+    assert winner in chances[0]
+
+
+def test_an_event_that_asks_for_more_than_a_prediction_reaches_the_models(rows: Any, resources: Resources) -> None:
+    graph, row = voting(Vote), rows[3].tolist()
+    plain = graph.test(row, resources=resources)
+    for path, headers in [
+        ("/v2/models/panel/infer", {}),
+        ("/v2/models/panel", {"content-type": "application/json"}),
+        ("/elsewhere", {"x-other": "1"}),
+    ]:
+        assert graph.test(row, path=path, headers=headers, resources=resources) == plain
+    with pytest.raises(StepFailed, match="'2'"):
+        graph.test(row, headers={"x-model-version": "2"}, resources=resources)
+    with pytest.raises(StepFailed, match="unheard"):
+        graph.test(row, path="/v2/models/panel/unheard", resources=resources)
+
+
+def test_a_member_that_looks_into_the_body_is_asked_with_its_event(rows: Any, resources: Resources) -> None:
+    graph = Graph("panel")
+    members = {name: {"model": name, "arguments": {"version_field": "v"}} for name in ESTIMATORS}
+    graph.ensemble(Vote, name="vote", members=members)
+    row = dict(zip("abc", rows[3].tolist(), strict=True))
+    assert graph.test({**row, "v": ""}, resources=resources) == voting(Vote).test(row, resources=resources)
+    with pytest.raises(StepFailed, match="'9'"):
+        graph.test({**row, "v": "9"}, resources=resources)
+
+
+def test_columns_of_a_table_are_found_by_name(rows: Any, resources: Resources) -> None:
+    import pandas as pd
+    import pyarrow as pa
+
+    frame = pd.DataFrame(rows, columns=["a", "b", "c"])[["c", "a", "b"]]
+    graph = voting(Vote)
+    expected = list(graph.map(rows, resources=resources))
+    assert list(graph.map(frame, resources=resources)) == expected
+    assert list(graph.map(pa.RecordBatch.from_pandas(frame), resources=resources)) == expected
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [
+        np.array(["no", "yes"]),
+        np.array(["a", "b", "c"]),
+        np.array(["late", "on time"], dtype=object),
+        np.array([3, -40]),
+        np.array([0, 70]),
+        np.array([2**40, 2**41], dtype=np.uint64),
+        np.array([True, False]),
+    ],
+    ids=str,
+)
+def test_labels_of_every_type_are_voted_alike_one_by_one_and_together(classes: Any, tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(80, 3))
+    labels = classes[np.digitize(rows[:, 0], np.linspace(-0.7, 0.7, len(classes) - 1))]
+    for number, estimator in enumerate([LogisticRegression(), GaussianNB(), DecisionTreeClassifier(max_depth=2)]):
+        save_model(tmp_path / f"m{number}", estimator.fit(rows + number / 3, labels))
+    graph = Graph("panel")
+    graph.ensemble(Vote, name="vote", members={f"m{number}": {"model": f"m{number}"} for number in range(3)})
+    resources = Resources(models=probe_served.Folders(tmp_path))
+    single = [graph.test(row, resources=resources) for row in rows.tolist()]
+    found = graph.map(rows, resources=resources)
+    assert isinstance(found.values, AnswerColumns)
+    assert found.values == single
+    assert {type(reply["label"]) for reply in found} == {type(classes.tolist()[0])}
+    assert len({reply["share"] for reply in found}) > 1

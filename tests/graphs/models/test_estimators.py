@@ -1,6 +1,7 @@
 """Models from the registry: what they answer, with how many calls, and that one row and many say the same."""
 
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,14 @@ from hypothesis import strategies as st
 from probe_models import fitted, save_model
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     GradientBoostingClassifier,
     HistGradientBoostingClassifier,
     RandomForestClassifier,
 )
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression, Perceptron
 from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import BernoulliNB, GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
@@ -31,9 +33,10 @@ from sklearn.tree import DecisionTreeClassifier
 
 from modelyard.data.digests import digest_of
 from modelyard.errors import ErrorKind
-from modelyard.graphs import Event, Graph, Plan, Resources, StepFailed
+from modelyard.graphs import Event, FeatureWrong, Graph, Plan, PredictionFailed, Resources, StepFailed
+from modelyard.graphs.answer_columns import AnswerColumns
 from modelyard.graphs.models import LoadedModel, WarmUpFailed, open_model
-from modelyard.graphs.models.labels import labels_follow
+from modelyard.graphs.models.labels import decides_by_sign, labels_follow
 from modelyard.graphs.models.rows import RowReader, matrix_of
 
 ROW = {"a": 2.0, "b": 0.0, "c": 0.0}
@@ -434,3 +437,81 @@ def test_any_other_flavour_goes_through_mlflow(tmp_path: Path) -> None:
     resources = Resources(models=Flavours())
     assert graph.test([1.0, 2.5], resources=resources) == {"label": 3.5}
     assert graph.test([[1.0, 2.5], [0.0, 1.0]], resources=resources) == [{"label": 3.5}, {"label": 1.0}]
+
+
+def test_a_map_of_one_model_is_columns_that_equal_the_answers_row_by_row(tmp_path: Path) -> None:
+    plan = opened(tmp_path, fitted())
+    graph = Graph("g")
+    graph.model("m", "live")
+    resources = Resources(models=probe_served.Folders(tmp_path))
+    matrix = np.random.default_rng(3).normal(size=(40, 3))
+    expected = [plan.run(Event(row)) for row in matrix.tolist()]
+    found = graph.map(matrix, resources=resources)
+    assert isinstance(found.values, AnswerColumns)
+    assert [found.values.columns[name].dtype for name in ("label", "probability")] == [bool, np.float64]
+    kept = list(found)
+    assert [each["label"] for each in kept] == [each["label"] for each in expected]
+    assert [each["probability"] for each in kept] == pytest.approx([each["probability"] for each in expected])
+    assert [found[row] for row in range(40)] == kept
+    assert pickle.loads(pickle.dumps(found)).values == kept
+    matrix[:] = 0.0
+    assert list(found) == kept
+
+
+def test_labels_of_a_table_whose_columns_are_in_another_order(tmp_path: Path) -> None:
+    import pandas as pd
+
+    plan = opened(tmp_path, fitted())
+    frame = pd.DataFrame([ROW, OTHER])[["c", "b", "a"]]
+    server = plan.models["m"]
+    assert list(server.do_batch(frame)) == [plan.run(Event(ROW)), plan.run(Event(OTHER))]
+    assert list(server.do_columns(frame, label_alone=True) or ()) == [{"label": True}, {"label": False}]
+
+
+@pytest.mark.parametrize(
+    ("estimator", "by_sign"),
+    [
+        (LogisticRegression(), True),
+        (Perceptron(), True),
+        (LinearDiscriminantAnalysis(), True),
+        (make_pipeline(StandardScaler(), LogisticRegression()), False),
+        (SVC(), False),
+        (GaussianNB(), False),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+def test_the_label_alone_is_that_of_the_answer(tmp_path: Path, estimator: Any, by_sign: bool) -> None:
+    matrix, labels = data()
+    plan = opened(tmp_path, estimator.fit(matrix, labels))
+    model: Any = plan.models["m"].model()
+    assert decides_by_sign(model.loaded.estimator) is by_sign
+    many = [*matrix.tolist(), [0.0, 0.0, 0.0]]
+    expected = [{"label": plan.run(Event(row))["label"]} for row in many]
+    assert [model.predict_label(row) for row in many] == expected
+    assert model.predict_label(many) == expected
+    assert model.predict_label(np.array(many[3])) == expected[3]
+    assert {type(each["label"]) for each in (model.predict_label(many[0]), expected[0])} == {type(expected[0]["label"])}
+
+
+def test_equal_scores_and_three_classes_are_labelled_as_the_estimator_does(tmp_path: Path) -> None:
+    matrix, labels = data(3)
+    plan = opened(tmp_path, LogisticRegression().fit(matrix, labels))
+    model: Any = plan.models["m"].model()
+    assert not decides_by_sign(model.loaded.estimator)
+    assert [model.predict_label(row)["label"] for row in matrix.tolist()] == model.loaded.estimator.predict(
+        matrix
+    ).tolist()
+    balanced = LogisticRegression(fit_intercept=False).fit(matrix, labels > 0)
+    even = opened(tmp_path / "even", balanced).models["m"].model()
+    assert decides_by_sign(balanced)
+    assert even.predict_label([0.0, 0.0, 0.0]) == {"label": balanced.predict([[0.0, 0.0, 0.0]])[0]}
+
+
+def test_the_label_alone_of_a_model_that_fails_says_so(tmp_path: Path) -> None:
+    plan = opened(tmp_path, fitted())
+    model: Any = plan.models["m"].model()
+    model._score = lambda matrix: 1 / 0
+    with pytest.raises(PredictionFailed, match="division by zero"):
+        model.predict_label(ROW)
+    with pytest.raises(FeatureWrong, match="the model takes a row or a list of rows, not str"):
+        model.predict_label("text")

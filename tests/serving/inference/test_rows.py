@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from modelyard.graphs.answer_columns import AnswerColumns
 from modelyard.serving.errors import HttpRefusal
 from modelyard.serving.inference import Tensor
 from modelyard.serving.inference.rows import rows_of, tensors_of
@@ -78,3 +79,27 @@ def test_replies_with_different_fields_are_refused() -> None:
         "inference request: the graph's replies have different fields: a; b. "
         "Ask row by row, or give the replies equal fields."
     )
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        np.array([1, 0]),
+        np.array([1, 0], dtype=np.uint8),
+        np.array([0.5, np.nan]),
+        np.array([0.5, 2.0], dtype=np.float32),
+        np.array([True, False]),
+        np.array(["late", "early"]),
+        np.array(["late", "early"], dtype=object),
+        np.array([[0.5, 0.5], [0.25, 0.75]]),
+    ],
+    ids=lambda column: column.dtype.str,
+)
+def test_columns_of_answers_become_the_tensors_of_their_mappings(column: Any) -> None:
+    answers = AnswerColumns({"label": column, "share": np.array([1.0, 0.5])})
+    found, expected = tensors_of(answers), tensors_of(list(answers))
+    assert [(each.name, each.datatype, each.shape) for each in found] == [
+        (each.name, each.datatype, each.shape) for each in expected
+    ]
+    assert [repr(each.array.tolist()) for each in found] == [repr(each.array.tolist()) for each in expected]
+    assert [each.array.dtype for each in found] == [each.array.dtype for each in expected]
