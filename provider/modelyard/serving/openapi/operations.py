@@ -139,14 +139,16 @@ def event_operation(plan: Plan, takes: Mapping[str, Any], gives: Mapping[str, An
         content["text/plain"] = {"schema": {"type": "string"}}
         content["application/octet-stream"] = {"schema": {"type": "string", "format": "binary"}}
     body = {"content": content, "required": bool(takes)}
-    told = _asked("Send an event through the graph", "events", good_replies(plan, gives), _SENDING)
+    replies = good_replies(plan, gives)
+    if gives and not takes:  # the rows of a table are answered by a list
+        replies["200"]["content"]["application/json"]["schema"] = {"anyOf": [_replied(plan, gives), {"type": "array"}]}
+    told = _asked("Send an event through the graph", "events", replies, _SENDING)
     return {"post": {**told, "requestBody": body, "parameters": [*_HEADERS]}}
 
 
 def good_replies(plan: Plan, gives: Mapping[str, Any]) -> dict[str, Any]:
     """Return the responses of a graph that answers well; where steps do not say what they give, of any status."""
-    schema = {"type": "array", "items": dict(gives)} if plan.streams and gives else dict(gives)
-    content: dict[str, Any] = {"application/json": {"schema": schema}}
+    content: dict[str, Any] = {"application/json": {"schema": _replied(plan, gives)}}
     if plan.streams:
         content["text/event-stream"] = content["application/x-ndjson"] = {"schema": {}}
     replies: dict[str, Any] = {"200": {"description": "The graph's reply.", "content": content}}
@@ -155,6 +157,10 @@ def good_replies(plan: Plan, gives: Mapping[str, Any]) -> dict[str, Any]:
     if not gives:
         replies["default"] = {"description": "What a step of the graph replies with a status of its own."}
     return replies
+
+
+def _replied(plan: Plan, gives: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": dict(gives)} if plan.streams and gives else dict(gives)
 
 
 def declared_operations(

@@ -12,7 +12,7 @@ __all__ = ["PROTOCOL", "ref", "row_schema", "type_schema"]
 _ROOT = "#/components/schemas/"
 _TEXT: Mapping[str, Any] = {"type": "string"}
 _TEXTS: Mapping[str, Any] = {"type": "array", "items": _TEXT}
-_JSON_TYPES = {"BOOL": "boolean", "BYTES": "string"}
+_TEXT_OR_NONE, _NUMBER_OR_NONE = ["string", "null"], ["number", "boolean", "null"]  # true is 1 to a model
 
 
 def ref(name: str) -> dict[str, str]:
@@ -72,7 +72,7 @@ def row_schema(inputs: Sequence[TensorMetadata]) -> dict[str, Any]:
     >>> row_schema([TensorMetadata("hour", "INT64", (-1, 1))])["anyOf"][0]["required"]
     ['hour']
     """
-    columns = {each.name: {"type": [_JSON_TYPES.get(each.datatype, "number"), "null"]} for each in inputs}
+    columns = {each.name: {"type": _TEXT_OR_NONE if each.datatype == "BYTES" else _NUMBER_OR_NONE} for each in inputs}
     values = {"type": "array", "items": {"type": ["number", "string", "boolean", "null"]}}
     if not inputs or any(each.shape[1:] != (1,) for each in inputs):
         return values
