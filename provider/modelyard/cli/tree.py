@@ -15,7 +15,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "workflows": ("modelyard.cli.commands.workflows:workflows", "A project's workflows: list, show, draw, compile."),
     "graphs": ("modelyard.cli.commands.graphs:graphs", "A project's serving graphs: list, show, test, import."),
     "serve": ("modelyard.cli.commands.serve:serve", "Serve a graph on a port of this machine until Ctrl-C."),
-    "endpoints": ("modelyard.cli.commands.endpoints:endpoints", "Deployed endpoints: list, show, logs, scale, promote."),
+    "endpoints": ("modelyard.cli.commands.endpoints:endpoints", "Endpoints: list, show, logs, scale, promote."),
     "models": ("modelyard.cli.commands.models:models", "Registered models, their versions and aliases."),
     "runs": ("modelyard.cli.commands.runs:runs", "What ran and what runs: list, show, cancel."),
     "generate": ("modelyard.cli.commands.generate:generate", "Write the files that are made from the operations."),

@@ -122,6 +122,8 @@ def test_an_endpoint_is_scaled_and_rolled_back(command: Command, deployed: dict[
     back = json.loads(command("rollback", "triple", "--json").out)
     assert (back["revision"], back["previous"], back["changed"]) == (deployed["revision"], second["revision"], True)
     shown = command("endpoints", "show", "triple").out
-    assert [line.split()[3] for line in shown.splitlines() if line.startswith((back["revision"], second["revision"]))] == [
+    assert [
+        line.split()[3] for line in shown.splitlines() if line.startswith((back["revision"], second["revision"]))
+    ] == [
         *("deploy", "deploy", "rollback"),
     ]

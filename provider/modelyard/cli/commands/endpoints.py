@@ -23,7 +23,7 @@ _FOLLOW_SECONDS = 0.5
 
 @click.group(cls=CommandGroup)
 def endpoints() -> None:
-    """Deployed endpoints: list, show, logs, scale, promote."""
+    """Endpoints: list, show, logs, scale, promote."""
 
 
 @endpoints.command("list")
