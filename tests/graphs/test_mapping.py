@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from modelyard.graphs import Graph
+from modelyard.graphs.mapping import Rows
 
 ROWS = [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
 
@@ -91,3 +92,46 @@ def test_a_frame_stays_as_it_is() -> None:
     assert rows.vectorised
     assert list(rows) == [2, 4]
     assert list(frame.columns) == ["a"]
+
+
+@pytest.mark.parametrize("way", ["compiled", "coroutine", "interpreted"])
+def test_filtered_rows_are_not_those_whose_reply_is_none(way: str) -> None:
+    async def later(body: Any) -> Any:
+        return body["reply"]
+
+    def now(body: Any) -> Any:
+        if body["reply"] == "fail":
+            raise ValueError("fail")
+        return body["reply"]
+
+    graph = Graph("g", cycle_bound=1)
+    step = graph.filter(lambda body: body["goes on"], name="some")
+    step = step.to(later if way == "coroutine" else now, name="reply").respond()
+    if way == "interpreted":
+        step.choice(lambda body: False, name="again").when(True).cycle_to("reply")
+    rows = graph.map(
+        [{"goes on": on, "reply": reply} for on, reply in [(True, None), (False, 1), (True, 2), (False, None)]]
+    )
+    assert (rows.values, rows.errors, rows.filtered) == ([None, None, 2, None], {}, frozenset({1, 3}))
+    if way != "coroutine":
+        rows = graph.map([{"goes on": True, "reply": "fail"}, {"goes on": False}])
+        assert (list(rows.errors), rows.filtered) == ([0], frozenset({1}))
+
+
+def test_an_event_that_waits_in_a_merge_is_filtered_too() -> None:
+    graph = Graph("g")
+    side = graph.choice("side")
+    left, right = (side.when(each).to(lambda body: body["x"], name=each) for each in ("left", "right"))
+    left.merge(right, key="$key", into="list", missing="drop")
+    rows = graph.map([{"side": "left", "x": 1}, {"side": "right", "x": 2}])
+    assert (rows.values, rows.filtered) == ([None, [1, 2]], frozenset({0}))
+
+
+def test_rows_count_from_the_end_too() -> None:
+    rows = Rows([1, None, 3], {1: ValueError("no")})
+    assert (rows[-1], rows[-3]) == (3, 1)
+    with pytest.raises(ValueError, match="no"):
+        rows[-2]
+    for beyond in (3, -4):
+        with pytest.raises(IndexError):
+            rows[beyond]

@@ -33,6 +33,9 @@ class Rows:
         Row → what was raised instead of a reply.
     vectorised
         Whether the steps saw whole batches.
+    filtered
+        The rows that ended without a reply, because a filter or a merge let them; where the reply itself is None, the
+        row is none of them.
 
     Examples
     --------
@@ -44,11 +47,13 @@ class Rows:
     values: Any
     errors: dict[int, Exception] = field(default_factory=dict)
     vectorised: bool = False
+    filtered: frozenset[int] = frozenset()
 
     def __getitem__(self, row: int) -> Any:
-        if row in self.errors:
-            raise self.errors[row]
-        return self.values[row]
+        number = range(len(self))[row]
+        if number in self.errors:
+            raise self.errors[number]
+        return self.values[number]
 
     def __len__(self) -> int:
         return len(self.values)
@@ -180,30 +185,47 @@ def _by_rows(plan: Plan, rows: Sequence[Any], at_once: int) -> Rows:
         return run_in_background(_by_rows_async(plan, rows, max(1, at_once)))  # type: ignore[no-any-return]
     values: list[Any] = []
     errors: dict[int, Exception] = {}
+    filtered: list[int] = []
     compiled = plan.compiled
+    quick = compiled if all(node.kind in _KINDS for node in plan.nodes) else None  # nothing lets an event end
     for index, row in enumerate(rows):
         try:
             body = isolated(row)
-            values.append(plan.run(Event(body)) if compiled is None else compiled(body, None))
+            if quick is not None:
+                values.append(quick(body, None))
+                continue
+            event = Event(body)
+            values.append(plan.run(event))
+            if _ended(event, values[-1]):
+                filtered.append(index)
         except Exception as error:  # noqa: BLE001 (one bad row does not spoil the others)
             values.append(None)
             errors[index] = error
     if plan.queues or plan.crossings:
         plan.settle()
-    return Rows(values, errors)
+    return Rows(values, errors, filtered=frozenset(filtered))
+
+
+def _ended(event: Event, reply: Any) -> bool:
+    """Whether an event went without a reply: the engine says so in its status."""
+    return reply is None and event.status == 204
 
 
 async def _by_rows_async(plan: Plan, rows: Sequence[Any], at_once: int) -> Rows:
     values: list[Any] = [None] * len(rows)
     errors: dict[int, Exception] = {}
+    filtered: set[int] = set()
     numbers = iter(range(len(rows)))
 
     async def work() -> None:
         for index in numbers:
             try:
-                values[index] = await plan.settle_async(Event(isolated(rows[index])))
+                event = Event(isolated(rows[index]))
+                values[index] = await plan.settle_async(event)
+                if _ended(event, values[index]):
+                    filtered.add(index)
             except Exception as error:  # noqa: BLE001 (one bad row does not spoil the others)
                 errors[index] = error
 
     await asyncio.gather(*(work() for _ in range(min(at_once, len(rows)))))
-    return Rows(values, dict(sorted(errors.items())))
+    return Rows(values, dict(sorted(errors.items())), filtered=frozenset(filtered))
