@@ -13,9 +13,12 @@ import trustme
 from probe_endpoint import eventually, order_for
 from probe_models import fitted, save_model
 from prometheus_client.parser import text_string_to_metric_families
+from tritonclient.grpc import InferenceServerClient
+from tritonclient.utils import InferenceServerException
 
+from modelyard.deploy import tail_log
 from modelyard.deploy.errors import SettingInvalid
-from modelyard.deploy.local.records import EndpointFolder, Status, read_json
+from modelyard.deploy.local.records import Deployed, EndpointFolder, Status, read_json
 from modelyard.deploy.local.settings import serving_settings
 from modelyard.deploy.local.target import LocalTarget
 from modelyard.serving.records import read_records
@@ -95,6 +98,21 @@ def test_a_worker_that_drains_counts_and_records_until_its_end(state: Path, tmp_
 
 
 @pytest.mark.slow
+def test_a_worker_that_gets_sigterm_finishes_writes_and_ends_well(state: Path, tmp_path: Path) -> None:
+    model = save_model(tmp_path / "model", fitted())
+    folder = tmp_path / "records"
+    endpoint = deploy(state, model=model, records={"folder": str(folder), "seconds": 60})
+    httpx.post(endpoint.url, json={"a": 2.0, "b": 0.0, "c": 0.0}, headers={"x-request-id": "e1"})
+    assert list(folder.iterdir()) == []
+    [worker] = status(state).workers
+    os.kill(worker.pid, signal.SIGTERM)
+    eventually(lambda: any(f"worker {worker.pid} ended with 0" in line for line in tail_log(state, "delays")))
+    assert [each["event"] for each in read_records(folder).to_pylist()] == ["e1"]
+    eventually(lambda: metric(state, "modelyard_record_rows_total", outcome="written") == 1)
+    assert metric(state, "modelyard_requests_total", protocol="event") == 1
+
+
+@pytest.mark.slow
 def test_an_endpoint_with_tokens_and_certificates(state: Path, tmp_path: Path) -> None:
     authority = trustme.CA()
     own = authority.issue_cert("127.0.0.1")
@@ -106,6 +124,7 @@ def test_an_endpoint_with_tokens_and_certificates(state: Path, tmp_path: Path) -
         state,
         access={"infer": [str(tmp_path / "askers")], "admin": [str(tmp_path / "admins")]},
         certificates={"certificate": str(tmp_path / "server.pem"), "key": str(tmp_path / "server.key")},
+        grpc_port=0,
         smoke=[{"body": {"x": 1}, "reply": {"body": {"x": 1}}}],
     )
     assert endpoint.url.startswith("https://127.0.0.1:")
@@ -115,6 +134,14 @@ def test_an_endpoint_with_tokens_and_certificates(state: Path, tmp_path: Path) -
         assert client.post(endpoint.url, json={"x": 1}).status_code == 401
         answer = client.post(endpoint.url, json={"x": 1}, headers={"authorization": f"Bearer {ASK}"})
         assert answer.json() == {"word": "one", "body": {"x": 1}}
+    deployed = read_json(EndpointFolder(state, "delays").deployed, Deployed)
+    assert deployed is not None
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    rpc = InferenceServerClient(deployed.grpc, ssl=True, root_certificates=str(tmp_path / "authority.pem"))
+    assert rpc.get_server_metadata(headers={"authorization": f"Bearer {ASK}"}).name == "delays"
+    with pytest.raises(InferenceServerException, match="UNAUTHENTICATED"):
+        rpc.get_server_metadata()
+    rpc.close()
     url = f"{metrics_url(state)}/metrics"
     statuses = [httpx.get(url, headers={"authorization": f"Bearer {token}"}).status_code for token in ("no", ASK, RUN)]
     assert statuses == [401, 403, 200]
@@ -122,6 +149,7 @@ def test_an_endpoint_with_tokens_and_certificates(state: Path, tmp_path: Path) -
         state,
         access={"infer": [str(tmp_path / "askers")], "admin": [str(tmp_path / "admins")]},
         certificates={"certificate": str(tmp_path / "server.pem"), "key": str(tmp_path / "server.key")},
+        grpc_port=0,
         smoke=[{"body": {"x": 1}, "reply": {"body": {"x": 1}}}],
     )
     assert again.changed is False
