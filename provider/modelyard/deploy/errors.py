@@ -59,7 +59,7 @@ class SettingInvalid(ModelyardError):
         Examples
         --------
         >>> str(SettingInvalid("workers", "must be from 1 to 64, got 0").at({"deploy.workers": "modelyard.yaml:9"}))
-        'modelyard.yaml:9: deploy.workers: must be from 1 to 64, got 0'
+        'modelyard.yaml:9: deploy.workers: must be from 1 to 64, got 0.'
         """
         setting, rule, known = self._given
         path = f"deploy.{setting}"

@@ -8,11 +8,11 @@ asked to stop, gets SIGTERM, or the folder is gone. It acts on ``request.json``,
 import asyncio
 import logging
 import os
-import shutil
 import signal
 import sys
 import time
 from contextlib import suppress
+from pathlib import PurePath
 
 import msgspec
 from msgspec.structs import replace
@@ -357,9 +357,10 @@ class Supervisor:
     async def _finish(self, group: WorkerGroup) -> None:
         await group.wait_ended(LIMIT + 5)
         if group.wiring.inner:
+            name = PurePath(group.wiring.inner.getsockname()).stem
             group.wiring.inner.close()
-            if not self._canary:
-                shutil.rmtree(self._folder.sockets, ignore_errors=True)
+            for socket in self._folder.sockets.glob(f"{name}*"):  # the next revision's are not ours to remove
+                socket.unlink(missing_ok=True)
         self._draining.discard(group)
         self._tell()
 
