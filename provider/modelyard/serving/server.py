@@ -34,6 +34,7 @@ class GraphServer(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 cast("Any", application),
+                interface="asgi3",
                 lifespan="off",
                 ws="websockets-sansio",
                 ws_max_size=application.limits.body,

@@ -62,15 +62,14 @@ class Splitter:
             self._peer = Peer(split.socket)
         self.split = split
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, as ASGI has it."""
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
+        """Return what answers one request, as ASGI has it."""
         split = self.split
         if split is None or scope["type"] != "http" or not _divisible(scope):
-            await self._application(scope, receive, send)
-        elif self._peer and not _streams(scope) and split.takes(_header(scope, split.key)):
-            await self._handed_on(self._peer, split, scope, receive, send)
-        else:
-            await self._measured(split, scope, receive, send)
+            return self._application(scope, receive, send)
+        if self._peer and not _streams(scope) and split.takes(_header(scope, split.key)):
+            return self._handed_on(self._peer, split, scope, receive, send)
+        return self._measured(split, scope, receive, send)
 
     async def _handed_on(self, peer: Peer, split: Split, scope: Scope, receive: Receive, send: Send) -> None:
         try:
