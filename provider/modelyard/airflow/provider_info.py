@@ -8,6 +8,7 @@ from modelyard.airflow.operator_modules import OPERATOR_MODULES
 __all__ = ["get_provider_info"]
 
 _INTEGRATION = "modelyard"
+_TRIGGERS = ["modelyard.airflow.ready_trigger", "modelyard.airflow.work_trigger"]
 
 
 def get_provider_info() -> dict[str, Any]:
@@ -28,7 +29,8 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "hooks": [{"integration-name": _INTEGRATION, "python-modules": ["modelyard.airflow.hook"]}],
-        "triggers": [{"integration-name": _INTEGRATION, "python-modules": ["modelyard.airflow.work_trigger"]}],
+        "triggers": [{"integration-name": _INTEGRATION, "python-modules": _TRIGGERS}],
+        "sensors": [{"integration-name": _INTEGRATION, "python-modules": ["modelyard.operators.airflow.sensors"]}],
         "connection-types": [connection_type()],
         "extra-links": ["modelyard.airflow.links.EndpointLink"],
     }
