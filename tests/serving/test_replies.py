@@ -9,6 +9,7 @@ import pytest
 
 from modelyard.graphs import Context, Event, EventInvalid, Graph, Response
 from modelyard.graphs.answer_columns import AnswerColumns
+from modelyard.graphs.ensembles import Mean
 from modelyard.serving.local import LocalServer
 from modelyard.serving.replies import encode
 
@@ -134,3 +135,23 @@ def test_columns_of_answers_are_written_as_their_mappings() -> None:
     assert encode({"all": answers, 1: 2}) == (
         b'{"all":[{"label":"late","probability":0.5},{"label":"early","probability":null}],"1":2}'
     )
+
+
+def broken(body: Any) -> Any:
+    raise ValueError("no model today")
+
+
+def test_a_header_names_the_members_without_which_an_ensemble_answered() -> None:
+    graph = Graph("g")
+    members = {"a": lambda body: 4.0, "b": broken, "c d,ö": broken, "e": lambda body: 6.0}
+    graph.ensemble(Mean, name="mean", members=members, on_member_error="answer")
+    answer = asked(graph, {})
+    assert (answer.status_code, answer.json()) == (200, 5.0)
+    assert answer.headers["x-modelyard-failed"] == "mean.b, mean.c%20d%2C%C3%B6"
+
+
+def test_no_header_speaks_of_members_where_all_answered() -> None:
+    graph = Graph("g")
+    graph.ensemble(Mean, name="mean", members={"a": lambda body: 4.0}, on_member_error="answer")
+    answer = asked(graph, {})
+    assert (answer.json(), "x-modelyard-failed" in answer.headers) == (4.0, False)

@@ -1,8 +1,9 @@
 """Writes replies and errors as HTTP responses: as JSON, where a step does not say otherwise."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import msgspec
 import orjson
@@ -25,6 +26,7 @@ _JSON = b"application/json"
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _OWN = ("content-length", "transfer-encoding", "connection")
+_FAILED = b"x-modelyard-failed"
 _EMPTY = (204, 304)
 """Statuses of which HTTP says that they have no body."""
 
@@ -96,7 +98,8 @@ def _builtin(value: Any) -> Any:
 def event_reply(graph: str, event: Event, result: Any) -> Reply:
     """Return the response to an event: the graph's reply as JSON, with the status and headers of a `Response`.
 
-    A `Response` with a content type of its own has its text or bytes sent as they are.
+    A `Response` with a content type of its own has its text or bytes sent as they are. Where ensembles answered without
+    some of their members, the header ``x-modelyard-failed`` names these: ``GROUP.MEMBER``, with commas between.
 
     Parameters
     ----------
@@ -123,7 +126,9 @@ def event_reply(graph: str, event: Event, result: Any) -> Reply:
     own = result if isinstance(result, Response) else Response(result, event.status or 200)
     if not isinstance(own.status, int) or not 200 <= own.status <= 599:
         raise ResponseInvalid(graph, event.id, f"a reply's status is a number from 200 to 599, not {own.status!r}")
-    headers, content_type = [], _JSON
+    headers, content_type = list[tuple[bytes, bytes]](), _JSON
+    if event.metadata and (failed := ", ".join(_failed(event.metadata))):
+        headers.append((_FAILED, failed.encode()))
     for name, value in own.headers.items():
         field = _field(graph, event, name, value)
         if field[0] == b"content-type":
@@ -139,6 +144,14 @@ def event_reply(graph: str, event: Event, result: Any) -> Reply:
         return Reply(own.status, encode(own.body), tuple(headers), content_type=content_type)
     except TypeError as error:
         raise ReplyInvalid(graph, event.id, str(error)) from error
+
+
+def _failed(metadata: Mapping[str, Any]) -> Iterator[str]:
+    """Yield ``GROUP.MEMBER`` of each member without which an ensemble answered; encoded, as names are any text."""
+    for group, told in metadata.items():
+        failed = told.get("failed") if isinstance(told, dict) and "answered" in told else None
+        if isinstance(failed, dict):
+            yield from (quote(f"{group}.{member}", safe="") for member in failed)
 
 
 def _field(graph: str, event: Event, name: object, value: object) -> tuple[bytes, bytes]:
