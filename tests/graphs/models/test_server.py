@@ -403,3 +403,49 @@ def test_the_batch_goes_through_the_hooks_as_each_row_does() -> None:
     rows = graph.map([{"x": 1}, {"x": -1}])
     assert (rows.vectorised, list(rows), list(rows.errors)) == (False, [{"y": 2}, None], [1])
     assert np.array_equal(rows[0]["y"], 2)
+
+
+def test_a_model_is_not_reloaded_after_its_plan_is_closed() -> None:
+    probe: list[str] = []
+
+    class Noting(Model):
+        def load(self) -> None:
+            probe.append("loaded")
+
+        def predict(self, inputs: Any) -> Any:
+            return inputs
+
+        def close(self) -> None:
+            probe.append("closed")
+
+    graph = Graph("g")
+    graph.model("m", Noting)
+    plan = graph.open()
+    plan.close()
+    with pytest.raises(PlanClosed, match="graph g"):
+        plan.models["m"].reload()
+    assert probe == ["loaded", "closed"]
+
+
+def test_a_model_whose_plan_closes_while_it_is_loaded_is_closed_again() -> None:
+    probe: list[str] = []
+    plans: list[Plan] = []
+
+    class Closing(Model):
+        def load(self) -> None:
+            probe.append("loaded")
+            if plans:
+                plans[0].close()
+
+        def predict(self, inputs: Any) -> Any:
+            return inputs
+
+        def close(self) -> None:
+            probe.append("closed")
+
+    graph = Graph("g")
+    graph.model("m", Closing)
+    plans.append(graph.open())
+    with pytest.raises(PlanClosed, match="graph g"):
+        plans[0].models["m"].reload()
+    assert probe == ["loaded", "loaded", "closed", "closed"]

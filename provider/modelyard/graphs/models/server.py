@@ -3,19 +3,18 @@
 import asyncio
 import inspect
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any, NamedTuple, Self
 
-from modelyard.errors import ModelyardError
 from modelyard.graphs.answer_columns import AnswerColumns
-from modelyard.graphs.background import run_in_background
 from modelyard.graphs.context import Context
 from modelyard.graphs.event import Event
-from modelyard.graphs.models.errors import ModelNotLoaded, OperationUnknown, ReloadRefused, VersionUnknown, WarmUpFailed
+from modelyard.graphs.failures import PlanClosed
+from modelyard.graphs.models.errors import OperationUnknown, ReloadRefused, VersionUnknown
 from modelyard.graphs.models.hooks import Style, overridden, style_of
 from modelyard.graphs.models.lives import Live
+from modelyard.graphs.models.loading import loaded, waited
 from modelyard.graphs.models.model import Model
 
 __all__ = ["ModelServer", "Serving", "asked_version"]
@@ -73,6 +72,11 @@ class ModelServer:
         The step's surroundings.
     in_process
         Whether the step runs in worker processes, which get a copy of the loaded models.
+
+    Attributes
+    ----------
+    looks_at_body
+        Whether a field of the body may name operation and version.
     """
 
     tells_where = True
@@ -89,10 +93,11 @@ class ModelServer:
     def _start(self) -> None:
         step = self.context.step
         self._names = {step, step.rpartition(".")[2], self.context.graph}
-        self._looks = bool(self.serving.operation_field or self.serving.version_field)
+        self.looks_at_body = bool(self.serving.operation_field or self.serving.version_field)
         self._lives: dict[str, Live] = {}
         self._closers: list[Callable[[], Any]] = []
-        self._reloading = Lock()
+        self._reloading, self._exchanging = Lock(), Lock()
+        self._closed = False
 
     def attach(self, context: Context) -> None:
         """Put the server into other surroundings; before it loads."""
@@ -143,7 +148,7 @@ class ModelServer:
         """Load and warm up all versions; a second time does nothing."""
         for version, model in self._built.items():
             if version not in self._lives:
-                self._lives[version] = self._loaded(model)
+                self._lives[version] = loaded(model, self.style, warm_up=self.serving.warm_up)
         self._default = self._lives[self.serving.default]
 
     def __enter__(self) -> Self:
@@ -155,6 +160,8 @@ class ModelServer:
         return self
 
     def __exit__(self, *error: object) -> None:
+        with self._exchanging:
+            self._closed = True  # a reload that is under way then closes its model itself
         for live in self._lives.values():
             live.retire()
         while self._closers:
@@ -170,7 +177,7 @@ class ModelServer:
 
     def do_event(self, event: Event) -> Any:
         """Return what the operation and version that the event asks for say."""
-        if event.path == "/" and not self._looks and not event.headers:
+        if event.path == "/" and not self.looks_at_body and not event.headers:
             return self._default.infer(event.body)
         asked = self._asked(event)
         live = self._live(asked.version)
@@ -183,7 +190,7 @@ class ModelServer:
 
     def asks_default(self, event: Event) -> bool:
         """Whether an event asks for nothing but a prediction of the default version."""
-        if event.path == "/" and not self._looks and not event.headers:
+        if event.path == "/" and not self.looks_at_body and not event.headers:
             return True
         asked = self._asked(event)
         return asked.operation in _PREDICTIONS and asked.version in ("", self.serving.default)
@@ -204,23 +211,17 @@ class ModelServer:
         return self._default.label(body)
 
     @property
-    def looks_at_body(self) -> bool:
-        """Whether a field of the body may name operation and version."""
-        return self._looks
-
-    @property
     def takes_batches(self) -> bool:
         """Whether `do_batch` says what `do` says row by row."""
         model = self.model()
-        hooks = [
-            overridden(model, name) for name in ("preprocess", "validate", "predict_batch", "postprocess", "ready")
-        ]
+        names = ("preprocess", "validate", "predict_batch", "postprocess", "ready")
+        hooks = [overridden(model, name) for name in names]
         coroutines = any(inspect.iscoroutinefunction(each) for each in hooks if each)
         return (
             overridden(model, "predict_batch") is not None
             and not coroutines
-            and not self._looks
-            and not (self.style.yields)
+            and not self.looks_at_body
+            and not self.style.yields
         )
 
     def reload(self, reference: str = "", *, version: str = "") -> str:
@@ -243,6 +244,8 @@ class ModelServer:
 
         Raises
         ------
+        PlanClosed
+            The graph is closed; a model that was loaded meanwhile is closed again.
         ReloadRefused
             It runs in worker processes, or answers in another way than before.
         VersionUnknown
@@ -253,22 +256,32 @@ class ModelServer:
         if self.in_process:
             raise ReloadRefused(self.context.step, "it runs in worker processes, which have copies of it")
         with self._reloading:
+            if self._closed:
+                raise PlanClosed(self.context.graph)
             model = self._new(version, reference)
             if style_of(model) != self.style:
                 raise ReloadRefused(self.context.step, "the new model is called in another way than the old one")
-            live = self._loaded(model)
-            old, self._lives[version] = self._lives.get(version), live
-            if version == self.serving.default:
-                self._default = live
-            if old is not None:
-                old.retire(live)
+            live = loaded(model, self.style, warm_up=self.serving.warm_up)
+            self._exchange(version, live)
         return model.name
+
+    def _exchange(self, version: str, live: Live) -> None:
+        with self._exchanging:
+            closed = self._closed
+            old = self._lives.get(version)
+            if not closed:
+                self._lives[version] = live
+                if version == self.serving.default:
+                    self._default = live
+        if closed:
+            live.retire()
+            raise PlanClosed(self.context.graph)
+        if old is not None:
+            old.retire(live)
 
     def ready(self) -> bool:
         """Return whether all versions are loaded and say that they are ready."""
-        return len(self._lives) == len(self._built) and all(
-            _waited(live.model.ready()) for live in self._lives.values()
-        )
+        return len(self._lives) == len(self._built) and all(waited(live.model.ready()) for live in self._lives.values())
 
     def metadata(self, version: str = "") -> dict[str, Any]:
         """Return what the Open Inference Protocol tells about a model: name, versions, platform, inputs, outputs."""
@@ -297,7 +310,7 @@ class ModelServer:
                 operation = "/".join(rest) or ("metadata" if event.method == "GET" else "infer")
         version = version or event.headers.get(HEADER, "")
         body = event.body
-        if self._looks and isinstance(body, Mapping):
+        if self.looks_at_body and isinstance(body, Mapping):
             named = {self.serving.operation_field, self.serving.version_field} - {""}
             operation = str(body.get(self.serving.operation_field) or operation)
             version = str(body.get(self.serving.version_field) or version)
@@ -337,37 +350,6 @@ class ModelServer:
         step = self.context.step
         model.name, model.context = f"{step}, version {version}" if version else step, self.context
 
-    def _loaded(self, model: Model) -> Live:
-        try:
-            try:
-                _waited(model.load())
-            except ModelyardError:
-                raise
-            except Exception as error:
-                raise ModelNotLoaded(model.name, error) from error
-            live = Live(model, self.style)
-            if self.serving.warm_up:
-                self._warm_up(live)
-        except BaseException:
-            with suppress(Exception):
-                model.close()
-            raise
-        return live
-
-    def _warm_up(self, live: Live) -> None:
-        try:
-            example = _waited(live.model.example())
-            if example is None:
-                return
-            said = live.infer(example)
-            if self.style.is_async:
-                said = run_in_background(_exhausted(said))
-            elif self.style.yields:
-                for _ in said:
-                    pass
-        except Exception as error:
-            raise WarmUpFailed(live.model.name, error) from error
-
     def __getstate__(self) -> dict[str, Any]:
         models = {version: self.model(version) for version in self.versions}
         bare = Context(self.context.graph, self.context.step, self.context.parameters, None, {})
@@ -400,17 +382,6 @@ def _many(live: Live, bodies: Any) -> Any:
             check(each)
     outputs = model.predict_batch(inputs)
     return outputs if finish is None else [finish(each) for each in outputs]
-
-
-def _waited(said: Any) -> Any:
-    """Return what a hook said, awaited if it is a coroutine."""
-    return run_in_background(said) if inspect.iscoroutine(said) else said
-
-
-async def _exhausted(said: Any) -> Any:
-    if hasattr(said, "__aiter__"):
-        return [chunk async for chunk in said]
-    return await said
 
 
 def _as_called(tell: Callable[[], Any], style: Style) -> Any:
