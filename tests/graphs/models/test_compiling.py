@@ -11,15 +11,17 @@ import yaml
 from probe_models import FEATURES, fitted, save_model, scores_file
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor, RandomForestClassifier
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeClassifier, SGDClassifier
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC, LinearSVC
 
 from modelyard.data.digests import digest_of
 from modelyard.errors import ErrorKind
 from modelyard.graphs import Event, Graph, ModelFilesInvalid, Plan, Resources, StepFailed
 from modelyard.graphs.models import CompilationRefused, OnnxModel, open_model
-from modelyard.graphs.models.sessions import OnnxClassifier, OnnxEstimator
+from modelyard.graphs.models.sessions import OnnxClassifier, OnnxEstimator, OnnxLabels
 
 ROWS = [{"a": 1.0, "b": 2.0, "c": 0.5}, {"a": -1.0, "b": 0.0, "c": 0.1}, {"a": 0.2, "b": -2.0, "c": -0.5}]
 
@@ -145,6 +147,35 @@ class Unknown(ClassifierMixin, BaseEstimator):
 
     def predict(self, rows: Any) -> Any:
         return np.zeros(len(rows), dtype=int)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        SVC(),
+        SVC(kernel="linear"),
+        LinearSVC(),
+        RidgeClassifier(),
+        SGDClassifier(random_state=0),
+        make_pipeline(StandardScaler(), LinearSVC()),
+        GridSearchCV(make_pipeline(StandardScaler(), LinearSVC()), {"linearsvc__C": [0.5, 1.0]}, cv=2),
+    ],
+    ids=lambda estimator: f"{type(estimator).__name__}-{getattr(estimator, 'kernel', '')}",
+)
+@pytest.mark.parametrize("names", [(0, 1), (False, True), ("early", "late"), ("early", "late", "never")])
+def test_a_classifier_without_probabilities_says_its_label_alone(
+    tmp_path: Path, estimator: Any, names: tuple[Any, ...]
+) -> None:
+    matrix, labels = data(len(names))
+    estimator.fit(matrix, np.array(names)[labels])
+    plain, plan = opened(tmp_path / "a", estimator), opened(tmp_path / "b", estimator, compile="onnx")
+    model: Any = plan.models["m"].model()
+    assert type(model.loaded.estimator) is OnnxLabels
+    for row, expected in zip(matrix[:40].tolist(), estimator.predict(matrix[:40]).tolist(), strict=True):
+        said = plan.run(Event(dict(zip("abc", row, strict=True))))
+        assert (said, type(said["label"])) == ({"label": expected}, type(names[0]))
+        assert said == plain.run(Event(dict(zip("abc", row, strict=True))))
+    assert plan.run(Event(matrix[:3].tolist())) == plain.run(Event(matrix[:3].tolist()))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from modelyard.graphs.errors import LibraryMissing
 from modelyard.graphs.models.errors import CompilationRefused
 from modelyard.graphs.models.files import LoadedModel
 from modelyard.graphs.models.rows import matrix_of
-from modelyard.graphs.models.sessions import OnnxClassifier, OnnxEstimator
+from modelyard.graphs.models.sessions import OnnxClassifier, OnnxEstimator, OnnxLabels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -93,7 +93,8 @@ def _converted(model: LoadedModel, matrix: "NDArray[Any]", dtype: Any) -> OnnxEs
     except ModuleNotFoundError as error:
         raise LibraryMissing(error.name or "skl2onnx", 'compile="onnx"', "onnx") from error
     classifies = bool(model.classes)
-    options = {"zipmap": False} if classifies else None
+    probable = classifies and hasattr(model.estimator, "predict_proba")
+    options = {"zipmap": False} if probable else _no_options(model.estimator)
     try:
         with _plain_attributes(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -101,12 +102,22 @@ def _converted(model: LoadedModel, matrix: "NDArray[Any]", dtype: Any) -> OnnxEs
         data = converted.SerializeToString()
         if not classifies:
             return OnnxEstimator(data, model.features)
+        if not probable:
+            return OnnxLabels(data, model.features, model.classes)
         return OnnxClassifier(data, model.features, model.classes, by_probability=model.one_call)
     except LibraryMissing:
         raise
     except Exception as error:
         said = str(error).partition("\n")[0][:200]
         raise CompilationRefused(model.name, f"it cannot be converted: {type(error).__name__}: {said}") from error
+
+
+def _no_options(estimator: Any) -> dict[Any, Any]:
+    """Return no options for what decides in an estimator: else the converter asks for some that it may not know."""
+    inner = estimator
+    while hasattr(inner, "steps") or hasattr(inner, "best_estimator_"):
+        inner = inner.steps[-1][1] if hasattr(inner, "steps") else inner.best_estimator_
+    return {id(inner): {}}
 
 
 @contextmanager

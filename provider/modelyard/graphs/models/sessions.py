@@ -9,7 +9,7 @@ from modelyard.graphs.errors import LibraryMissing
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["OnnxClassifier", "OnnxEstimator", "onnx_estimator"]
+__all__ = ["OnnxClassifier", "OnnxEstimator", "OnnxLabels", "onnx_estimator"]
 
 _DTYPES = {
     "tensor(bool)": "bool",
@@ -39,6 +39,7 @@ class OnnxEstimator:
     def __init__(self, data: bytes, features: Sequence[str] = (), classes: Sequence[Any] = ()) -> None:
         self._data, self._features, self._classes = data, tuple(features), tuple(classes)
         self._session = _session(data)
+        self._outputs: list[str] | None = None
         inputs = self._session.get_inputs()
         self._inputs = [(each.name, _DTYPES.get(each.type, "float32")) for each in inputs]
         width = inputs[0].shape[-1] if len(inputs) == 1 and inputs[0].shape else len(inputs)
@@ -61,22 +62,42 @@ class OnnxEstimator:
         return np.array(self._classes)
 
     def run(self, rows: Any) -> list[Any]:
-        """Return all outputs for a matrix or a frame of rows by features."""
+        """Return the outputs for a matrix or a frame of rows by features."""
         import numpy as np
 
         matrix = rows.to_numpy() if hasattr(rows, "to_numpy") else rows
         if len(self._inputs) == 1:
             name, dtype = self._inputs[0]
-            return self._session.run(None, {name: np.ascontiguousarray(matrix, dtype=dtype)})  # type: ignore[no-any-return]
+            return self._session.run(self._outputs, {name: np.ascontiguousarray(matrix, dtype=dtype)})  # type: ignore[no-any-return]
         places = {feature: index for index, feature in enumerate(self._features)}
         given = {
             name: np.ascontiguousarray(matrix[:, [places.get(name, index)]], dtype=dtype)
             for index, (name, dtype) in enumerate(self._inputs)
         }
-        return self._session.run(None, given)  # type: ignore[no-any-return]
+        return self._session.run(self._outputs, given)  # type: ignore[no-any-return]
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self._data, self._features, self._classes)
+
+
+class OnnxLabels(OnnxEstimator):
+    """An ONNX model of a classifier that knows no probabilities: its first output, the labels, and nothing else.
+
+    Parameters
+    ----------
+    data, features, classes
+        As for `OnnxEstimator`.
+    """
+
+    def __init__(self, data: bytes, features: Sequence[str] = (), classes: Sequence[Any] = ()) -> None:
+        super().__init__(data, features, classes)
+        self._outputs = [self._session.get_outputs()[0].name]  # the second one are scores, which are no probabilities
+
+    def predict(self, rows: Any) -> "NDArray[Any]":
+        """Return one label per row."""
+        labels = self.run(rows)[0]
+        same = not self._classes or labels.dtype.kind == self.classes_.dtype.kind
+        return labels if same else labels.astype(self.classes_.dtype)  # type: ignore[no-any-return]
 
 
 class OnnxClassifier(OnnxEstimator):
