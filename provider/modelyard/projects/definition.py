@@ -103,9 +103,7 @@ class EnvironmentDefinition(msgspec.Struct, frozen=True, kw_only=True, omit_defa
     ] = msgspec.field(default_factory=lambda: {"target": "local"})
     kfp: Annotated[
         dict[str, Any],
-        Meta(
-            description="How workflows run on Kubeflow Pipelines: endpoint, image, volumes and others."
-        ),
+        Meta(description="How workflows run on Kubeflow Pipelines: endpoint, image, volumes and others."),
     ] = {}
     python: Annotated[
         Python | None, Meta(description="The interpreter of functions that name neither one nor requirements.")

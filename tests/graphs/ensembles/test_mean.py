@@ -127,3 +127,21 @@ def test_the_median_is_the_middle_or_the_mean_of_the_two_in_the_middle() -> None
     graph = Graph("mappings")
     graph.ensemble(Median, members={"a": saying({"label": 3}), "b": saying({"label": 1})})
     assert graph.test({}) == {"label": 2.0}
+
+
+@pytest.mark.parametrize("strategy", [Mean, Median])
+def test_a_whole_number_beyond_all_floats_fails_its_member_alone(strategy: Any) -> None:
+    def graph(policy: str) -> Graph:
+        found = Graph("g")
+        members = {"a": lambda body: {"label": 10**400}, "b": lambda body: {"label": 4}}
+        found.ensemble(strategy, name="mean", members=members, on_member_error=policy)
+        return found
+
+    said = "a: it answered a whole number that is beyond all floating-point numbers"
+    with pytest.raises(StepFailed, match=said) as caught:
+        graph("fail").test({})
+    assert caught.value.facts["failed"] == {"a": "AnswerWrong"}
+    assert graph("answer").test({}) == {"label": 4.0, "failed": ["a"]}
+    assert list(graph("answer").map([{}, {}])) == [{"label": 4.0, "failed": ["a"]}] * 2
+    rows = graph("fail").map([{}])
+    assert said in str(rows.errors[0])

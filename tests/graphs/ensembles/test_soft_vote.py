@@ -90,3 +90,37 @@ def test_classes_are_declared(classes: Any) -> None:
     graph.ensemble(SoftVote, name="vote", members={"a": saying(1)}, classes=classes)
     with pytest.raises(GraphInvalid, match="graph g, step vote: classes"):
         graph.open()
+
+
+def test_a_label_that_is_none_of_the_classes_is_wrong() -> None:
+    known, unknown = {"label": "late", "probability": 0.75}, {"label": "never", "probability": 0.25}
+    with pytest.raises(StepFailed, match="b: it answered the label 'never', which is none of the classes"):
+        soft_of(known, unknown).test({})
+    told = soft_of(known, unknown, on_member_error="answer").test({})
+    assert told == {"label": "late", "probability": 0.75, "probabilities": [0.25, 0.75], "failed": ["b"]}
+    assert list(soft_of(known, unknown, on_member_error="answer").map([{}, {}])) == [told, told]
+    assert soft_of(known, {"label": "1", "probability": 0.75}, classes=["late", 1]).test({})["label"] == 1
+
+
+@pytest.mark.parametrize(("label", "failed"), [("late", None), ("never", ["b"])])
+def test_columns_with_a_label_that_is_none_of_the_classes_are_wrong(label: str, failed: list[str] | None) -> None:
+    from modelyard.graphs.answer_columns import AnswerColumns
+    from modelyard.graphs.group_errors import AnswerWrong
+
+    strategy = SoftVote(["early", "late"], members=("a", "b"))
+    column = np.array([0.25, 0.75])
+    answers = {
+        name: AnswerColumns({"label": np.array(["early", said]), "probability": column})
+        for name, said in (("a", "late"), ("b", label))
+    }
+    if failed is None:
+        assert strategy.combine_batch(answers).tolist()[1]["label"] == "late"
+        return
+    with pytest.raises(AnswerWrong, match="not all of its labels are among the classes") as caught:
+        strategy.combine_batch(answers)
+    assert [caught.value.member] == failed
+
+
+def test_a_number_of_400_digits_is_no_probability() -> None:
+    with pytest.raises(StepFailed, match="b: it answered the probability 1000.*, which is none"):
+        soft_of(0.5, 10**400).test({})

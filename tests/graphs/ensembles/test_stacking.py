@@ -102,3 +102,13 @@ def test_the_final_member_alone_is_no_ensemble() -> None:
     graph.ensemble(Stacking, name="stack", members={"judge": judge}, final="judge")
     with pytest.raises(GraphInvalid, match="stacking has members besides the final one"):
         graph.open()
+
+
+def test_passthrough_refuses_a_row_with_a_feature_of_a_members_name() -> None:
+    said = "passthrough: the row has a feature 'near', and so is a member called: rename it"
+    with pytest.raises(StepFailed, match=said):
+        stack(passthrough=True).test({"x": 2, "near": 7})
+    rows = stack(passthrough=True).map([{"x": 2}, {"x": 2, "near": 7}])
+    assert rows[0]["saw"] == {"x": 2, "near": 2, "far": 20}
+    assert said in str(rows.errors[1])
+    assert stack().test({"x": 2, "near": 7})["saw"] == {"near": 2, "far": 20}

@@ -120,3 +120,8 @@ def test_wrong_arguments_are_refused_when_the_graph_opens(options: dict[str, Any
     with pytest.raises(GraphInvalid) as caught:
         vote_of("x", "y", **options).open()
     assert (caught.value.what, caught.value.where) == (told, "graph g, step vote")
+
+
+def test_labels_that_are_one_text_are_refused() -> None:
+    with pytest.raises(GraphInvalid, match="labels lists the labels there are, not 'abc'"):
+        vote_of("a", "b", labels="abc").test({})

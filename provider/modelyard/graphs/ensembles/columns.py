@@ -73,7 +73,10 @@ def numbers_column(member: str, answers: Any, field: str) -> "NDArray[np.float64
     if not hasattr(values, "dtype"):
         if not {type(value) for value in values} <= {int, float, np.float64, np.int64, np.float32, np.int32}:
             raise AnswerWrong(member, "not all of its answers are numbers")
-        values = np.array([float(value) for value in values], dtype=np.float64)
+        try:
+            values = np.array([float(value) for value in values], dtype=np.float64)
+        except OverflowError:
+            raise AnswerWrong(member, "not all of its answers are floating-point numbers") from None
     if values.dtype.kind not in "iuf" or not np.isfinite(values).all():
         raise AnswerWrong(member, "not all of its answers are finite numbers")
     return np.asarray(values, dtype=np.float64)

@@ -112,6 +112,10 @@ def number_of(member: str, value: Any) -> float:
         value = plain(value)
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise AnswerWrong(member, f"a mean or median takes numbers, it answered {value!r:.80}")
-    if not isfinite(value):
+    try:
+        number = float(value)
+    except OverflowError:  # whole numbers have no end
+        raise AnswerWrong(member, "it answered a whole number that is beyond all floating-point numbers") from None
+    if not isfinite(number):
         raise AnswerWrong(member, f"it answered {value!r}, which is no finite number")
-    return float(value)
+    return number

@@ -1,7 +1,6 @@
 """The ensemble of probabilities: the soft vote."""
 
 from collections.abc import Mapping, Sequence
-from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from modelyard.graphs.answer_columns import AnswerColumns
@@ -25,7 +24,7 @@ class SoftVote(Combining):
 
     A member says its probabilities as a list in the order of `classes`; as a mapping with such a list (or class →
     probability) in ``probabilities``; or, of two classes, as a mapping with that of the second in ``probability``, as
-    models answer, or as that number alone. The reply is a mapping: ``label``, ``probability`` (of two classes that of
+    models answer, or as that number alone. A mapping's ``label``, if it has one, must be among the classes. The reply is a mapping: ``label``, ``probability`` (of two classes that of
     the second, otherwise that of the label) and ``probabilities`` in the order of `classes`; of equal ones the first
     class wins.
 
@@ -62,6 +61,7 @@ class SoftVote(Combining):
             raise ValueError(f"classes has one of them twice: {list(classes)!r}")
         self.classes = list(classes)
         self._known = objects_of(self.classes)
+        self._labels = [*self.classes, *map(str, self.classes)]
         self.weights = member_weights(weights, members)
 
     def combine(self, answers: Mapping[str, Any], failures: Mapping[str, BaseException]) -> Any:
@@ -108,6 +108,8 @@ class SoftVote(Combining):
         return (1.0 - second, second)
 
     def _in_mapping(self, member: str, answer: Mapping[str, Any]) -> Any:
+        if "label" in answer and not self._knows(answer["label"]):
+            raise AnswerWrong(member, f"it answered the label {answer['label']!r:.80}, which is none of the classes")
         if "probabilities" in answer:
             found = answer["probabilities"]
             if not isinstance(found, Mapping):
@@ -120,6 +122,10 @@ class SoftVote(Combining):
             return answer["probability"]
         has = ", ".join(map(str, answer)) or "nothing"
         raise AnswerWrong(member, f"its answer has no probability and no probabilities, it has: {has}")
+
+    def _knows(self, label: Any) -> bool:
+        label = plain(label)
+        return getattr(label, "ndim", 0) == 0 and label in self._labels
 
     def combine_batch(self, answers: Mapping[str, Any]) -> Any:
         """Return the answers to many rows."""
@@ -140,11 +146,15 @@ class SoftVote(Combining):
         import numpy as np
 
         if isinstance(answers, AnswerColumns):
+            if "label" in answers.columns and not self._know_all(answers.columns["label"]):
+                raise AnswerWrong(member, "not all of its labels are among the classes")
             two = "probability" in answers.columns and len(self.classes) == 2
             answers = answers.columns["probability"] if two else answers.tolist()
         if hasattr(answers, "ndim") and answers.dtype.kind in "iuf":
             found = np.asarray(answers, dtype=np.float64)
         elif isinstance(answers, list) and answers and _has_probability(answers) and len(self.classes) == 2:
+            if not all(self._knows(answer["label"]) for answer in answers if "label" in answer):
+                raise AnswerWrong(member, "not all of its labels are among the classes")
             found = np.array([answer["probability"] for answer in answers], dtype=np.float64)
         else:
             return np.array([self._probabilities(member, answer) for answer in answers], dtype=np.float64)
@@ -156,6 +166,17 @@ class SoftVote(Combining):
         if not inside or (np.abs(found.sum(axis=1) - 1.0) > _SUM_TOLERANCE).any():
             raise AnswerWrong(member, "not all of its answers are probabilities")
         return found
+
+    def _know_all(self, labels: Any) -> bool:
+        """Whether all labels of an array are classes."""
+        import numpy as np
+
+        left = labels
+        for each in self._labels:
+            if not len(left):
+                break
+            left = left[np.asarray(left != each)]
+        return not len(left)
 
 
 def _is_several(answer: Any) -> bool:
@@ -174,6 +195,6 @@ def _has_probability(answers: list[Any]) -> bool:
 def _probability(member: str, value: Any) -> float:
     value = plain(value)
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not isfinite(value) or not 0 <= value <= 1:
+    if not number or not 0 <= value <= 1:  # nan is neither
         raise AnswerWrong(member, f"it answered the probability {value!r:.80}, which is none")
     return float(value)

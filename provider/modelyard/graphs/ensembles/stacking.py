@@ -23,7 +23,8 @@ class Stacking(Combining):
     field
         Which value is taken of members that answer with mappings: ``label``, or ``probability``.
     passthrough
-        Whether it gets the features of the row as well, before the answers.
+        Whether it gets the features of the row as well, before the answers; a row that has one of a member's name is
+        refused.
     missing
         What it gets for a member that failed, if the ensemble answers from the rest: ``none`` stands for None, and
         with ``error`` the ensemble fails.
@@ -107,4 +108,7 @@ def _passed_through(body: Any, combined: Any) -> Any:
         return [_passed_through(*each) for each in zip(body, combined, strict=True)]
     if not isinstance(body, Mapping):
         raise TypeError(f"passthrough needs a row that is a mapping of features, not {type(body).__name__}")
+    both = [repr(name) for name in combined if name in body]
+    if both:
+        raise ValueError(f"passthrough: the row has a feature {', '.join(both)}, and so is a member called: rename it")
     return {**body, **combined}
