@@ -259,7 +259,7 @@ def test_models_of_members_are_listed_and_replaced() -> None:
         ({"a": 3}, "step mean.a: a step is a function, a class with do(body), or a dotted path to one, not int"),
         ({"a/b": double}, "step mean: a member's name is a text without a slash, not 'a/b'"),
         ({"a": {"timeout": 2}}, "step mean.a: a member that is a mapping has use or model"),
-        ({"a": {"use": double, "timeout": -1}}, "step mean.a: timeout and max_in_flight are not negative"),
+        ({"a": {"use": double, "timeout": -1}}, "step mean.a: timeout is at least 0, not -1"),
         ({"a": {"use": double, "on_error": double}}, "step mean.a: a member has no error handler"),
         ({"a": lambda body: (yield body)}, "step mean.a: a member of an ensemble does not yield"),
         ({"a": {"use": double, "factor": 2}}, "step mean.a: it must take the body and the step's arguments"),

@@ -122,5 +122,5 @@ def test_columns_with_a_label_that_is_none_of_the_classes_are_wrong(label: str, 
 
 
 def test_a_number_of_400_digits_is_no_probability() -> None:
-    with pytest.raises(StepFailed, match="b: it answered the probability 1000.*, which is none"):
+    with pytest.raises(StepFailed, match=r"b: it answered the probability 1000.*, which is none"):
         soft_of(0.5, 10**400).test({})

@@ -24,14 +24,15 @@ class SoftVote(Combining):
 
     A member says its probabilities as a list in the order of `classes`; as a mapping with such a list (or class →
     probability) in ``probabilities``; or, of two classes, as a mapping with that of the second in ``probability``, as
-    models answer, or as that number alone. A mapping's ``label``, if it has one, must be among the classes. The reply is a mapping: ``label``, ``probability`` (of two classes that of
+    models answer, or as that number alone. The reply is a mapping: ``label``, ``probability`` (of two classes that of
     the second, otherwise that of the label) and ``probabilities`` in the order of `classes`; of equal ones the first
     class wins.
 
     Parameters
     ----------
     classes
-        The classes, at least two, in the order of the probabilities.
+        The classes, at least two, in the order of the probabilities. A member whose mapping has another ``label`` than
+        one of them is wrong.
     weights
         Member → weight from 0; they need not add up to 1. By default all weigh alike.
 

@@ -41,7 +41,9 @@ class Vote(Combining):
     Raises
     ------
     ValueError
-        A weight is missing, negative, no number, or of no member; `ties` is unknown; or `labels` is one text.
+        A weight is missing, negative, no number, or of no member; or `ties` is unknown.
+    TypeError
+        `labels` is one text.
 
     Examples
     --------
@@ -68,7 +70,7 @@ class Vote(Combining):
         if ties not in ("first", "smallest", "error"):
             raise ValueError(f"ties is first, smallest or error, not {ties!r}")
         if isinstance(labels, str | bytes):
-            raise ValueError(f"labels lists the labels there are, not {labels!r:.80}")
+            raise TypeError(f"labels lists the labels there are, not {labels!r:.80}")
         self.weights = member_weights(weights, members)
         self.ties = ties
         self.labels = None if labels is None else {key_of(label) for label in labels}
