@@ -385,3 +385,14 @@ def test_a_graph_that_breaks_a_rule_is_refused_with_the_rule_and_the_graph(
     with pytest.raises(GraphInvalid) as caught:
         build().open()
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("given", [[same], (same,), "abc", same])
+def test_routes_and_members_that_are_no_mapping_are_refused(given: Any) -> None:
+    told = type(given).__name__
+    with pytest.raises(GraphInvalid) as caught:
+        Graph("g").router(lambda event: "a", name="pick", routes=given)
+    assert str(caught.value) == f'graph g, step pick: routes maps names to steps, it is {told}. Say routes={{"a": …}}.'
+    with pytest.raises(GraphInvalid) as caught:
+        Graph("g").ensemble(lambda answers, failures: 1, name="all", members=given)
+    assert str(caught.value) == f'graph g, step all: members maps names to steps, it is {told}. Say members={{"a": …}}.'

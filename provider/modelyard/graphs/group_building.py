@@ -77,6 +77,10 @@ def group_node(
         An option or a member is wrong.
     """
     graph, rest = definition.name, dict(options)
+    if not isinstance(given, Mapping):
+        told = "routes" if kind == "router" else "members"
+        rule = f"{told} maps names to steps, it is {type(given).__name__}"
+        raise GraphInvalid(graph, rule, step=name, mend=f'Say {told}={{"a": …}}.')
     said = {key: rest.pop(key) for key in ENSEMBLE_OPTIONS if key in rest} if kind == "ensemble" else {}
     own = group_options(graph, name, kind, said)
     named = rest.pop("arguments", {})
