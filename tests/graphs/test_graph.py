@@ -248,3 +248,11 @@ def test_an_id_is_made_when_it_is_asked_for_and_stays() -> None:
     assert "path='/'" in repr(event)
     with pytest.raises(AttributeError):
         event.colour = "red"  # type: ignore[attr-defined]
+
+
+def test_the_case_of_header_names_does_not_matter() -> None:
+    graph = Graph("g")
+    graph.to(lambda event: event.headers.get("x-tenant"), name="tenant", full_event=True)
+    for _ in range(2):  # the first call opens the graph, the second one finds it open
+        assert graph.test({}, headers={"X-Tenant": "North"}) == "North"
+    assert graph.trace({}, headers={"X-TENANT": "North"}).reply == "North"

@@ -124,7 +124,7 @@ class Graph(Draft):
         body
             What the first step takes.
         path, method, headers
-            How the event pretends to have arrived.
+            How the event pretends to have arrived; the case of header names does not matter.
         resources
             What the graph needs from the outside.
 
@@ -137,9 +137,9 @@ class Graph(Draft):
         if quick is not None and resources is None and self._changes == self.definition.changes:
             if path is _ROOT and method is _POST and headers is None:
                 return quick(body, None)  # an event is made only where the graph asks for one
-            return quick(body, Event(body, path=path, method=method, headers=headers))
+            return quick(body, Event(body, path=path, method=method, headers=_lower_case(headers)))
         plan = self._plan(resources)
-        event = Event(body, path=path, method=method, headers=headers)
+        event = Event(body, path=path, method=method, headers=_lower_case(headers))
         if plan.is_async:
             return run_in_background(plan.settle_async(event))
         reply = plan.run(event)
@@ -202,7 +202,8 @@ class Graph(Draft):
         body, path, method, headers, resources
             As for `test`.
         """
-        return trace_plan(self._plan(resources), Event(body, path=path, method=method, headers=headers))
+        event = Event(body, path=path, method=method, headers=_lower_case(headers))
+        return trace_plan(self._plan(resources), event)
 
     def serve(
         self,
@@ -249,3 +250,8 @@ class Graph(Draft):
         quick = plan.compiled if resources is None and not plan.queues and not plan.inner else None
         self._quick, self._quick_async = (None, quick) if plan.is_async else (quick, None)
         self._at_once = quick if not plan.is_async and not plan.early else None
+
+
+def _lower_case(headers: Mapping[str, str] | None) -> dict[str, str] | None:
+    """Return headers with names in lower case, as servers hand them on."""
+    return None if headers is None else {name.lower(): value for name, value in headers.items()}
