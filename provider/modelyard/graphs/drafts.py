@@ -78,7 +78,7 @@ class Draft(Place):
         GraphInvalid
             A neighbour is not there, or the step does not fit.
         """
-        sources = tuple(after) if isinstance(after, list | tuple) else (after,)
+        sources: tuple[Any, ...] = tuple(after) if isinstance(after, list | tuple) else (after,)
         if not sources or not all(isinstance(each, str) for each in sources):
             rule = f"after takes the names of steps, not {after!r}"
             raise GraphInvalid(self.name, rule, step=name, mend="A place knows its own: step.name.")

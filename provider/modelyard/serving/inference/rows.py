@@ -124,7 +124,7 @@ def tensors_of(replies: Any, datatypes: Mapping[str, str] | None = None) -> tupl
     return (_tensor(OUTPUT, listed, ""),)
 
 
-def _columns(replies: list[Mapping[str, Any]], datatypes: Mapping[str, str]) -> tuple[Tensor, ...]:
+def _columns(replies: Sequence[Mapping[str, Any]], datatypes: Mapping[str, str]) -> tuple[Tensor, ...]:
     names = list(replies[0])
     if any(each.keys() != replies[0].keys() for each in replies):
         other = next(each for each in replies if each.keys() != replies[0].keys())
