@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 
 from modelyard.graphs import Graph
+from modelyard.graphs.ensembles import Mean
 from modelyard.graphs.mapping import Rows
+from modelyard.graphs.models import Model
 
 ROWS = [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
 
@@ -135,3 +137,37 @@ def test_rows_count_from_the_end_too() -> None:
     for beyond in (3, -4):
         with pytest.raises(IndexError):
             rows[beyond]
+
+
+class Short(Model):
+    def predict(self, inputs: Any) -> Any:
+        return inputs
+
+    def predict_batch(self, inputs: Any) -> Any:
+        return list(inputs)[1:]
+
+
+def short(rows: Any) -> Any:
+    return rows[1:] if isinstance(rows, list) and len(rows) > 1 else rows
+
+
+def test_another_number_of_answers_than_rows_is_told_once_for_each_step(caplog: pytest.LogCaptureFixture) -> None:
+    graph = Graph("g")
+    graph.to(short, name="cut", vectorised=True)
+    other = Graph("h")
+    other.model("m", Short)
+    members = Graph("i")
+    members.ensemble(Mean, name="mean", members={"a": {"use": short, "vectorised": True}})
+    for each in (graph, other, members):
+        for _ in range(2):
+            rows = each.map([1, 2, 3])
+            assert list(rows) == [1, 2, 3]
+    said = "it gave 2 answers to a batch of 3 rows; such batches are asked row by row"
+    places = ("graph g, step cut", "graph h, step m", "graph i, step mean.a")
+    assert [record.message for record in caplog.records] == [f"{place}: {said}" for place in places]
+    assert {record.levelname for record in caplog.records} == {"WARNING"}
+
+
+def test_as_many_answers_as_rows_are_no_matter_for_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    assert list(graph_of(same).map([1, 2])) == [1, 2]
+    assert caplog.records == []

@@ -32,6 +32,7 @@ from modelyard.graphs.queues import EventQueue
 from modelyard.graphs.recording import recorded_model
 from modelyard.graphs.regions import region_of
 from modelyard.graphs.router_group import RouterGroup
+from modelyard.graphs.row_counts import counted
 from modelyard.graphs.settings import StepSettings
 from modelyard.graphs.typing_checks import check_types, types_of
 
@@ -162,7 +163,7 @@ class _Assembly:
         placed = replace(node, name=f"{group}.{node.name}")
         call = self._call(placed)
         wrapped = self.policies.wrapped(placed, call)
-        batch = call.batch or (call.function if node.settings.vectorised else None)
+        batch = self._in_batches(placed, call)
         plain = StepSettings(vectorised=node.settings.vectorised)
         in_thread = msgspec.structs.replace(plain, concurrency="thread")
         if call.is_async or node.settings not in (plain, in_thread):
@@ -197,9 +198,13 @@ class _Assembly:
             self.opened.own(name, call.owner)
         return call
 
-    def _node(self, node: Node, call: StepCall, handlers: tuple[PlanHandler, ...]) -> PlanNode:
+    def _in_batches(self, node: Node, call: StepCall) -> Callable[[Any], Any] | None:
         batch = call.batch or (call.function if node.settings.vectorised else None)
-        batch = None if node.settings.validate else batch
+        # groups and models count what their members and hooks say
+        return counted(batch, self.definition.name, node.name) if batch and node.kind == "call" else batch
+
+    def _node(self, node: Node, call: StepCall, handlers: tuple[PlanHandler, ...]) -> PlanNode:
+        batch = None if node.settings.validate else self._in_batches(node, call)
         wrapped = self.policies.wrapped(node, call)
         choice = node.kind == "choice"
         group = self.groups.get(node.name)

@@ -16,6 +16,7 @@ from modelyard.graphs.models.hooks import Style, overridden, style_of
 from modelyard.graphs.models.lives import Live
 from modelyard.graphs.models.loading import loaded, waited
 from modelyard.graphs.models.model import Model
+from modelyard.graphs.row_counts import RowCount
 
 __all__ = ["ModelServer", "Serving", "asked_version"]
 
@@ -96,8 +97,8 @@ class ModelServer:
         self.looks_at_body = bool(self.serving.operation_field or self.serving.version_field)
         self._lives: dict[str, Live] = {}
         self._closers: list[Callable[[], Any]] = []
-        self._reloading, self._exchanging = Lock(), Lock()
-        self._closed = False
+        self._count = RowCount(self.context.graph, step)
+        self._reloading, self._exchanging, self._closed = Lock(), Lock(), False
 
     def attach(self, context: Context) -> None:
         """Put the server into other surroundings; before it loads."""
@@ -199,7 +200,7 @@ class ModelServer:
         """Return what the default version predicts about many bodies, with one call where the model takes them so."""
         with self._default.held() as live:
             found = live.columns(bodies)
-            return _many(live, bodies) if found is None else found
+            return _many(live, bodies, self._count) if found is None else found
 
     def do_columns(self, bodies: Any, *, label_alone: bool = False) -> AnswerColumns | None:
         """Return what `do_batch` returns, as arrays; None if the model has none, or hooks look at each row."""
@@ -371,7 +372,7 @@ def asked_version(server: ModelServer, event: Event) -> str | None:
     return (asked.version or server.serving.default) if asked.operation in _PREDICTIONS else None
 
 
-def _many(live: Live, bodies: Any) -> Any:
+def _many(live: Live, bodies: Any, count: RowCount) -> Any:
     model = live.model
     if overridden(model, "ready") or not overridden(model, "predict_batch"):
         return [live.infer(body) for body in bodies]
@@ -381,6 +382,7 @@ def _many(live: Live, bodies: Any) -> Any:
         for each in inputs:
             check(each)
     outputs = model.predict_batch(inputs)
+    count.check(bodies, outputs)
     return outputs if finish is None else [finish(each) for each in outputs]
 
 
