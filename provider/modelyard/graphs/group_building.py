@@ -67,7 +67,7 @@ def _kind(step: Any) -> tuple[Kind, Any]:
 
 
 def group_node(
-    definition: Definition, kind: Kind, strategy: Any, name: str, given: Mapping[str, Any], options: Mapping[str, Any]
+    definition: Definition, kind: Kind, strategy: Any, name: str, given: Any, options: Mapping[str, Any]
 ) -> Node:
     """Return the node of a router or ensemble, with its members.
 
