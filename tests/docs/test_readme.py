@@ -67,3 +67,9 @@ def test_the_example_goes_from_data_to_a_served_prediction(project: Path) -> Non
         assert json.loads(typed("modelyard models list --json"))[0]["aliases"] == {"champion": 1}
     finally:
         typed("modelyard undeploy iris")
+
+
+def test_the_graph_on_the_page_is_that_of_the_flights() -> None:
+    shown = next(block for block in _blocks("python") if block.startswith("trial.to("))
+    written = (Path(__file__).parents[2] / "examples/flights/flights/trial.py").read_text()
+    assert "".join(shown.split()).rstrip(",") in "".join(written.split())
