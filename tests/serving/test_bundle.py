@@ -1,3 +1,4 @@
+import asyncio
 import shutil
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,33 @@ from probe_models import fitted, save_model
 from modelyard.data.digests import digest_of
 from modelyard.graphs import Event, FlavorUnsupported, GraphSpec, ModelDigestWrong, StepSpec
 from modelyard.serving import BundleInvalid
-from modelyard.serving.bundle import BundledModel, Manifest, open_bundle, read_manifest, write_manifest
+from modelyard.serving.bundle import (
+    BundledModel,
+    Manifest,
+    open_bundle,
+    open_bundle_async,
+    read_manifest,
+    write_manifest,
+)
+
+LOOP_BOUND = """
+import asyncio
+
+told = []
+
+
+class Own:
+    async def __aenter__(self):
+        self.loop = asyncio.get_running_loop()
+        told.append("opened")
+        return self
+
+    async def __aexit__(self, *error):
+        told.append("closed on the same loop" if asyncio.get_running_loop() is self.loop else "closed elsewhere")
+
+    async def do(self, body):
+        return "the same loop" if asyncio.get_running_loop() is self.loop else "another loop"
+"""
 
 
 @pytest.fixture
@@ -38,6 +65,21 @@ def test_a_bundle_is_all_that_a_graph_needs(bundle: Path) -> None:
     plan = open_bundle(bundle)
     assert plan.run(Event({"a": 2.0, "b": 0.0, "c": 0.0})) == {"late": True}
     assert plan.models["delays"].name == "models:/delays/3"
+
+
+def test_what_steps_open_belongs_to_the_loop_that_serves(bundle: Path) -> None:
+    """A client made on another loop could not be used on this one; and it is closed where it was opened."""
+    (bundle / "project/src/bundled_steps.py").write_text(LOOP_BOUND)
+    steps = (StepSpec("own", "call", "bundled_steps:Own", respond=True),)
+    write_manifest(bundle, Manifest(GraphSpec("own", steps), {}, "abc", (), "p", ("project/src",)))
+
+    async def scene() -> tuple[Any, list[str]]:
+        plan = await open_bundle_async(bundle)
+        reply = await plan.run_async(Event({}))
+        await plan.close_async()
+        return reply, sys.modules["bundled_steps"].told
+
+    assert asyncio.run(scene()) == ("the same loop", ["opened", "closed on the same loop"])
 
 
 def test_the_revision_is_a_hash_of_what_counts(bundle: Path) -> None:

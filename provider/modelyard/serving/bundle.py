@@ -27,6 +27,7 @@ __all__ = [
     "BundledModel",
     "Manifest",
     "open_bundle",
+    "open_bundle_async",
     "read_manifest",
     "write_manifest",
 ]
@@ -152,6 +153,12 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2))
 
 
+async def open_bundle_async(folder: Path, resources: Resources | None = None) -> Plan:
+    """Do what `open_bundle` does on the running event loop: what the graph's steps open belongs to it."""
+    graph, needed = _bundled(folder, resources)
+    return await graph.open_async(needed)
+
+
 def open_bundle(folder: Path, resources: Resources | None = None) -> Plan:
     """Make the bundle's project importable in this process, load its models, and return the open graph.
 
@@ -169,8 +176,13 @@ def open_bundle(folder: Path, resources: Resources | None = None) -> Plan:
     ModelDigestWrong
         A model's files were changed.
     """
+    graph, needed = _bundled(folder, resources)
+    return graph.open(needed)
+
+
+def _bundled(folder: Path, resources: Resources | None) -> tuple[Graph, Resources]:
     manifest = read_manifest(folder)
     sys.path[:0] = [str(folder / root) for root in manifest.roots]
     by_step = {step: step for step in manifest.models}
     graph = Graph.from_spec(manifest.graph).with_models(by_step)
-    return graph.open(replace(resources or Resources(), models=BundleModels(folder, manifest)))
+    return graph, replace(resources or Resources(), models=BundleModels(folder, manifest))

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+from collections.abc import Callable
 from typing import Any, cast
 
 import uvicorn
@@ -10,11 +11,16 @@ import uvicorn
 from modelyard.serving.application import Application
 from modelyard.serving.server_socket import BACKLOG
 
-__all__ = ["GraphServer"]
+__all__ = ["GraphServer", "loop_factory"]
 
 KEEP_ALIVE = 75
 """Seconds that an idle connection stays open: longer than clients keep theirs, so that they are the ones to close."""
 _TICK = 0.02
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return what makes the event loop that a server runs on: uvloop's where it is installed."""
+    return uvicorn.Config("").get_loop_factory()
 
 
 class GraphServer(uvicorn.Server):

@@ -25,14 +25,14 @@ from modelyard.errors import ErrorKind, ErrorRecord, ModelyardError
 from modelyard.graphs import Resources
 from modelyard.serving.access import Access
 from modelyard.serving.application import Application
-from modelyard.serving.bundle import open_bundle, read_manifest
+from modelyard.serving.bundle import open_bundle_async, read_manifest
 from modelyard.serving.control import Command, Report, encode_line
 from modelyard.serving.figures import FigureFile
 from modelyard.serving.logs import JsonLines
 from modelyard.serving.metrics import ServingMetrics
 from modelyard.serving.options import WorkerOptions
 from modelyard.serving.records import RecordTap
-from modelyard.serving.server import GraphServer
+from modelyard.serving.server import GraphServer, loop_factory
 from modelyard.serving.splitter import Splitter
 from modelyard.serving.traffic import Traffic
 
@@ -64,29 +64,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.log == "json":
         for handler in logging.getLogger().handlers:
             handler.setFormatter(JsonLines(revision=given.folder.name))
-    try:
-        application, tap = _opened(given.folder, options)
-        tls = options.certificates.context() if options.certificates else None
-    except Exception as error:  # noqa: BLE001 (whatever a project's modules raise goes to log and supervisor)
-        known = isinstance(error, ModelyardError)
-        _LOG.error("cannot open the revision: %s", error, exc_info=not known)
-        with suppress(OSError):
-            control.sendall(encode_line(Report("failed", _record(error))))
-        return FAILED
-    worker = _Worker(application, options, listener=given.listener, inner=given.inner, tls=tls)
-    with tap or nullcontext(), asyncio.Runner(loop_factory=worker.server.config.get_loop_factory()) as runner:
-        runner.run(worker.run(control, given.probe))
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        try:
+            application, tap = runner.run(_opened(given.folder, options))
+            tls = options.certificates.context() if options.certificates else None
+        except Exception as error:  # noqa: BLE001 (whatever a project's modules raise goes to log and supervisor)
+            known = isinstance(error, ModelyardError)
+            _LOG.error("cannot open the revision: %s", error, exc_info=not known)
+            with suppress(OSError):
+                control.sendall(encode_line(Report("failed", _record(error))))
+            return FAILED
+        worker = _Worker(application, options, listener=given.listener, inner=given.inner, tls=tls)
+        with tap or nullcontext():
+            runner.run(worker.run(control, given.probe))
+            runner.run(application.plan.close_async())
     worker.write_figures()
     return 0
 
 
-def _opened(folder: Path, options: WorkerOptions) -> tuple[Application, RecordTap | None]:
+async def _opened(folder: Path, options: WorkerOptions) -> tuple[Application, RecordTap | None]:
     traffic, metrics = Traffic(), ServingMetrics()
     access = Access.of(options.access)
     tap = RecordTap(options.records) if options.records else None
     resources = Resources(batching=traffic.batching(options.batch), recorder=tap)
     application = Application(
-        open_bundle(folder, metrics.watching(resources)),
+        await open_bundle_async(folder, metrics.watching(resources)),
         description=read_manifest(folder).described(),
         limits=options.limits,
         batch=options.batch,
