@@ -135,7 +135,7 @@ def test_a_flight_gets_an_answer_over_http(flights: Flights) -> None:
     with pytest.raises(urllib.error.HTTPError) as caught:
         ask(url, {"carrier": "EV"})
     assert caught.value.code == 422
-    assert json.load(caught.value)["error"]["message"] == "origin: is missing"
+    assert json.load(caught.value)["error"]["message"] == "origin: is missing. See the example."
 
 
 def test_online_and_in_batch_the_same_flight_gets_the_same_answer(flights: Flights) -> None:

@@ -7,6 +7,7 @@ __all__ = ["extra_with"]
 
 _DISTRIBUTIONS = {"sklearn": "scikit-learn", "yaml": "pyyaml", "git": "gitpython", "airflow": "apache-airflow"}
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+).*extra == ['\"](\w+)['\"]")
+_FIRST = ("ml", "serving")
 
 
 def extra_with(library: str) -> str:
@@ -22,8 +23,7 @@ def extra_with(library: str) -> str:
         requirements = requires("modelyard") or []
     except PackageNotFoundError:
         return ""
-    for requirement in requirements:
-        found = _REQUIREMENT.match(requirement)
-        if found and found[1].replace("_", "-").lower() == wanted:
-            return found[2]
-    return ""
+    known = [found for each in requirements if (found := _REQUIREMENT.match(each))]
+    extras = [found[2] for found in known if found[1].replace("_", "-").lower() == wanted]
+    # of several extras the one that most work needs: the small ones bring a library that is rare
+    return next((each for each in _FIRST if each in extras), extras[0] if extras else "")

@@ -384,7 +384,7 @@ def test_an_order_that_cannot_be_is_refused_at_once(state: Path) -> None:
     [
         ({"worker": 2}, "deploy.worker: the target local has no setting 'worker'. Did you mean workers?"),
         ({"workers": 0}, "deploy.workers: must be from 1 to 64, got 0."),
-        ({"workers": "many"}, "deploy.workers: Expected `int`, got `str`."),
+        ({"workers": "many"}, "deploy.workers: is a number, or min, max, in_flight and idle, not 'many'."),
         ({"body_limit": 0}, "deploy.body_limit: must be at least 1, got 0."),
     ],
 )

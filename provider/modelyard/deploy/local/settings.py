@@ -177,7 +177,12 @@ def _scale(given: Any) -> Any:
     if isinstance(given, Mapping):
         _check_names("workers", given, Scale.__struct_fields__)
         return {"max": given.get("min", 1), **given}
-    return {"min": given, "max": given}
+    try:
+        number = msgspec.convert(given, int, strict=False)
+    except msgspec.ValidationError:
+        rule = f"is a number, or min, max, in_flight and idle, not {given!r:.40}"
+        raise SettingInvalid("workers", rule) from None
+    return {"min": number, "max": number}
 
 
 def _limits(values: dict[str, Any]) -> Any:
