@@ -23,12 +23,13 @@ KFP_TYPES := operators/modelyard/operators/kfp
 BENCHMARKS := $(filter-out %/contest.py,$(wildcard benchmarks/*.py))
 FAST := -m "not slow and not soak"
 AIRFLOW_TESTS := tests/airflow tests/operators/airflow
+GRAPH_TESTS := tests/benchmarks tests/graphs tests/layout
 KFP_TESTS := tests/operators/kfp tests/contract/workflows/test_kfp.py tests/workflows/engines/test_kfp.py
 # Certificates of the machine, so that a proxy with one of its own works.
 export UV_SYSTEM_CERTS ?= 1
 export MODELYARD_TEST_PYTHON := $(abspath $(MAIN)/python)
 
-.PHONY: help demo test test-core test-airflow test-kfp test-slow test-slow-core test-slow-airflow test-slow-kfp soak check generate lock docs bench environments clean
+.PHONY: help demo test test-core test-airflow test-kfp test-core-graphs test-core-rest test-core-doctests test-slow test-slow-core test-slow-airflow test-slow-kfp soak check generate lock docs bench environments clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -72,8 +73,15 @@ endif
 
 test: test-core test-airflow test-kfp
 
-test-core: $(VENVS)/main/.ready
-	$(MAIN)/pytest $(FAST) $(addprefix --ignore=,$(AIRFLOW_TESTS) $(KFP_TESTS)) tests examples/flights/tests
+test-core: test-core-graphs test-core-rest test-core-doctests
+
+test-core-graphs: $(VENVS)/main/.ready
+	$(MAIN)/pytest $(FAST) $(GRAPH_TESTS)
+
+test-core-rest: $(VENVS)/main/.ready
+	$(MAIN)/pytest $(FAST) $(addprefix --ignore=,$(AIRFLOW_TESTS) $(KFP_TESTS) $(GRAPH_TESTS)) tests examples/flights/tests
+
+test-core-doctests: $(VENVS)/main/.ready
 	$(MAIN)/pytest -q --doctest-modules --ignore=provider/modelyard/airflow --ignore=workflows/modelyard/workflows/engines/airflow provider workflows
 
 test-airflow: $(VENVS)/main/.ready $(VENVS)/airflow/.ready
