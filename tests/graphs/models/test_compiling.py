@@ -1,6 +1,7 @@
 """Models that are converted to ONNX when they are loaded, and ONNX files as models."""
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -241,6 +242,25 @@ def test_an_onnx_file_without_names_takes_lists_and_gives_numbers(onnx_file: Pat
         graph.test([2.0, 0.0])
     with pytest.raises(StepFailed, match="the model does not name its features: send lists of values"):
         graph.test({"a": 1})
+
+
+def test_scores_of_an_onnx_file_are_not_told_as_probabilities(tmp_path: Path) -> None:
+    """The converter names the second output of a support vector machine ``probabilities``; they are scores."""
+    from skl2onnx import to_onnx
+
+    matrix, labels = data()
+    machine = SVC().fit(matrix, labels)
+    file = tmp_path / "svc.onnx"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the converter asks scikit-learn in an old way
+        made = to_onnx(machine, matrix[:1].astype(np.float32), options={id(machine): {"zipmap": False}})
+    file.write_bytes(made.SerializeToString())
+    graph = Graph("g")
+    graph.model("m", OnnxModel, file=str(file))
+    rows = matrix[:20].tolist()
+    assert graph.test(rows) == [{"label": int(each)} for each in machine.predict(rows)]
+    described = graph.test(None, path="/v2/models/m", method="GET")
+    assert [each["name"] for each in described["outputs"]] == ["label"]
 
 
 def test_an_onnx_model_runs_in_a_worker_process(onnx_file: Path) -> None:

@@ -8,7 +8,7 @@ from modelyard.data.digests import file_digest
 from modelyard.graphs.errors import LibraryMissing, ModelFilesInvalid
 from modelyard.graphs.models.estimators import EstimatorModel, Output
 from modelyard.graphs.models.files import LoadedModel, ModelCard
-from modelyard.graphs.models.sessions import OnnxClassifier, onnx_estimator
+from modelyard.graphs.models.sessions import OnnxClassifier, OnnxLabels, onnx_estimator
 
 __all__ = ["OnnxModel"]
 
@@ -86,11 +86,12 @@ class OnnxModel(EstimatorModel):
             said = str(error).partition("\n")[0]
             raise ModelFilesInvalid(self._file, f"the file is no ONNX model: {said}") from error
         classifies = isinstance(estimator, OnnxClassifier)
+        labels = classifies or isinstance(estimator, OnnxLabels)
         card = ModelCard(
             features=self._features,
             dtypes=self._dtypes,
             input="matrix",
-            task=self._task or ("classification" if classifies or self._known else "regression"),
+            task=self._task or ("classification" if labels or self._known else "regression"),
             classes=self._known,
             label="",
             file=path.name,

@@ -23,6 +23,10 @@ _DTYPES = {
 }
 
 
+_CLOSE = 1e-3
+"""How far single precision may take probabilities from adding up to one."""
+
+
 class OnnxEstimator:
     """An ONNX model with one value per row.
 
@@ -166,8 +170,27 @@ def onnx_estimator(
     found = OnnxEstimator(data, features, classes)
     outputs = found._session.get_outputs()  # noqa: SLF001 (its own factory)
     if task != "regression" and len(outputs) >= 2 and not outputs[0].type.startswith("tensor(float"):
-        return OnnxClassifier(data, features, classes)
+        classifier = OnnxClassifier(data, features, classes)
+        return classifier if _tells_probabilities(classifier) else OnnxLabels(data, features, classes)
     return found
+
+
+def _tells_probabilities(classifier: OnnxClassifier) -> bool:
+    """Whether the second output are probabilities: converters give that name to scores, too.
+
+    A few rows are asked, near and far from nothing; where the model does not take them, its word is taken.
+    """
+    import numpy as np
+
+    width = classifier.n_features_in_
+    if not width:
+        return True
+    rows = np.concatenate([scale * np.random.default_rng(7).normal(size=(8, width)) for scale in (0.1, 1.0, 100.0)])
+    try:
+        told = classifier.predict_both(rows)[1]
+    except Exception:  # noqa: BLE001 (a model of texts, say: onnxruntime has many errors, and no base of them)
+        return True
+    return bool((told >= -_CLOSE).all() and (np.abs(told.sum(axis=1) - 1) <= _CLOSE).all())
 
 
 def _session(data: bytes) -> Any:
