@@ -71,10 +71,10 @@ def test_the_graph_needs_neither_pandas_nor_mlflow() -> None:
 
 
 class EveningIsLate:
-    """A model by a rule: late after 18 o'clock; it fails for flights to XXX, as a defect would."""
+    """A model by a rule: late after 18 o'clock; it fails for flights to ZZZ, as a defect would."""
 
     def predict_proba(self, matrix: Any) -> Any:
-        if "XXX" in matrix[:, FEATURES.index("destination")]:
+        if "ZZZ" in matrix[:, FEATURES.index("destination")]:
             raise RuntimeError("no such tree")
         late = np.array([float(row[FEATURES.index("departure_minute")] >= 18 * 60) for row in matrix])
         return np.column_stack([1 - late, late])
@@ -136,7 +136,7 @@ def test_the_endpoint_tells_what_is_wrong_with_a_flight(url: str, body: Any, mes
 
 
 def test_other_errors_are_not_taken_for_bad_flights(url: str) -> None:
-    status, told = asked(url, {**FLIGHT, "destination": "XXX"})
+    status, told = asked(url, {**FLIGHT, "destination": "ZZZ"})
     assert status == 500
     assert (told["error"]["type"], told["error"]["step"]) == ("PredictionFailed", "model")
     assert told["error"]["message"].endswith("the model raised RuntimeError: no such tree")
@@ -149,4 +149,4 @@ def test_the_handler_answers_in_process_too() -> None:
     assert isinstance(refused, Response)
     assert (refused.status, refused.body["error"]["message"]) == (422, "carrier: is missing. See the example.")
     with pytest.raises(StepFailed, match=r"step model, event .*: the model raised RuntimeError: no such tree"):
-        delays.test({**FLIGHT, "destination": "XXX"}, resources=resources)
+        delays.test({**FLIGHT, "destination": "ZZZ"}, resources=resources)
