@@ -8,6 +8,7 @@ writes them anew.
 
 import doctest
 import importlib
+import logging
 import multiprocessing.process  # noqa: F401 (new processes begin in the folder in which this was imported)
 import os
 import re
@@ -27,6 +28,15 @@ FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 FENCE = re.compile(r"^```(mermaid|python|yaml)\n(.*?)^```\n", re.DOTALL | re.MULTILINE)
 FILE = re.compile(r"# (\w+\.\w+)\n")
 DRAW = "print(graph.show(), end='')  # doctest: -NORMALIZE_WHITESPACE\n"
+
+
+@pytest.fixture(autouse=True)
+def _level_of_the_log() -> Iterator[None]:
+    """Take back what a page does to the log: other tests read it."""
+    log = logging.getLogger("modelyard.graphs")
+    before = log.level
+    yield
+    log.setLevel(before)
 
 
 def examples(page: Path) -> doctest.DocTest:
