@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from modelyard.operations.declaration import OperationSpec, Parameter, ResultField
 from modelyard.operations.errors import DeclarationInvalid
+from modelyard.operations.generation.packages import package_source
 from modelyard.operations.generation.source import (
     LINE,
     MARK,
@@ -289,37 +290,6 @@ def _output_text(field: ResultField) -> str:
 
 
 def component_package(package: str = PACKAGE) -> str:
-    """Return the ``__init__`` of the package of components: all names, none imported before it is used."""
-    offered = dict(sorted(_OFFERED.items()))
-    modules = {module: [name for name in offered if offered[name] == module] for module in sorted(offered.values())}
-    imports = [f"    from {package}.{module} import {', '.join(names)}" for module, names in modules.items()]
-    return "\n".join(
-        [
-            *docstring(["KFP components: one for each operation, started by the methods of `Components`.", "", MARK]),
-            "",
-            "from importlib import import_module",
-            "from typing import TYPE_CHECKING, Any",
-            "",
-            "if TYPE_CHECKING:",
-            *imports,
-            "",
-            "__all__ = [",
-            *(f'    "{name}",' for name in offered),
-            "]",
-            "",
-            "_MODULES = {",
-            *(f'    "{name}": "{module}",' for name, module in offered.items()),
-            "}",
-            "",
-            "",
-            "def __getattr__(name: str) -> Any:",
-            "    if name not in _MODULES:",
-            '        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")',
-            '    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)',
-            "",
-            "",
-            "def __dir__() -> list[str]:",
-            "    return sorted(__all__)",
-            "",
-        ]
-    )
+    """Return the ``__init__`` of the package of components."""
+    summary = "KFP components: one for each operation, started by the methods of `Components`."
+    return package_source(summary, package, _OFFERED)

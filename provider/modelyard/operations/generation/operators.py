@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from modelyard.operations.declaration import OperationSpec, Parameter
+from modelyard.operations.generation.packages import package_source
 from modelyard.operations.generation.source import (
     LINE,
     MARK,
@@ -190,40 +191,7 @@ def operator_modules(specs: Iterable[OperationSpec]) -> dict[str, str]:
 
 
 def operator_package(specs: Iterable[OperationSpec], package: str) -> str:
-    """Return the ``__init__`` of the package of operators: all names, none imported before it is used."""
+    """Return the ``__init__`` of the package of operators."""
     offered = {class_name(spec.name, "Operator"): module_name(spec.name) for spec in specs}
-    offered = dict(sorted({**offered, "OperationOperator": "operation"}.items()))
-    imports = [
-        f"    from {package}.{module} import {name}"
-        for name, module in sorted(offered.items(), key=lambda item: item[1])
-    ]
-    return "\n".join(
-        [
-            *docstring(["Airflow operators: one for each operation, all on `OperationOperator`.", "", MARK]),
-            "",
-            "from importlib import import_module",
-            "from typing import TYPE_CHECKING, Any",
-            "",
-            "if TYPE_CHECKING:",
-            *imports,
-            "",
-            "__all__ = [",
-            *(f'    "{name}",' for name in offered),
-            "]",
-            "",
-            "_MODULES = {",
-            *(f'    "{name}": "{module}",' for name, module in offered.items()),
-            "}",
-            "",
-            "",
-            "def __getattr__(name: str) -> Any:",
-            "    if name not in _MODULES:",
-            '        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")',
-            '    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)',
-            "",
-            "",
-            "def __dir__() -> list[str]:",
-            "    return sorted(__all__)",
-            "",
-        ]
-    )
+    summary = "Airflow operators: one for each operation, all on `OperationOperator`."
+    return package_source(summary, package, {**offered, "OperationOperator": "operation"})
