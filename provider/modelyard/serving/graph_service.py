@@ -17,6 +17,7 @@ from modelyard.graphs.answer_columns import AnswerColumns
 from modelyard.graphs.batching import MicroBatcher
 from modelyard.graphs.mapping import map_at_once, takes_batches
 from modelyard.graphs.models import ModelServer
+from modelyard.graphs.models import Tensor as Described
 from modelyard.serving.errors import HttpRefusal, RowsExceeded
 from modelyard.serving.inference.messages import InferenceRequest, InferenceResponse
 from modelyard.serving.inference.rows import body_of, rows_of
@@ -26,7 +27,6 @@ from modelyard.serving.inference.service import (
     ModelState,
     ModelUnknown,
     ServerMetadata,
-    TensorMetadata,
     VersionUnknown,
 )
 from modelyard.serving.inference.tensors import Tensor
@@ -336,8 +336,8 @@ def _named(plan: Plan) -> dict[str, ModelServer]:
     }
 
 
-def _tensors(described: Sequence[Mapping[str, Any]]) -> tuple[TensorMetadata, ...]:
-    return tuple(TensorMetadata(each["name"], each["datatype"], tuple(each["shape"])) for each in described)
+def _tensors(described: Sequence[Mapping[str, Any]]) -> tuple[Described, ...]:
+    return tuple(Described.read(each) for each in described)
 
 
 def _wanted(tensors: tuple[Tensor, ...], names: Sequence[str]) -> tuple[Tensor, ...]:

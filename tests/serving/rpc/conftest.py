@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from modelyard.graphs import EventInvalid, StepFailed
+from modelyard.graphs.models import Tensor as Described
 from modelyard.serving.inference import InferenceRequest, InferenceResponse, Tensor
 from modelyard.serving.inference.service import (
     Caller,
@@ -16,7 +17,6 @@ from modelyard.serving.inference.service import (
     ModelState,
     ModelUnknown,
     ServerMetadata,
-    TensorMetadata,
     VersionUnknown,
 )
 from modelyard.serving.rpc import RpcServer
@@ -49,7 +49,7 @@ class Sums:
     def model(self, name: str, version: str) -> ModelMetadata:
         self._check(name, version)
         return ModelMetadata(
-            name, ("3",), "numpy", (TensorMetadata("x", "FP64", (-1, 2)),), (TensorMetadata("sum", "FP64", (-1,)),)
+            name, ("3",), "numpy", (Described("x", "FP64", (-1, 2)),), (Described("sum", "FP64", (-1,)),)
         )
 
     async def infer(self, name: str, version: str, request: InferenceRequest, caller: Caller) -> InferenceResponse:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from modelyard.errors import ErrorKind, ModelyardError, near_name
+from modelyard.graphs.models import Tensor
 from modelyard.serving.inference.messages import InferenceRequest, InferenceResponse
 
 __all__ = [
@@ -13,7 +14,6 @@ __all__ = [
     "ModelState",
     "ModelUnknown",
     "ServerMetadata",
-    "TensorMetadata",
     "VersionUnknown",
 ]
 
@@ -50,22 +50,14 @@ class ServerMetadata(NamedTuple):
     extensions: tuple[str, ...] = EXTENSIONS
 
 
-class TensorMetadata(NamedTuple):
-    """An input or output: its name, datatype and shape; -1 is any extent."""
-
-    name: str
-    datatype: str
-    shape: tuple[int, ...]
-
-
 class ModelMetadata(NamedTuple):
     """What the protocol tells about one model."""
 
     name: str
     versions: tuple[str, ...]
     platform: str
-    inputs: tuple[TensorMetadata, ...] = ()
-    outputs: tuple[TensorMetadata, ...] = ()
+    inputs: tuple[Tensor, ...] = ()
+    outputs: tuple[Tensor, ...] = ()
 
 
 class ModelState(NamedTuple):

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from modelyard.serving.inference.service import TensorMetadata
+from modelyard.graphs.models import Tensor
 
 __all__ = ["PROTOCOL", "ref", "row_schema", "type_schema"]
 
@@ -64,12 +64,12 @@ def _nullable(schema: Any) -> Any:
     return {**changed, "type": ["number", "null"]} if changed.get("type") == "number" else changed
 
 
-def row_schema(inputs: Sequence[TensorMetadata]) -> dict[str, Any]:
+def row_schema(inputs: Sequence[Tensor]) -> dict[str, Any]:
     """Return the schema of one row for a model: a mapping of its features, or a list of their values.
 
     Examples
     --------
-    >>> row_schema([TensorMetadata("hour", "INT64", (-1, 1))])["anyOf"][0]["required"]
+    >>> row_schema([Tensor("hour", "INT64", (-1, 1))])["anyOf"][0]["required"]
     ['hour']
     """
     columns = {each.name: {"type": _TEXT_OR_NONE if each.datatype == "BYTES" else _NUMBER_OR_NONE} for each in inputs}
