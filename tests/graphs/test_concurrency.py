@@ -13,6 +13,8 @@ import pytest
 from probe_hazards import kill
 
 from modelyard.graphs import Event, Graph, Resources, StepFailed, WorkerLost
+from modelyard.graphs.failures import StepTimeout
+from modelyard.graphs.pools import ThreadWorkers
 
 
 class Gate:
@@ -364,6 +366,51 @@ def test_abandoned_threads_are_counted_and_replaced() -> None:
             graph.test("hang", resources=few)
         assert graph.test("next", resources=few) == "next"
     gate.set()
+
+
+@pytest.mark.parametrize("size", [3, 8])
+def test_calls_that_come_together_have_a_thread_each(size: int) -> None:
+    async def scenario(rounds: int) -> None:
+        for _ in range(rounds):
+            meeting = threading.Barrier(3, timeout=20)
+            workers = ThreadWorkers(size)
+            found = await asyncio.gather(*(workers.call(meet, meeting, 0) for _ in range(3)))
+            assert sorted(found) == [0, 1, 2]
+            workers.close()
+
+    def meet(meeting: threading.Barrier) -> int:
+        return meeting.wait()
+
+    asyncio.run(scenario(100))
+
+
+def test_one_thread_is_enough_for_calls_after_each_other() -> None:
+    async def scenario() -> set[int]:
+        workers = ThreadWorkers(8)
+        found = {await workers.call(lambda _: threading.get_ident(), None, 0) for _ in range(100)}
+        workers.close()
+        return found
+
+    assert len(asyncio.run(scenario())) == 1
+
+
+def test_who_waits_behind_a_call_that_is_given_up_gets_its_thread() -> None:
+    async def scenario() -> str:
+        gate = threading.Event()
+        workers = ThreadWorkers(1)
+        hanging = asyncio.create_task(workers.call(gate.wait, 20, 0.05))
+        await asyncio.sleep(0)
+        try:
+            waiting = await workers.call(str.upper, "next", 10)
+            with pytest.raises(StepTimeout, match=r"took longer than 0\.05 s"):
+                await hanging
+            assert workers.abandoned == 1
+        finally:
+            gate.set()
+            workers.close()
+        return waiting
+
+    assert asyncio.run(scenario()) == "NEXT"
 
 
 def test_a_killed_worker_fails_its_own_event_and_the_pool_heals() -> None:

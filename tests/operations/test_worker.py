@@ -70,10 +70,9 @@ def test_a_success_has_no_last_words(journal: Journal, ask: Ask, ledger: Path) -
 def test_two_workers_of_one_job_take_turns_and_one_works(journal: Journal, ask: Ask, ledger: Path) -> None:
     job = queued(journal, ask(value=1))
     with start(job.folder) as one, start(job.folder) as other:
-        one.communicate()
-        other.communicate()
+        said = one.communicate()[0] + other.communicate()[0]
 
-    assert sorted([one.returncode, other.returncode]) == [0, 75]
+    assert sorted([one.returncode, other.returncode]) == [0, 75], said
     assert ledger.read_text() == "begin 1.1\nend 1.1\n"
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, InvalidStateError
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from threading import Lock, Thread
 from typing import Any
 
@@ -39,8 +39,8 @@ class ThreadWorkers:
     def __init__(self, size: int = 32) -> None:
         self.abandoned = 0
         self._size = size
-        self._threads = self._idle = 0
-        self._work: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
+        self._threads = self._calls = 0
+        self._work: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self._lock = Lock()
         self._process = os.getpid()
 
@@ -52,79 +52,94 @@ class ThreadWorkers:
         StepTimeout
             It took longer than `seconds` (0: no bound); it runs on, and nobody looks at what comes of it.
         """
-        future: Future[Any] = Future()
         surroundings = contextvars.copy_context()
-        self._submit(future, lambda: surroundings.run(function, argument))
+        call = _Call(lambda: surroundings.run(function, argument))
+        self._submit(call)
         limit = asyncio.timeout(seconds or None)
         try:
             async with limit:
-                return await asyncio.wrap_future(future)
+                return await asyncio.wrap_future(call.future)
         except TimeoutError:
             if limit.expired():
                 raise StepTimeout(seconds, "abandoned; its thread runs on") from None
             raise
         finally:
-            if not future.done() or future.cancelled():
-                self._give_up(future)
+            if not call.future.done() or call.future.cancelled():
+                self._give_up(call)
 
     def close(self) -> None:
         """Let the threads end when they are done."""
         for _ in range(self._threads):
             self._work.put(None)
 
-    def _submit(self, future: Future[Any], work: Callable[[], Any]) -> None:
+    def _submit(self, call: "_Call") -> None:
         with self._lock:
             if self._process != os.getpid():  # a forked process has none of its parent's threads
-                self._process, self._threads, self._idle, self.abandoned = os.getpid(), 0, 0, 0
+                self._process, self._threads, self._calls, self.abandoned = os.getpid(), 0, 0, 0
                 self._work = queue.SimpleQueue()
-            self._work.put((future, work))
-            if self._idle < self._work.qsize() and self._threads < self._size + self.abandoned:
-                self._threads += 1
-                Thread(target=self._serve, name="modelyard-step", daemon=True).start()
+            self._calls += 1
+            self._work.put(call)
+            self._grow()
 
-    def _give_up(self, future: Future[Any]) -> None:
-        if getattr(future, "running_here", False):
-            with self._lock:
+    def _grow(self) -> None:
+        """Start a thread if there are more calls than threads. Call it with the lock."""
+        # Calls are counted from their submission to their end: which ones the threads are about to take is not known.
+        if self._threads < min(self._calls, self._size + self.abandoned):
+            self._threads += 1
+            Thread(target=self._serve, name="modelyard-step", daemon=True).start()
+
+    def _give_up(self, call: "_Call") -> None:
+        with self._lock:
+            if call.running:
+                call.given_up = True
                 self.abandoned += 1
-            future.given_up = True  # type: ignore[attr-defined]
+                self._grow()
 
     def _serve(self) -> None:
-        while True:
+        while (call := self._work.get()) is not None:
             with self._lock:
-                self._idle += 1
-            item = self._work.get()
+                call.running = True
+            tell = call.run()
             with self._lock:
-                self._idle -= 1
-            if item is None:
-                return
-            future, work = item
-            if not self._run(future, work):
+                call.running = False
+                self._calls -= 1
+                self._threads -= call.given_up
+                self.abandoned -= call.given_up
+            tell()
+            if call.given_up:
                 return
 
-    def _run(self, future: Future[Any], work: Callable[[], Any]) -> bool:
-        """Run one call; return whether this thread is still wanted."""
-        if future.cancelled():
-            return True
-        future.running_here = True  # type: ignore[attr-defined]
+
+class _Call:
+    """One call: what it runs, who waits for it, and how far it is."""
+
+    def __init__(self, work: Callable[[], Any]) -> None:
+        self.future: Future[Any] = Future()
+        self.running = self.given_up = False
+        self._work = work
+
+    def run(self) -> Callable[[], None]:
+        """Run it unless nobody waits; return what tells the one who waits."""
+        if self.future.cancelled():
+            return _nothing
         try:
-            result = work()
+            result = self._work()
         except StopIteration as error:  # asyncio refuses it, and whoever waits would wait for ever
             raised = RuntimeError("the step raised StopIteration")  # as a coroutine that raises it does
             raised.__cause__ = error
-            with suppress(InvalidStateError):
-                future.set_exception(raised)
+            return partial(self._tell, self.future.set_exception, raised)
         except BaseException as error:  # noqa: BLE001 (the caller gets it)
-            with suppress(InvalidStateError):
-                future.set_exception(error)
-        else:
-            with suppress(InvalidStateError):
-                future.set_result(result)
-        if not getattr(future, "given_up", False):
-            return True
-        with self._lock:
-            self.abandoned -= 1
-            self._threads -= 1
-        return False
+            return partial(self._tell, self.future.set_exception, error)
+        return partial(self._tell, self.future.set_result, result)
+
+    @staticmethod
+    def _tell(tell: Callable[[Any], None], what: Any) -> None:
+        with suppress(InvalidStateError):  # it was given up
+            tell(what)
+
+
+def _nothing() -> None:
+    """Tell nobody."""
 
 
 class ProcessWorkers:

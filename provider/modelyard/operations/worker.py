@@ -39,7 +39,11 @@ def main(folder: Path) -> int:
     handle = handle_of(
         os.getpid(), launcher="process", key=key, generation=job.generation, attempt=job.attempt, folder=folder
     )
-    job.write_handle(handle)
+    try:
+        job.write_handle(handle)
+    except FileNotFoundError:  # somebody else's job ended meanwhile, and what is half-written was cleared away
+        log.info("attempt %d is not wanted any more", job.attempt)
+        return _NOT_OURS
     job.alive.take()
     progress = ProgressWriter(job.folder / "progress.json")
     ended = carry_out(job, switch, progress=progress, log=log, trace=sys.stderr.write)
