@@ -256,10 +256,11 @@ def read_rollout(settings: Any, traffic: Mapping[str, float], *, shadow: bool) -
     """
     given = dict(settings or {}) if isinstance(settings, Mapping) or not settings else settings
     if isinstance(given, dict):
-        declared = given.pop("traffic", {})
-        seconds = given.pop("seconds", 60.0)
+        declared, seconds = given.pop("traffic", {}), given.pop("seconds", 60.0)
         share = _share(traffic or declared)
-        if share is not None and (traffic or "steps" not in given):
+        if share is None and (shadow or given.get("shadow")):
+            share = None if given.get("steps") else 100.0
+        if share is not None and (traffic or not given.get("steps")):
             given["steps"] = [{"share": share, "seconds": seconds}]
     try:
         rollout = msgspec.convert(given, Rollout, strict=False)
@@ -267,7 +268,7 @@ def read_rollout(settings: Any, traffic: Mapping[str, float], *, shadow: bool) -
         what, _, where = str(error).partition(" - at `$")
         raise SettingInvalid(f"rollout{where.rstrip('`')}", what) from None
     if shadow:
-        rollout = msgspec.structs.replace(rollout, shadow=True, steps=rollout.steps or (Stage(100.0),))
+        rollout = msgspec.structs.replace(rollout, shadow=True)
     _check(rollout)
     if not rollout.shadow and all(stage.share >= 100 for stage in rollout.steps):
         return None
