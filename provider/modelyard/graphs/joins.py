@@ -1,5 +1,6 @@
 """Joins what branches bring: within one event, or across events with the same key."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from itertools import takewhile
 from threading import Lock
@@ -84,7 +85,7 @@ class _Waiting:
         self.key, self.parts, self.event, self.since = key, parts, event, monotonic()
 
 
-class _Gathering:
+class _Gathering(ABC):
     """What joins and batches across events have in common: who waits, how long, and how many."""
 
     def __init__(self, key: str, limit: int, seconds: float) -> None:
@@ -132,8 +133,8 @@ class _Gathering:
     def _forget(self, waiting: _Waiting) -> None:
         del self._waiting[waiting]
 
-    def _released(self, waiting: _Waiting) -> Released | None:
-        raise NotImplementedError
+    @abstractmethod
+    def _released(self, waiting: _Waiting) -> Released | None: ...
 
 
 class KeyedJoin(_Gathering):

@@ -1,5 +1,6 @@
 """What the ready-made ensembles have in common: rows in answers, and values in rows."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from math import isfinite
 from typing import Any, ClassVar
@@ -10,7 +11,7 @@ from modelyard.graphs.groups import EnsembleStrategy
 __all__ = ["Combining", "is_rows", "number_of", "plain", "value_of"]
 
 
-class Combining(EnsembleStrategy):
+class Combining(EnsembleStrategy, ABC):
     """Combines one row, or row by row where the members answer with several.
 
     An answer is a value, or a mapping with the value in `field`, as models give it; a list or array of them is one
@@ -36,9 +37,9 @@ class Combining(EnsembleStrategy):
                 return self.by_rows(answers, failures)
         return self.one(answers, failures)
 
+    @abstractmethod
     def one(self, answers: Mapping[str, Any], failures: Mapping[str, BaseException]) -> Any:
         """Return the answer to one row."""
-        raise NotImplementedError
 
     def by_rows(self, answers: Mapping[str, Any], failures: Mapping[str, BaseException]) -> list[Any]:
         """Return one answer for each row.

@@ -1,5 +1,6 @@
 """Multi-armed bandits: routers that learn from rewards which route to prefer."""
 
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -51,7 +52,7 @@ def _arm(chosen: int = 0, rewards: int = 0, total: float = 0.0, squares: float =
     return Arm(whole_number("chosen", chosen, 0), whole_number("rewards", rewards, 0), *sums)
 
 
-class _Bandit(RouterStrategy):
+class _Bandit(RouterStrategy, ABC):
     """Counts, remembers and tells; a subclass chooses."""
 
     state: ClassVar[str] = "worker"
@@ -90,9 +91,9 @@ class _Bandit(RouterStrategy):
                     self._taken.popitem(last=False)
         return route
 
+    @abstractmethod
     def choose(self) -> str:
         """Return the route for the next event; called under the lock."""
-        raise NotImplementedError
 
     def checked(self, reward: Any, error: type[Exception] = RewardInvalid) -> float:
         """Return a reward that is one.

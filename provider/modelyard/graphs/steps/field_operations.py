@@ -1,5 +1,6 @@
 """The operations of `Fields`, each on one row: they change a fresh mapping, never a value in it."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, time
 from typing import Any
@@ -15,7 +16,7 @@ __all__ = ["OPERATIONS", "PARTS", "Operation", "ValueTable", "moment_of", "opera
 Row = dict[str, Any]
 
 
-class Operation:
+class Operation(ABC):
     """One operation of `Fields`; its subclasses check what they are told, and change rows.
 
     Parameters
@@ -28,12 +29,12 @@ class Operation:
         What the user said.
     """
 
-    def __init__(self, checked: Checked, place: str, told: Any) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def __init__(self, checked: Checked, place: str, told: Any) -> None: ...
 
+    @abstractmethod
     def row(self, row: Row) -> Row:
         """Return the changed row; the given mapping may be used up."""
-        raise NotImplementedError
 
 
 def _needed(row: Mapping[str, Any], field: str) -> Any:
