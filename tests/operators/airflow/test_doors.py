@@ -8,82 +8,10 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 from airflow_home import PYTHON, Runs, needs_main_environment
+from door_cases import CASES, DEFAULTS, as_received
 from door_operator import DoorOperator
 
 pytestmark = needs_main_environment
-
-DEFAULTS: dict[str, Any] = {
-    "text": "",
-    "dataset": "in.parquet",
-    "model": "models:/m@champion",
-    "count": 0,
-    "ratio": 0.5,
-    "flag": False,
-    "choice": "one",
-    "names": [],
-    "table": [],
-    "settings": {},
-    "limits": {},
-    "maybe_text": None,
-    "maybe_count": None,
-    "maybe_names": None,
-    "anything": None,
-}
-CASES: dict[str, dict[str, Any]] = {
-    "usual": {
-        "text": "some text",
-        "dataset": "s3://bucket/in/",
-        "model": "models:/delays/3",
-        "count": 7,
-        "ratio": 0.25,
-        "flag": True,
-        "choice": "two",
-        "names": ["a", "b"],
-        "table": [[1, 2], [3]],
-        "settings": {"depth": 7},
-        "limits": {"auc": 0.7},
-        "maybe_text": "perhaps",
-        "maybe_count": 3,
-        "maybe_names": ["c"],
-        "anything": "x",
-    },
-    "empty": {
-        "text": "",
-        "count": 0,
-        "ratio": 0.0,
-        "flag": False,
-        "names": [],
-        "table": [],
-        "settings": {},
-        "limits": {},
-        "maybe_text": "",
-        "maybe_count": 0,
-        "maybe_names": [],
-        "anything": "",
-    },
-    "odd": {
-        "text": "ä → 😀 \"quoted\" 'too' \\ $HOME %s {x}\n",
-        "dataset": "näme with space.csv",
-        "count": -(2**70),
-        "ratio": 1e-308,
-        "flag": True,
-        "names": ["", "ä", "a,b", "[1]", "null"],
-        "table": [[], [2**64, -1]],
-        "settings": {"ä": None, "t": True, "f": 1.0, "i": 1, "big": 2**64, "deep": [{"a": [[], {}, "1", 1.5e300]}]},
-        "limits": {"one": 1.0},
-        "maybe_text": "None",
-        "maybe_count": 2**100,
-        "anything": [1, 1.0, None, {"k": "v"}],
-    },
-    "whole numbers where a fraction may be": {"text": "1", "ratio": 3, "limits": {"x": 2}},
-    "nothing": {"text": "t", "maybe_text": None, "maybe_count": None, "maybe_names": None, "anything": None},
-    "text that looks like something else": {"text": "2024", "maybe_text": "null", "names": ["1", "true"]},
-}
-EXPECTED = {"whole numbers where a fraction may be": {"text": "1", "ratio": 3.0, "limits": {"x": 2.0}}}
-
-
-def _expected(case: str) -> str:
-    return json.dumps({**DEFAULTS, **EXPECTED.get(case, CASES[case])})
 
 
 def _task(case: str) -> str:
@@ -97,7 +25,7 @@ def test_the_operator_hands_over_what_the_dag_file_says(runs: Runs, project: Pat
     run = runs.run(dag)
 
     assert {case: runs.xcom(run, _task(case), "received") for case in CASES} == {
-        case: _expected(case) for case in CASES
+        case: as_received(case) for case in CASES
     }
 
 
@@ -219,7 +147,7 @@ def test_the_command_line_hands_over_what_its_flags_say(project: Path, tmp_path:
         )
         received[case] = json.loads(result.read_text())["result"]["received"]
 
-    assert received == {case: _expected(case) for case in CASES}
+    assert received == {case: as_received(case) for case in CASES}
 
 
 def _flags(parameters: dict[str, Any]) -> list[str]:
