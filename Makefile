@@ -48,7 +48,7 @@ define environment
 endef
 
 $(VENVS)/main/.ready: pyproject.toml constraints/main.txt | $(UV)
-	$(call environment,main,ml$(comma)serving$(comma)onnx$(comma)explain$(comma)examples$(comma)dev$(comma)peers)
+	$(call environment,main,ml$(comma)serving$(comma)otel$(comma)onnx$(comma)explain$(comma)examples$(comma)dev$(comma)peers)
 
 $(VENVS)/airflow/.ready: pyproject.toml constraints/airflow.txt | $(UV)
 	$(call environment,airflow,airflow$(comma)dev)
@@ -124,7 +124,7 @@ generate: $(VENVS)/main/.ready
 	$(MAIN)/modelyard generate
 
 lock: $(UV)
-	$(LOCK) --extra ml --extra serving --extra onnx --extra explain --extra examples --extra dev --extra peers --output-file constraints/main.txt
+	$(LOCK) --extra ml --extra serving --extra otel --extra onnx --extra explain --extra examples --extra dev --extra peers --output-file constraints/main.txt
 	$(LOCK) --extra serving --constraints constraints/main.txt --output-file constraints/serving.txt
 	$(LOCK) --extra airflow --extra dev --output-file constraints/airflow.txt
 	$(LOCK) --extra kfp --extra dev --output-file constraints/kfp.txt

@@ -144,8 +144,11 @@ class LocalServer:
             return None
         from modelyard.serving.rpc import RpcServer
         from modelyard.serving.rpc.guarding import AccessInterceptor
+        from modelyard.serving.rpc.spans import TraceInterceptor
 
         application = self._server.application
+        tracing = application.metrics.tracing
+        spans = [TraceInterceptor(tracing, application.plan.graph)] if tracing else []
         rpc = RpcServer(
             application.service,
             host=self._host,
@@ -153,7 +156,7 @@ class LocalServer:
             message_limit=application.limits.body,
             answered=application.metrics.answered,
             credentials=self._certificates.credentials() if self._certificates else None,
-            interceptors=(AccessInterceptor(self._access),) if self._access else (),
+            interceptors=[*spans, *([AccessInterceptor(self._access)] if self._access else [])],
         )
         await rpc.start()
         self.grpc_address = f"{_shown(self._host)}:{rpc.port}"

@@ -8,6 +8,7 @@ from modelyard.serving.access import AccessRules
 from modelyard.serving.limits import Limits
 from modelyard.serving.record_rules import RecordRules
 from modelyard.serving.tls import Certificates
+from modelyard.serving.trace_rules import TraceRules
 
 __all__ = ["WorkerOptions"]
 
@@ -32,6 +33,8 @@ class WorkerOptions(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unkn
         What connections from outside are encrypted with; None is plain text.
     records
         Where it takes down what models saw and said; None is nowhere.
+    traces
+        Where its spans go; None is as the ``OTEL_`` variables have it.
     figures
         The folder in which it writes what it counted; empty for none.
     log
@@ -50,6 +53,7 @@ class WorkerOptions(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unkn
     access: AccessRules = AccessRules()
     certificates: Certificates | None = None
     records: RecordRules | None = None
+    traces: TraceRules | None = None
     figures: str = ""
     log: Literal["text", "json"] = "text"
 

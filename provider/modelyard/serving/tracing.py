@@ -1,6 +1,7 @@
 """Spans of OpenTelemetry: one for each request, and one for each call of a step in it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from time import time_ns
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +9,7 @@ from modelyard.graphs import LibraryMissing
 from modelyard.serving.asgi import Message, Receive, Scope, Send
 
 if TYPE_CHECKING:
-    from opentelemetry.trace import TracerProvider
+    from opentelemetry.trace import Span, TracerProvider
 
 __all__ = ["Tracing"]
 
@@ -65,24 +66,43 @@ class Tracing:
                 "modelyard.graph": graph,
                 "modelyard.event": headers.get("x-request-id", ""),
             }
-            with self._tracer.start_as_current_span(
-                f"{scope['method']} {graph}",
-                self._extract(headers),
-                self._trace.SpanKind.SERVER,
-                {name: value for name, value in attributes.items() if value},
-                record_exception=False,
-            ) as span:
+            with self.inside(self.begin(f"{scope['method']} {graph}", headers, attributes), ends=True) as span:
 
                 async def watched(message: Message) -> None:
                     if message["type"] == "http.response.start":
                         span.set_attribute("http.response.status_code", message["status"])
                         if message["status"] >= _SERVER_ERROR:
-                            span.set_status(self._trace.StatusCode.ERROR)
+                            self.failed(span)
                     await send(message)
 
                 await application(scope, receive, watched)
 
         return traced
+
+    def begin(self, name: str, headers: Mapping[str, str], attributes: Mapping[str, str]) -> "Span":
+        """Return the span of a request, below that of the client if the headers name one; whoever asks ends it.
+
+        Parameters
+        ----------
+        name
+            The span's.
+        headers
+            Of the request; lower-case names.
+        attributes
+            What is known of it; those without a value are left out.
+        """
+        known = {key: value for key, value in attributes.items() if value}
+        return self._tracer.start_span(name, self._extract(headers), self._trace.SpanKind.SERVER, known)
+
+    def inside(self, span: "Span", *, ends: bool = False) -> "AbstractContextManager[Span]":
+        """Return the block within which steps belong to a request's span; with `ends` the span ends with the block."""
+        return self._trace.use_span(
+            span, end_on_exit=ends, record_exception=False, set_status_on_exception=False
+        )
+
+    def failed(self, span: "Span") -> None:
+        """Mark a span as one of an error that is the server's."""
+        span.set_status(self._trace.StatusCode.ERROR)
 
     def step(self, name: str) -> Callable[[float, BaseException | None], None]:
         """Return what makes a span of each call of a step that belongs to a request."""

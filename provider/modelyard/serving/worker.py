@@ -15,14 +15,14 @@ import socket
 import ssl
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
 from modelyard.errors import ErrorKind, ErrorRecord, ModelyardError
-from modelyard.graphs import Resources
+from modelyard.graphs import LibraryMissing, Resources
 from modelyard.serving.access import Access
 from modelyard.serving.application import Application
 from modelyard.serving.bundle import open_bundle_async, read_manifest
@@ -34,10 +34,12 @@ from modelyard.serving.options import WorkerOptions
 from modelyard.serving.records import RecordTap
 from modelyard.serving.server import GraphServer, loop_factory
 from modelyard.serving.splitter import Splitter
+from modelyard.serving.trace_rules import rules_in_force
 from modelyard.serving.traffic import Traffic
 
 if TYPE_CHECKING:
     from modelyard.serving.rpc import RpcServer
+    from modelyard.serving.span_export import SpanExport
 
 __all__ = ["main"]
 
@@ -66,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             handler.setFormatter(JsonLines(revision=given.folder.name))
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         try:
-            application, tap = runner.run(_opened(given.folder, options))
+            application, helpers = runner.run(_opened(given.folder, options))
             tls = options.certificates.context() if options.certificates else None
         except Exception as error:  # noqa: BLE001 (whatever a project's modules raise goes to log and supervisor)
             known = isinstance(error, ModelyardError)
@@ -75,15 +77,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 control.sendall(encode_line(Report("failed", _record(error))))
             return FAILED
         worker = _Worker(application, options, listener=given.listener, inner=given.inner, tls=tls)
-        with tap or nullcontext():
+        with helpers:
             runner.run(worker.run(control, given.probe))
             runner.run(application.plan.close_async())
     worker.write_figures()
     return 0
 
 
-async def _opened(folder: Path, options: WorkerOptions) -> tuple[Application, RecordTap | None]:
-    traffic, metrics = Traffic(), ServingMetrics()
+async def _opened(folder: Path, options: WorkerOptions) -> tuple[Application, ExitStack]:
+    """Return what answers, and what ends after it: whatever still has something to write or send."""
+    helpers = ExitStack()
+    spans = _span_export(folder, options)
+    traffic, metrics = Traffic(), ServingMetrics(spans.tracing if spans else None)
     access = Access.of(options.access)
     tap = RecordTap(options.records) if options.records else None
     resources = Resources(batching=traffic.batching(options.batch), recorder=tap)
@@ -99,7 +104,26 @@ async def _opened(folder: Path, options: WorkerOptions) -> tuple[Application, Re
     if tap:
         metrics.recorded = tap.counts
         tap.attach(application.plan, application.service.version)
-    return application, tap
+        helpers.enter_context(tap)
+    if spans:
+        helpers.enter_context(spans)
+    return application, helpers
+
+
+def _span_export(folder: Path, options: WorkerOptions) -> "SpanExport | None":
+    rules = rules_in_force(options.traces)
+    if rules is None:
+        return None
+    from modelyard.serving.span_export import SpanExport
+
+    manifest = read_manifest(folder)
+    try:
+        return SpanExport(rules, manifest.graph.name, manifest.revision)
+    except LibraryMissing as error:
+        if options.traces:
+            raise
+        _LOG.warning("the OTEL_ variables ask for traces, and there are none: %s", error)  # nobody asked modelyard
+        return None
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -134,7 +158,8 @@ class _Worker:
         self.server = GraphServer(application, tls=tls)
         self._figures = FigureFile(Path(options.figures), application.metrics) if options.figures else None
         self.splitter = Splitter(application)
-        self.server.config.app = cast("Any", self.splitter)
+        tracing, answering = application.metrics.tracing, cast("Any", self.splitter)
+        self.server.config.app = tracing.around(answering, application.plan.graph) if tracing else answering
         self._application = application
         self._options = options
         self._listener, self._inner = listener, inner
@@ -188,7 +213,10 @@ class _Worker:
             return
         from modelyard.serving.rpc import RpcServer, SplitInterceptor
         from modelyard.serving.rpc.guarding import AccessInterceptor
+        from modelyard.serving.rpc.spans import TraceInterceptor
 
+        tracing = self._application.metrics.tracing
+        spans = (TraceInterceptor(tracing, self._application.plan.graph),) if tracing else ()
         access = Access.of(self._options.access)
         guards = (AccessInterceptor(access),) if access else ()
         certificates = None if inner else self._options.certificates
@@ -201,7 +229,7 @@ class _Worker:
             port=int(port or 0),
             message_limit=self._options.limits.body,
             credentials=certificates.credentials() if certificates else None,
-            interceptors=(*guards, SplitInterceptor(self.splitter, here=inner)),
+            interceptors=(*spans, *guards, SplitInterceptor(self.splitter, here=inner)),
             share_port=True,
             path=path,
             answered=self._application.metrics.answered,

@@ -12,13 +12,14 @@ from modelyard.serving.access import AccessRules
 from modelyard.serving.limits import Limits
 from modelyard.serving.record_rules import RecordRules
 from modelyard.serving.tls import Certificates
+from modelyard.serving.trace_rules import TraceRules
 
 __all__ = ["KNOWN_SETTINGS", "Scale", "ServingSettings", "Smoke", "scale_of", "serving_settings"]
 
 MOST_WORKERS = 64
 KNOWN_SETTINGS = (
     *("target", "python", "workers", "host", "body_limit", "limits", "batch", "grpc_port", "smoke", "revisions"),
-    *("rollout", "access", "certificates", "records", "metrics_port", "log"),
+    *("rollout", "access", "certificates", "records", "traces", "metrics_port", "log"),
 )
 """What an environment can say about deploying to this target."""
 
@@ -90,6 +91,8 @@ class ServingSettings(msgspec.Struct, frozen=True):
         What connections are encrypted with; None is plain text.
     records
         Where it is taken down what models saw and said; None is nowhere.
+    traces
+        Where the workers' spans go; None is as the ``OTEL_`` variables have it.
     metrics_port
         Where the metrics of all workers are, on this machine's own address; 0 takes a free port, None leaves it.
     log
@@ -107,6 +110,7 @@ class ServingSettings(msgspec.Struct, frozen=True):
     access: AccessRules = AccessRules()
     certificates: Certificates | None = None
     records: RecordRules | None = None
+    traces: TraceRules | None = None
     metrics_port: int | None = 0
     log: Literal["text", "json"] = "text"
 

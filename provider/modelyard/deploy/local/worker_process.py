@@ -268,6 +268,7 @@ class WorkerProcess:
             settings.access,
             settings.certificates,
             settings.records,
+            settings.traces,
             str(self.bundle.parent.parent / "figures"),
             settings.log,
         )
