@@ -10,7 +10,7 @@ from importlib.util import find_spec
 HAS_AIRFLOW = find_spec("airflow") is not None
 HAS_KFP = find_spec("kfp") is not None
 
-pytest_plugins = ["airflow_home"] if HAS_AIRFLOW else []
+pytest_plugins = ["airflow_home", "model_registry"] if HAS_AIRFLOW else []
 collect_ignore = [
     *([] if HAS_AIRFLOW else ["airflow", "operators/airflow"]),
     *([] if HAS_KFP else ["operators/kfp", "contract/workflows/test_kfp.py", "workflows/engines/test_kfp.py"]),

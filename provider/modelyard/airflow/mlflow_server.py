@@ -1,6 +1,7 @@
 """An MLflow server, read by plain HTTP: what Airflow asks needs no MLflow here."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from modelyard.airflow.errors import AnswerUnreadable, ReaderUnavailable
@@ -8,6 +9,7 @@ from modelyard.airflow.errors import AnswerUnreadable, ReaderUnavailable
 __all__ = ["MlflowServer"]
 
 _SECONDS = 10.0
+_PAGE = "1000"
 _ABSENT = "RESOURCE_DOES_NOT_EXIST"
 
 
@@ -59,6 +61,58 @@ class MlflowServer:
             return self._newest(name)
         return found["model_version"] if found else None
 
+    def models(self) -> list[dict[str, Any]]:
+        """Return the registered models by name, each as ``modelyard models list --json`` has it.
+
+        Raises
+        ------
+        ReaderUnavailable, AnswerUnreadable
+            The server does not answer, or not as MLflow does.
+        """
+        # Without a filter, one search counts the versions of all models.
+        counted = Counter(each["name"] for each in self._each("model-versions/search", "model_versions"))
+        found = [
+            {
+                "name": each["name"],
+                "description": each.get("description", ""),
+                "aliases": {alias["alias"]: int(alias["version"]) for alias in each.get("aliases", [])},
+                "versions": counted[each["name"]],
+                "updated": int(each.get("last_updated_timestamp", 0)),
+            }
+            for each in self._each("registered-models/search", "registered_models")
+        ]
+        return sorted(found, key=lambda each: str(each["name"]))
+
+    def versions(self, name: str, limit: int) -> list[dict[str, Any]]:
+        """Return the newest versions of a model, each as ``modelyard models show --json`` has it.
+
+        Parameters
+        ----------
+        name
+            The registered model; one that is not there has none.
+        limit
+            How many at most: the metrics of each are another question to the server.
+
+        Raises
+        ------
+        ReaderUnavailable, AnswerUnreadable
+            The server does not answer, or not as MLflow does.
+        """
+        model = self._get("registered-models/get", {"name": name})
+        if model is None:
+            return []
+        # The search leaves out the aliases.
+        aliases = [(str(each["version"]), each["alias"]) for each in model["registered_model"].get("aliases", [])]
+        found = self._get("model-versions/search", _newest_first(name, limit)) or {}
+        return [
+            _described(
+                each,
+                sorted(alias for number, alias in aliases if number == str(each["version"])),
+                self.metrics(each.get("run_id", "")),
+            )
+            for each in found.get("model_versions", [])
+        ]
+
     def metrics(self, run_id: str) -> dict[str, float]:
         """Return the metrics of a run; none where the run is gone."""
         found = self._get("runs/get", {"run_id": run_id}) if run_id else None
@@ -66,13 +120,20 @@ class MlflowServer:
         return {each["key"]: each["value"] for each in metrics}
 
     def _newest(self, name: str) -> dict[str, Any] | None:
-        # MLflow's filters know no escape: a name with a quote is searched with the other quote.
-        quoted = f'"{name}"' if "'" in name else f"'{name}'"
-        asked = {"filter": f"name = {quoted}", "order_by": "version_number DESC", "max_results": "1"}
-        found = self._get("model-versions/search", asked) or {}
+        found = self._get("model-versions/search", _newest_first(name, 1)) or {}
         versions = found.get("model_versions", [])
         # The search leaves out the aliases.
         return self.version(name, str(versions[0]["version"])) if versions else None
+
+    def _each(self, path: str, field: str) -> Iterator[dict[str, Any]]:
+        """Yield what a search finds, page by page."""
+        token = ""
+        while True:
+            page = self._get(path, {"max_results": _PAGE, **({"page_token": token} if token else {})}) or {}
+            yield from page.get(field, [])
+            token = page.get("next_page_token", "")
+            if not token:
+                return
 
     def _get(self, path: str, parameters: Mapping[str, str]) -> dict[str, Any] | None:
         import httpx
@@ -114,3 +175,26 @@ class MlflowServer:
     def _headers(self) -> dict[str, str]:
         token = self._variables.get("MLFLOW_TRACKING_TOKEN", "")
         return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def _newest_first(name: str, limit: int) -> dict[str, str]:
+    # MLflow's filters know no escape: a name with a quote is searched with the other quote.
+    quoted = f'"{name}"' if "'" in name else f"'{name}'"
+    return {"filter": f"name = {quoted}", "order_by": "version_number DESC", "max_results": str(limit)}
+
+
+def _described(found: Mapping[str, Any], aliases: list[str], metrics: Mapping[str, float]) -> dict[str, Any]:
+    from modelyard.tracking.tags import DIGEST
+
+    tags = {each["key"]: each.get("value", "") for each in found.get("tags", [])}
+    return {
+        "name": found["name"],
+        "version": int(found["version"]),
+        "aliases": aliases,
+        "created": int(found.get("creation_timestamp", 0)),
+        "run_id": found.get("run_id", ""),
+        "digest": tags.get(DIGEST, ""),
+        "metrics": dict(metrics),
+        "tags": tags,
+        "description": found.get("description", ""),
+    }
