@@ -6,7 +6,7 @@ from time import monotonic
 from urllib.parse import parse_qsl
 
 from modelyard.serving.asgi import Message, Receive, Scope
-from modelyard.serving.errors import BodyTooLarge, HeaderInvalid, RequestTimeout
+from modelyard.serving.errors import BodyTooLarge, HeaderInvalid, RequestMalformed, RequestTimeout
 from modelyard.serving.limits import Limits
 
 __all__ = ["TIMEOUT_HEADER", "Request"]
@@ -21,6 +21,15 @@ WATCH_AFTER = 0.05
 class Request:
     """One HTTP request.
 
+    Parameters
+    ----------
+    scope, receive
+        As ASGI has them.
+    limits
+        How large its body may be, and how long it may take.
+    first
+        The first piece of the body, if somebody has received it already.
+
     Attributes
     ----------
     method, path
@@ -29,10 +38,11 @@ class Request:
         Whether the client went away while somebody watched.
     """
 
-    __slots__ = ("_fields", "_headers", "_limits", "_query", "_receive", "gone", "method", "path")
+    __slots__ = ("_fields", "_first", "_headers", "_limits", "_query", "_receive", "gone", "method", "path")
 
-    def __init__(self, scope: Scope, receive: Receive, limits: Limits) -> None:
+    def __init__(self, scope: Scope, receive: Receive, limits: Limits, first: Message | None = None) -> None:
         self._receive = receive
+        self._first = first
         self._limits = limits
         self.gone = False
         self._query: bytes = scope.get("query_string", b"")
@@ -111,10 +121,14 @@ class Request:
             It is larger than the limit; what the client still sends is read for a while, so that it sees the answer.
         RequestTimeout
             It does not arrive in time.
+        RequestMalformed
+            The connection ends before the body does.
         """
-        message = await self._receive()
+        message = self._first or await self._receive()
         first: bytes = message.get("body", b"")
         if not message.get("more_body"):
+            if message["type"] == "http.disconnect":
+                raise self._cut_off(0)
             if len(first) > self._limits.body:
                 raise BodyTooLarge(self._limits.body)
             return first
@@ -163,10 +177,18 @@ class Request:
                 pieces.clear()
             else:
                 pieces.append(piece)
-            goes_on = _continues(message)
+            goes_on = bool(message.get("more_body"))
         if refused:
             raise BodyTooLarge(limit)
+        if message["type"] == "http.disconnect":
+            raise self._cut_off(size)
         return b"".join(pieces)
+
+    def _cut_off(self, size: int) -> RequestMalformed:
+        """Return why a part of a body is not taken for the whole: half a table is a table, too."""
+        self.gone = True
+        reason = f"the connection ended after {size} bytes of it"
+        return RequestMalformed(reason, form="whole", mend="Send all of it.")
 
 
 def _headers(raw: list[tuple[bytes, bytes]]) -> Mapping[str, str]:
@@ -176,6 +198,3 @@ def _headers(raw: list[tuple[bytes, bytes]]) -> Mapping[str, str]:
         found[key] = f"{found[key]}, {text}" if key in found else text
     return found
 
-
-def _continues(message: Message) -> bool:
-    return message["type"] == "http.request" and bool(message.get("more_body"))

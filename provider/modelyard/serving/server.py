@@ -9,6 +9,7 @@ from typing import Any, cast
 import uvicorn
 
 from modelyard.serving.application import Application
+from modelyard.serving.connections import Connections, HttpConnection
 from modelyard.serving.server_socket import BACKLOG
 
 __all__ = ["GraphServer", "loop_factory"]
@@ -42,6 +43,7 @@ class GraphServer(uvicorn.Server):
                 cast("Any", application),
                 interface="asgi3",
                 lifespan="off",
+                http=HttpConnection,
                 ws="websockets-sansio",
                 ws_max_size=application.limits.body,
                 access_log=False,
@@ -52,6 +54,7 @@ class GraphServer(uvicorn.Server):
             )
         )
         application.traffic.count = self._requests
+        self._connections = Connections(application.limits.seconds, KEEP_ALIVE)
 
     async def begin(self) -> "asyncio.Task[None]":
         """Start without a socket; return the task that keeps time until `should_exit`."""
@@ -59,6 +62,11 @@ class GraphServer(uvicorn.Server):
         self.lifespan = self.config.lifespan_class(self.config)
         await self.startup(sockets=[])
         return asyncio.create_task(self.main_loop())
+
+    async def on_tick(self, counter: int) -> bool:
+        """Do what uvicorn does ten times a second, and look for clients that are too slow."""
+        self._connections.look(self.server_state.connections, asyncio.get_running_loop().time())
+        return await super().on_tick(counter)
 
     async def accept_from(self, listener: socket.socket, *, local: bool = False) -> None:
         """Take connections from `listener` from now on; it may be shared with other processes.

@@ -1,0 +1,130 @@
+"""The connections of a server: what is refused before a request is whole, and clients that are too slow for one."""
+
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Any, NamedTuple, cast
+
+import orjson
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+__all__ = ["HEAD", "Connections", "HttpConnection"]
+
+HEAD = 64 * 1024
+"""The largest head of a request, in bytes: the line and all headers."""
+
+
+class HttpConnection(HttpToolsProtocol):
+    """One connection; it says as JSON what is wrong with a request that no application sees."""
+
+    head = 0
+
+    def data_received(self, data: bytes) -> None:
+        """Take what arrived, unless it is a head that does not end."""
+        super().data_received(data)
+        if self.reads_head:
+            self.head += len(data)
+            if self.head > HEAD:
+                self.refuse(431, f"the line and headers of the request are larger than {HEAD} bytes")
+        elif self.head:
+            self.head = 0
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP; `msg` is uvicorn's."""
+        del msg
+        self.refuse(400, "this is no HTTP request")
+
+    @property
+    def reads_head(self) -> bool:
+        """Whether a request has begun whose headers are not all there."""
+        return self.scope is not None and "method" not in self.scope
+
+    @property
+    def rests(self) -> bool:
+        """Whether no request is under way whose headers are all there."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def refuse(self, status: int, message: str) -> None:
+        """Answer that, and close the connection."""
+        if self.transport.is_closing():
+            return
+        if not self.rests and (self.cycle.response_started or not self.cycle.more_body):
+            self.transport.abort()  # the request before is still to be answered, and this must not be taken for it
+            return
+        error = {"type": "HttpRefusal", "kind": "timeout" if status == 408 else "invalid", "message": message}
+        body = orjson.dumps({"error": error})
+        head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
+        fields = f"content-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        self.transport.write((head + fields).encode() + body)
+        self.transport.close()
+
+
+class _Seen(NamedTuple):
+    """What a connection was found at, and since when."""
+
+    at: str
+    mark: object
+    since: float
+
+
+class Connections:
+    """Looks now and then whether a client lets its server wait; no request costs anything for it.
+
+    Parameters
+    ----------
+    seconds
+        How long a client may take for the head of a request; how long it may take nothing of an answer.
+    idle
+        How long it may be connected without a word.
+    """
+
+    def __init__(self, seconds: float, idle: float) -> None:
+        self._seconds = seconds
+        self._idle = idle
+        self._seen: dict[Any, _Seen] = {}
+        self._looked = 0.0
+
+    def look(self, connections: Iterable[Any], now: float) -> None:
+        """Answer or end those that took too long; to be called often, `now` in seconds."""
+        if now - self._looked < min(self._seconds / 4, 1.0):
+            return
+        self._looked = now
+        before, self._seen = self._seen, {}
+        for connection in list(connections):
+            at, mark = _found(connection)
+            if not at:
+                continue
+            seen = before.get(connection)
+            known = seen is not None and seen.at == at and seen.mark == mark
+            since = seen.since if seen is not None and known else now
+            self._seen[connection] = _Seen(at, mark, since)
+            self._act(connection, at, now - since, known=known)
+
+    def _act(self, connection: Any, at: str, waited: float, *, known: bool) -> None:
+        if at == "body" and not known:
+            # whoever waits for the body gets an empty piece of it, and begins to count the time
+            cast("HttpConnection", connection).cycle.message_event.set()
+        elif at == "head" and waited >= self._seconds:
+            message = f"the headers of the request did not arrive within {self._seconds:g} seconds"
+            cast("HttpConnection", connection).refuse(408, message)
+        elif at == "answer" and waited >= self._seconds:
+            connection.transport.abort()
+        elif at == "silence" and waited >= self._idle:
+            connection.transport.close()
+
+
+def _found(connection: Any) -> tuple[str, object]:
+    """Return what a client lets the server wait for, if it does, and what stays the same as long as it does."""
+    transport = connection.transport
+    left = transport.get_write_buffer_size() if transport is not None else 0
+    if left:
+        return "answer", left
+    if not isinstance(connection, HttpConnection) or transport.is_closing():
+        return "", None
+    if connection.rests:
+        if connection.reads_head:
+            return "head", id(connection.scope)
+        return ("silence", None) if connection.scope is None else ("", None)
+    cycle = connection.cycle
+    if cycle.more_body and not cycle.body and not connection.flow.read_paused and not cycle.response_started:
+        return "body", id(cycle)
+    return "", None
