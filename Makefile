@@ -51,7 +51,7 @@ $(VENVS)/main/.ready: pyproject.toml constraints/main.txt | $(UV)
 	$(call environment,main,ml$(comma)serving$(comma)otel$(comma)onnx$(comma)explain$(comma)examples$(comma)dev$(comma)peers)
 
 $(VENVS)/airflow/.ready: pyproject.toml constraints/airflow.txt | $(UV)
-	$(call environment,airflow,airflow$(comma)dev)
+	$(call environment,airflow,airflow$(comma)airflow-peers$(comma)dev)
 
 $(VENVS)/kfp/.ready: pyproject.toml constraints/kfp.txt | $(UV)
 	$(call environment,kfp,kfp$(comma)dev)
@@ -126,7 +126,7 @@ generate: $(VENVS)/main/.ready
 lock: $(UV)
 	$(LOCK) --extra ml --extra serving --extra otel --extra onnx --extra explain --extra examples --extra dev --extra peers --output-file constraints/main.txt
 	$(LOCK) --extra serving --constraints constraints/main.txt --output-file constraints/serving.txt
-	$(LOCK) --extra airflow --extra dev --output-file constraints/airflow.txt
+	$(LOCK) --extra airflow --extra airflow-peers --extra dev --output-file constraints/airflow.txt
 	$(LOCK) --extra kfp --extra dev --output-file constraints/kfp.txt
 
 docs: $(VENVS)/main/.ready
