@@ -58,6 +58,8 @@ class Gates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         How many times the champion's 95th percentile its own may be, beyond 5 ms that are always granted.
     metric
         A number in the replies; None for none.
+    crashes
+        How many of its worker processes may end by themselves.
     within
         Seconds until which the requests must have come, counted from the beginning of a step; then it is rolled back.
     """
@@ -66,6 +68,7 @@ class Gates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     error_rate: float = 0.01
     latency: float = 1.5
     metric: MetricGate | None = None
+    crashes: int = 0
     within: float = 86_400.0
 
 
@@ -178,10 +181,19 @@ class RolloutStatus(msgspec.Struct, frozen=True):
     models: dict[str, str] = {}
 
 
-def judge(gates: Gates, champion: Figures, challenger: Figures) -> list[Verdict]:
+def judge(gates: Gates, champion: Figures, challenger: Figures, crashes: int = 0) -> list[Verdict]:
     """Return what each gate says about the challenger, from what both answered at the same time.
 
     A gate fails as soon as it can no longer be passed; it passes only once the challenger has had its requests.
+
+    Parameters
+    ----------
+    gates
+        What the challenger must hold.
+    champion, challenger
+        What they answered.
+    crashes
+        How many of the challenger's worker processes ended by themselves.
 
     Examples
     --------
@@ -190,7 +202,7 @@ def judge(gates: Gates, champion: Figures, challenger: Figures) -> list[Verdict]
     ...     champion.add(0.004, failed=False)
     ...     challenger.add(0.004, failed=number < 5)
     >>> [(verdict.gate, verdict.passed) for verdict in judge(Gates(), champion, challenger)]
-    [('requests', True), ('error_rate', False), ('latency', True)]
+    [('requests', True), ('error_rate', False), ('latency', True), ('crashes', True)]
     """
     enough = challenger.requests >= gates.requests
     said = f"{challenger.requests}, at least {gates.requests}"
@@ -198,6 +210,8 @@ def judge(gates: Gates, champion: Figures, challenger: Figures) -> list[Verdict]
     verdicts.append(_latency(gates, champion, challenger, enough))
     if gates.metric:
         verdicts.append(_metric(gates.metric, champion, challenger, enough))
+    said = f"{crashes} of its workers ended, at most {gates.crashes}"
+    verdicts.append(Verdict("crashes", crashes <= gates.crashes, said))
     return verdicts
 
 
@@ -306,6 +320,7 @@ def _check(rollout: Rollout) -> None:
         ("requests", gates.requests >= 1, "at least 1", gates.requests),
         ("error_rate", 0 <= gates.error_rate <= 1, "from 0 to 1", gates.error_rate),
         ("latency", gates.latency >= 1, "at least 1", gates.latency),
+        ("crashes", gates.crashes >= 0, "at least 0", gates.crashes),
         ("within", gates.within > 0, "above 0", gates.within),
     )
     for name, held, rule, value in rules:

@@ -7,7 +7,9 @@ from typing import Any, NamedTuple, cast
 import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-__all__ = ["HEAD", "Connections", "HttpConnection"]
+from modelyard.serving.peer import GREETING
+
+__all__ = ["HEAD", "Connections", "HttpConnection", "LocalConnection"]
 
 HEAD = 64 * 1024
 """The largest head of a request, in bytes: the line and all headers."""
@@ -56,6 +58,15 @@ class HttpConnection(HttpToolsProtocol):
         fields = f"content-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
         self.transport.write((head + fields).encode() + body)
         self.transport.close()
+
+
+class LocalConnection(HttpConnection):
+    """One connection of a sibling process, which waits for a word before it asks."""
+
+    def connection_made(self, transport: Any) -> None:
+        """Say that the connection is accepted."""
+        super().connection_made(transport)
+        transport.write(GREETING)
 
 
 class _Seen(NamedTuple):

@@ -4,7 +4,12 @@ import asyncio
 from collections.abc import Iterable
 from typing import NamedTuple
 
-__all__ = ["Exchange", "Peer", "PeerLost", "exchange"]
+__all__ = ["GREETING", "Exchange", "Peer", "PeerLost", "exchange"]
+
+GREETING = b"\n"
+"""What a worker says first on a local connection: a request that nobody has accepted can be asked elsewhere."""
+PATIENCE = 5.0
+"""Seconds until a connection must be accepted: a worker may be busy with one request for a while."""
 
 _DROPPED = {b"connection", b"content-length", b"transfer-encoding", b"expect", b"upgrade", b"keep-alive"}
 _HEAD = 1 << 20
@@ -84,6 +89,7 @@ class Peer:
 
     def __init__(self, path: str) -> None:
         self._path = path
+        self._opening: set[asyncio.Task[tuple[asyncio.StreamReader, asyncio.StreamWriter]]] = set()
         self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
     async def ask(self, method: bytes, target: bytes, headers: Fields, body: bytes) -> Exchange:
@@ -99,16 +105,41 @@ class Peer:
             if not kept[0].at_eof() and not kept[1].is_closing():
                 return await self._over(kept, method, target, headers, body)
             kept[1].close()
-        try:
-            opened = await asyncio.open_unix_connection(self._path, limit=_HEAD)
-        except OSError as error:
-            raise PeerLost(sent=False) from error
-        return await self._over(opened, method, target, headers, body)
+        return await self._over(await self._opened(), method, target, headers, body)
 
     def close(self) -> None:
-        """Close the connections that are idle."""
+        """Close the connections that are idle, and give up those that nobody has accepted."""
         while self._idle:
             self._idle.pop()[1].close()
+        for opening in self._opening:
+            opening.cancel()
+
+    async def _opened(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Return a connection that somebody has accepted."""
+        opening = asyncio.create_task(self._open())
+        self._opening.add(opening)
+        try:
+            await asyncio.wait((opening,))
+        finally:
+            self._opening.discard(opening)
+            opening.cancel()
+        if opening.cancelled():
+            raise PeerLost(sent=False)
+        return opening.result()
+
+    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        writer = None
+        try:
+            async with asyncio.timeout(PATIENCE):
+                reader, writer = await asyncio.open_unix_connection(self._path, limit=_HEAD)
+                await reader.readexactly(len(GREETING))
+        except BaseException as error:
+            if writer is not None:
+                writer.close()
+            if isinstance(error, OSError | EOFError):  # a timeout is an OSError, too
+                raise PeerLost(sent=False) from error
+            raise
+        return reader, writer
 
     async def _over(
         self,

@@ -197,4 +197,3 @@ def _headers(raw: list[tuple[bytes, bytes]]) -> Mapping[str, str]:
         key, text = name.decode("latin-1"), value.decode("latin-1")
         found[key] = f"{found[key]}, {text}" if key in found else text
     return found
-

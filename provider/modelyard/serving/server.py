@@ -9,7 +9,7 @@ from typing import Any, cast
 import uvicorn
 
 from modelyard.serving.application import Application
-from modelyard.serving.connections import Connections, HttpConnection
+from modelyard.serving.connections import Connections, HttpConnection, LocalConnection
 from modelyard.serving.server_socket import BACKLOG
 
 __all__ = ["GraphServer", "loop_factory"]
@@ -76,10 +76,13 @@ class GraphServer(uvicorn.Server):
         listener
             The socket.
         local
-            Whether it is this machine's own: what comes from there is not encrypted.
+            Whether it is for sibling processes: what comes from there is not encrypted, and is greeted.
         """
         server = await asyncio.get_running_loop().create_server(
-            self._protocol, sock=listener, backlog=BACKLOG, ssl=None if local else self._tls
+            self._local if local else self._protocol,
+            sock=listener,
+            backlog=BACKLOG,
+            ssl=None if local else self._tls,
         )
         self.servers.append(cast("Any", server))
 
@@ -123,6 +126,7 @@ class GraphServer(uvicorn.Server):
         return cast("asyncio.Protocol", protocol)
 
     def _protocol(self) -> asyncio.Protocol:
-        make = cast("Any", self.config.http_protocol_class)
-        protocol: asyncio.Protocol = make(config=self.config, server_state=self.server_state, app_state={})
-        return protocol
+        return HttpConnection(self.config, self.server_state, {})
+
+    def _local(self) -> asyncio.Protocol:
+        return LocalConnection(self.config, self.server_state, {})

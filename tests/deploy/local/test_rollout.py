@@ -113,6 +113,34 @@ def test_a_canary_that_fails_is_rolled_back(state: Path) -> None:
     assert read_endpoint(state, "delays").revision == first.manifest.revision
 
 
+def test_a_challenger_that_is_killed_is_rolled_back_and_the_champion_answers_on(state: Path) -> None:
+    first = deploy(state, "one")
+    gates = {**GATES, "requests": 10**6, "error_rate": 1.0}
+    second = deploy(state, "two", rollout={"gates": gates}, traffic={"challenger": 50})
+
+    with httpx.Client(timeout=30) as client, load(lambda _: client.post(first.url, json={})) as answers:
+        eventually(lambda: {"one", "two"} <= words_of(answers))
+        revision = second.manifest.revision
+        (challenger,) = (each for each in processes(state, "serving") if revision in str(each.cmdline()))
+        challenger.kill()
+        eventually(lambda: status_of(state).state == "rolled_back")
+        seen = len(answers)
+        eventually(lambda: len(answers) > seen + 20)
+    codes = [each.status_code if isinstance(each, httpx.Response) else each for each in answers]
+    assert set(codes) <= {200, 503}
+    assert codes.count(503) <= 1  # what it was working on
+    assert words_of(answers[seen + 1 :]) == {"one"}
+    assert status_of(state).reason == "crashes: 1 of its workers ended, at most 0"
+    assert status_of(state).gates["crashes"] == "failed: 1 of its workers ended, at most 0"
+    assert read_endpoint(state, "delays").revision == first.manifest.revision
+    eventually(lambda: len(processes(state, "serving")) == 1)
+
+
+def words_of(answers: list[Any]) -> set[str]:
+    """Return which revisions have answered."""
+    return {each.json()["word"] for each in answers[:] if isinstance(each, httpx.Response) and each.status_code == 200}
+
+
 def test_a_metric_of_the_replies_decides(state: Path) -> None:
     url = deploy(state, "one").url
     gates = {**GATES, "metric": {"field": "p", "change": 0.1}}

@@ -77,7 +77,7 @@ class Canary:
         """Look at what was answered; go to the next step, or say what is decided."""
         self._last = champion, challenger = self._counted()
         gates = self._rollout.gates
-        self._verdicts = judge(gates, champion, challenger)
+        self._verdicts = judge(gates, champion, challenger, self.group.crashes)
         self._report("running", "")
         if any(verdict.passed is False for verdict in self._verdicts):
             return "roll_back"

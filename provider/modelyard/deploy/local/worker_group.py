@@ -101,6 +101,11 @@ class WorkerGroup:
         """How many requests the workers of now have had, by what they said last."""
         return sum(worker.requests for worker in self._workers)
 
+    @property
+    def crashes(self) -> int:
+        """How many of the workers have ended by themselves."""
+        return sum(self._restarts)
+
     def figures(self) -> Figures:
         """Return what was counted since the split began, also by workers that have ended."""
         total = Figures()
