@@ -1,5 +1,6 @@
 """Who may ask for what, over every protocol, and what those who may not are told."""
 
+import json
 import ssl
 from collections.abc import Iterator
 from hashlib import sha256
@@ -89,8 +90,12 @@ def test_what_those_are_told_who_may_not(server: LocalServer) -> None:
 
 def test_web_sockets_take_a_token(server: LocalServer) -> None:
     url = server.url.replace("http", "ws")
-    with pytest.raises(InvalidStatus, match="403"):
+    with pytest.raises(InvalidStatus) as refused:
         connect(url)
+    assert (refused.value.response.status_code, json.loads(refused.value.response.body or b"")["error"]["type"]) == (
+        401,
+        "TokenMissing",
+    )
     with connect(url, additional_headers=bearer(ASK)) as socket:
         socket.send("[1]")
         assert socket.recv() == "[1]"

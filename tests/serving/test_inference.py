@@ -331,3 +331,8 @@ def test_a_model_is_loaded_anew(url: str) -> None:
     assert httpx.post(f"{url}/v2/repository/models/late/load", json={"parameters": {}}).status_code == 200
     assert httpx.post(f"{url}/", json={"hour": 6, "distance": 1.0}).json() == {"label": False, "probability": 0.25}
     assert httpx.post(f"{url}/v2/repository/models/other/load").status_code == 404
+    refused = httpx.post(f"{url}/v2/repository/models/late/load", json={"parameters": {"version": 3}})
+    assert (refused.status_code, refused.json()["details"]["message"]) == (
+        400,
+        "the parameter 'version' is text, not int",
+    )

@@ -148,7 +148,8 @@ class Draft(Place):
         path
             ``/flights/{id}``; a last part ``*`` is anything below. Of several that fit, the most literal wins.
         method
-            ``GET``, ``POST``, ``PUT``, ``PATCH`` or ``DELETE``; ``*`` forbids them all.
+            ``GET``, ``POST``, ``PUT``, ``PATCH``, ``DELETE``, or ``WEBSOCKET``: each message of such a connection is an
+            event; ``*`` forbids them all.
         action
             ``allow``, or ``forbid``: such a request gets 403.
         parameters, query

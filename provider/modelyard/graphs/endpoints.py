@@ -12,7 +12,7 @@ from modelyard.graphs.errors import GraphInvalid
 
 __all__ = ["BodyField", "Chat", "Endpoint", "Parameter", "add_endpoint", "path_parts", "template_parts"]
 
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "WEBSOCKET")
 _RESERVED = ("/v2", "/docs", "/openapi.json", "/metrics", "/v1/chat/completions", "/v1/models")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _PART = re.compile(r"\.?([^.\[\]$'\s][^.\[\]$']*)|\[(\d+)\]|\['([^']+)'\]")
@@ -87,7 +87,8 @@ class Endpoint(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
     path
         ``/flights/{id}``; a last part ``*`` is anything below.
     method
-        ``GET``, ``POST``, ``PUT``, ``PATCH`` or ``DELETE``; ``*`` forbids them all.
+        ``GET``, ``POST``, ``PUT``, ``PATCH``, ``DELETE``, or ``WEBSOCKET``: each message of such a connection is an
+        event; ``*`` forbids them all.
     action
         ``allow``, or ``forbid``: such a request gets 403.
     description

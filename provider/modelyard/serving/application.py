@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 
 from modelyard.graphs import Plan
-from modelyard.serving.access import INFER, Access, role_of
+from modelyard.serving.access import Access, role_of
 from modelyard.serving.asgi import Receive, Scope, Send
-from modelyard.serving.errors import AccessRefused, MethodNotAllowed, PathNotFound
+from modelyard.serving.errors import MethodNotAllowed, PathNotFound
 from modelyard.serving.events import EventFront
 from modelyard.serving.exposition import exposed, statistics
 from modelyard.serving.fronts import Fronts
@@ -24,7 +24,7 @@ from modelyard.serving.metrics import ServingMetrics
 from modelyard.serving.replies import Reply, Streamed, encode, error_reply
 from modelyard.serving.requests import Request
 from modelyard.serving.traffic import Traffic
-from modelyard.serving.web_sockets import answer_socket
+from modelyard.serving.web_sockets import SocketFront
 
 __all__ = ["BODY_LIMIT", "Application"]
 
@@ -33,7 +33,6 @@ BODY_LIMIT = BODY
 
 _LOG = logging.getLogger("modelyard.serving")
 _CLOSE = (b"connection", b"close")
-_POLICY = 1008
 GONE = 499
 """What counts as the status where the client did not wait for the answer."""
 
@@ -120,6 +119,7 @@ class Application:
         self._events = EventFront(plan, self.limits)
         self._inference = InferenceFront(self.service, self._events.rows)
         self._fronts = Fronts(plan, self.service, self._events, self.admission, self.limits)
+        self._sockets = SocketFront(plan, self.admission, self.limits, self._fronts.conversation, self.metrics.answered)
         self._described = encode(
             {**self.service.server()._asdict(), "steps": list(plan.steps), "models": models, **told}
         )
@@ -151,19 +151,7 @@ class Application:
         return same
 
     async def _converse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._fronts.declared:  # no endpoint is one for conversations
-            await receive()
-            await send({"type": "websocket.close", "code": _POLICY})
-            return
-        if self.access is not None:
-            said: bytes = dict(scope["headers"]).get(b"authorization", b"")
-            try:
-                self.access.check(INFER, said.decode("latin-1"))
-            except AccessRefused:
-                await receive()
-                await send({"type": "websocket.close", "code": _POLICY})  # before the handshake that is a 403
-                return
-        await answer_socket(self.plan, self.limits, scope, receive, send, self.metrics.answered)
+        await self._sockets.answer(scope, receive, send, self.access)
 
     async def _replied(self, request: Request) -> Reply | Streamed | None:
         try:
@@ -207,7 +195,7 @@ class Application:
             if path == "/" and request.accepts("text/html"):
                 return await self._fronts.page.answer(request)
             return Reply(200, self._described)
-        if path in ("/metrics", "/v2/statistics") and method in ("GET", "HEAD"):
+        if path in ("/metrics", "/v2/statistics"):
             return self._figures(request)
         if path == "/v2" or path.startswith("/v2/"):
             if method in ("GET", "HEAD"):  # probes are answered however full it is
@@ -225,6 +213,8 @@ class Application:
         raise MethodNotAllowed(method, path, "GET, HEAD, POST")
 
     def _figures(self, request: Request) -> Reply:
+        if request.method not in ("GET", "HEAD"):
+            raise MethodNotAllowed(request.method, request.path, "GET, HEAD")
         tally = self.metrics.tally()
         if request.path != "/metrics":
             return Reply(200, statistics([tally]))

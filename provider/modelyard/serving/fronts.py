@@ -11,6 +11,7 @@ from modelyard.serving.limits import Admission, Limits
 from modelyard.serving.page.front import DOCS, OPENAPI, PageFront
 from modelyard.serving.replies import Reply, Streamed
 from modelyard.serving.requests import Request
+from modelyard.serving.web_sockets import Conversation
 
 __all__ = ["Front", "Fronts"]
 
@@ -52,12 +53,19 @@ class Fronts:
             front = ChatFront(chat, events, admission)
             self._at |= {COMPLETIONS: front, MODELS: front}
             self._chat = front
-        self._rest: Front | None = ApiFront(endpoints, events, admission, limits) if endpoints else None
+        self._rest = ApiFront(endpoints, events, admission, limits) if endpoints else None
 
-    @property
-    def declared(self) -> bool:
-        """Whether the graph answers at declared endpoints only."""
-        return self._rest is not None
+    def conversation(self, request: Request) -> Conversation:
+        """Return how a WebSocket at a path converses.
+
+        Raises
+        ------
+        EndpointNotFound, MethodNotAllowed, EndpointForbidden
+            The graph declares endpoints, and none of them is one for a WebSocket there.
+        ParameterRefused
+            It is not as its endpoint says.
+        """
+        return self._rest.conversation(request) if self._rest else Conversation()
 
     def find(self, path: str) -> Front | None:
         """Return who answers a path; None if it is an event like any other."""

@@ -6,7 +6,7 @@ around them mean the same as for any other event.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,6 +28,7 @@ from modelyard.serving.inference.service import (
     ModelUnknown,
     ServerMetadata,
     VersionUnknown,
+    text_of,
 )
 from modelyard.serving.inference.tensors import Tensor
 from modelyard.serving.replies import encode
@@ -36,6 +37,7 @@ from modelyard.serving.traffic import Traffic
 __all__ = ["EventRefused", "GraphService", "OutputUnknown", "RowFailed", "RowFiltered"]
 
 PLATFORM = "modelyard_graph"
+Relay = Callable[[str, str, str], Awaitable[None]]
 
 
 class EventRefused(HttpRefusal):
@@ -120,6 +122,11 @@ class GraphService:
         Is told of requests that bring several rows, each of which is an event of its own.
     observe
         Is told the graph and how many rows went through all its steps at once.
+
+    Attributes
+    ----------
+    relay
+        Has a model loaded by every worker, where there are several; None loads it here.
     """
 
     def __init__(
@@ -134,6 +141,7 @@ class GraphService:
         observe: Callable[[str, int], None] | None = None,
         traffic: Traffic | None = None,
     ) -> None:
+        self.relay: Relay | None = None
         self._traffic = traffic or Traffic()
         self.plan = plan
         self.version = version
@@ -227,10 +235,16 @@ class GraphService:
 
     async def load(self, name: str, parameters: Mapping[str, Any]) -> None:
         """Load a model anew, without a dropped request; the parameter ``reference`` names another one."""
+        if name not in self._models:
+            raise ModelUnknown(name, list(self._models))
+        load = self.load_here if self.relay is None else self.relay
+        await load(name, text_of(parameters, "reference"), text_of(parameters, "version"))
+
+    async def load_here(self, name: str, reference: str, version: str) -> None:
+        """Load a model anew in this process, whoever else serves it."""
         model = self._models.get(name)
         if model is None:
             raise ModelUnknown(name, list(self._models))
-        reference, version = str(parameters.get("reference") or ""), str(parameters.get("version") or "")
         await asyncio.to_thread(model.reload, reference, version=version)
 
     async def unload(self, name: str) -> None:

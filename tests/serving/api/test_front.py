@@ -1,5 +1,6 @@
 """Declared endpoints, over real HTTP: exact replies and exact refusals."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -45,6 +46,16 @@ def client() -> Iterator[httpx.Client]:
     graph.api("/flights", method="PUT", query={"day": Parameter("integer", required=True)})
     graph.api("/files/*", method="POST")
     graph.api("/files/secret/*", method="*", action="forbid")
+    graph.api(
+        "/talk/{id}", method="websocket", parameters={"id": int}, query={"hour": Parameter("integer", required=True)}
+    )
+    graph.api(
+        "/mapped",
+        method="WEBSOCKET",
+        body={"hour": "$.flight.hour"},
+        mandatory=["hour"],
+        reply={"answer": "$.seen.hour"},
+    )
     with LocalServer(graph.open()) as server, httpx.Client(base_url=server.url) as client:
         yield client
 
@@ -184,9 +195,47 @@ def test_what_is_not_the_graphs_own_stays_where_it_is(client: httpx.Client) -> N
     assert answer.json()["outputs"] == {"seen": [{"a": 1}], "nothing": None}
 
 
-def test_no_conversation_goes_around_the_endpoints(client: httpx.Client) -> None:
-    with pytest.raises(InvalidStatus, match="403"), connect(f"ws://{client.base_url.netloc.decode()}/files/secret/x"):
-        pass
+@pytest.mark.parametrize(
+    ("path", "status", "told"),
+    [
+        ("/files/secret/x", 403, "WEBSOCKET /files/secret/x is forbidden: the graph declares so of * /files/secret/*"),
+        ("/flights/7", 405, "/flights/7 does not answer WEBSOCKET"),
+        ("/elsewhere", 404, "the graph declares no endpoint at /elsewhere"),
+        ("/talk/7", 422, "the parameter 'hour' in the query is missing"),
+        ("/talk/x?hour=1", 422, "the parameter 'id' in the path is of the type integer, not 'x'"),
+    ],
+)
+def test_no_conversation_goes_around_the_endpoints(client: httpx.Client, path: str, status: int, told: str) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        connect(f"ws://{client.base_url.netloc.decode()}{path}")
+    answer = refused.value.response
+    assert (answer.status_code, json.loads(answer.body or b"")["error"]["message"]) == (status, told)
+
+
+def test_a_conversation_at_an_endpoint_has_its_parameters_in_each_event(client: httpx.Client) -> None:
+    with connect(f"ws://{client.base_url.netloc.decode()}/talk/7?hour=19") as socket:
+        said = []
+        for message in ('{"x": 1}', "null", "[1]", '{"id": 8}', b"raw"):
+            socket.send(message)
+            answer = json.loads(socket.recv(timeout=20))
+            said.append(answer.get("seen") or answer["error"]["message"])
+    assert said == [
+        {"x": 1, "id": 7, "hour": 19},
+        {"id": 7, "hour": 19},
+        "the field '$' is an object, into which the parameters go, not list",
+        "the field 'id' is in the body, and is a parameter: send it once",
+        "the field '$' is an object, into which the parameters go, not bytes",
+    ]
+
+
+def test_a_conversation_has_its_messages_and_replies_mapped(client: httpx.Client) -> None:
+    with connect(f"ws://{client.base_url.netloc.decode()}/mapped") as socket:
+        socket.send('{"flight": {"hour": 19}, "more": 1}')
+        assert json.loads(socket.recv(timeout=20)) == {"answer": 19}
+        socket.send("{}")
+        assert json.loads(socket.recv(timeout=20))["error"]["type"] == "FieldMissing"
+    told = client.get("/mapped")
+    assert (told.status_code, told.headers["allow"]) == (405, "")
 
 
 def test_a_reply_without_a_mandatory_field_is_the_graphs_fault() -> None:

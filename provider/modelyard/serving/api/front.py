@@ -1,5 +1,6 @@
 """Answers requests at the endpoints that a graph declares."""
 
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from modelyard.serving.events import EventFront
 from modelyard.serving.limits import Admission, Limits
 from modelyard.serving.replies import Reply, Streamed
 from modelyard.serving.requests import Request
+from modelyard.serving.web_sockets import Conversation
 
 __all__ = ["ApiFront"]
 
@@ -63,23 +65,28 @@ class ApiFront:
             return reply
         return reply._replace(body=self._mapped(endpoint, reply.body))
 
+    def conversation(self, request: Request) -> Conversation:
+        """Return how a WebSocket converses: parameters go beside the fields of each message, as its endpoint says.
+
+        Raises
+        ------
+        EndpointNotFound, MethodNotAllowed, EndpointForbidden, ParameterRefused
+            As for `answer`.
+        """
+        endpoint, texts = self._routes.find(request.method, request.path)
+        values = parameters_of(endpoint, texts, request.query)
+        bare = not values and not endpoint.query and not endpoint.body
+        return Conversation(
+            _same if bare else partial(_filled, endpoint=endpoint, values=values),
+            partial(self._mapped, endpoint) if endpoint.reply else _same,
+        )
+
     async def _body(self, endpoint: Endpoint, values: dict[str, Any], request: Request) -> dict[str, Any]:
         read = read_body(await request.body(), request.media_type, request.content_type, limit=self._limits.rows)
-        body = read.value
-        if read.rows or isinstance(body, bytes | str):
+        if read.rows or isinstance(read.value, bytes | str):
             told = "This endpoint takes one JSON object: its fields are mapped, or parameters are put beside them."
             raise MediaTypeUnsupported(request.media_type or "text", told)
-        if endpoint.body:
-            return {**mapped(body, endpoint.body), **values}
-        if body is None:
-            return values
-        if not isinstance(body, dict):
-            raise FieldWrong("$", f"is an object, into which the parameters go, not {type(body).__name__}")
-        both = sorted(set(body) & (set(values) | set(endpoint.query)))
-        if both:
-            raise FieldWrong(both[0], "is in the body, and is a parameter: send it once")
-        return {**body, **values}
-
+        return _filled(read.value, endpoint, values)
     def _mapped(self, endpoint: Endpoint, raw: bytes) -> bytes:
         try:
             reply = orjson.loads(raw)
@@ -91,3 +98,21 @@ class ApiFront:
         except orjson.JSONDecodeError:
             raise ReplyUnmappable(self._events.plan.graph, "$", "is not JSON") from None
         return msgspec.json.encode(made)
+
+
+def _filled(body: Any, endpoint: Endpoint, values: dict[str, Any]) -> dict[str, Any]:
+    """Return the event's body: what the endpoint takes of what came, and the parameters."""
+    if endpoint.body:
+        return {**mapped(body, endpoint.body), **values}
+    if body is None:
+        return values
+    if not isinstance(body, dict):
+        raise FieldWrong("$", f"is an object, into which the parameters go, not {type(body).__name__}")
+    both = sorted(set(body) & (set(values) | set(endpoint.query)))
+    if both:
+        raise FieldWrong(both[0], "is in the body, and is a parameter: send it once")
+    return {**body, **values}
+
+
+def _same(value: Any) -> Any:
+    return value

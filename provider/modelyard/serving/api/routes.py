@@ -49,7 +49,7 @@ class Routes:
         self._routes = sorted(routes, key=lambda route: route.rank)
 
     def find(self, method: str, path: str) -> Match:
-        """Return the endpoint for a request; one for GET answers HEAD, too.
+        """Return the endpoint for a request; one for GET answers HEAD, too, and a WebSocket's method is ``WEBSOCKET``.
 
         Raises
         ------
@@ -67,7 +67,7 @@ class Routes:
                 if endpoint.action == "forbid":
                     raise EndpointForbidden(method, path, f"{endpoint.method} {endpoint.path}")
                 return Match(endpoint, found)
-        allowed = {route.endpoint.method for route, _ in fitting if route.endpoint.action == "allow"}
+        allowed = {route.endpoint.method for route, _ in fitting if route.endpoint.action == "allow"} - {"WEBSOCKET"}
         allowed |= {"GET", "HEAD"} if path == "/" or "GET" in allowed else set()
         raise MethodNotAllowed(method, path, ", ".join(sorted(allowed)))
 

@@ -75,6 +75,8 @@ class InferenceFront:
                 return await self._index(request)
             case ["repository", "models", name, "load" | "unload" as action]:
                 return await self._repository(request, name, action)
+            case ["statistics"]:
+                raise MethodNotAllowed(request.method, request.path, "GET, HEAD")
             case ["models"]:
                 return _get(request, lambda: {"models": [each.name for each in self._service.index(ready=False)]})
             case ["models", name, "versions", version, *rest]:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, Protocol
 
 from modelyard.errors import ErrorKind, ModelyardError, near_name
 from modelyard.graphs.models import Tensor
+from modelyard.serving.inference.errors import InferenceRefused
 from modelyard.serving.inference.messages import InferenceRequest, InferenceResponse
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "ModelUnknown",
     "ServerMetadata",
     "VersionUnknown",
+    "text_of",
 ]
 
 EXTENSIONS = ("binary_tensor_data", "model_repository")
@@ -40,6 +42,25 @@ class VersionUnknown(ModelyardError):
             mend=f"Served: {', '.join(known)}." if known else "Ask without a version.",
             facts={"model": name, "version": version},
         )
+
+
+def text_of(parameters: Mapping[str, Any], name: str) -> str:
+    """Return a parameter that is text; nothing if it is not there.
+
+    Raises
+    ------
+    InferenceRefused
+        It is something else.
+
+    Examples
+    --------
+    >>> text_of({"reference": "models:/late/4"}, "reference"), text_of({}, "reference")
+    ('models:/late/4', '')
+    """
+    value = parameters.get(name, "")
+    if not isinstance(value, str):
+        raise InferenceRefused(f"the parameter {name!r} is text, not {type(value).__name__}")
+    return value
 
 
 class ServerMetadata(NamedTuple):

@@ -9,8 +9,8 @@ from modelyard.serving.openapi.operations import (
     declared_operations,
     event_operation,
     json_body,
-    protocol_operations,
 )
+from modelyard.serving.openapi.protocol import protocol_operations, server_operations
 from modelyard.serving.openapi.schemas import PROTOCOL, ref, row_schema, type_schema
 
 __all__ = ["openapi_document"]
@@ -74,12 +74,14 @@ def openapi_document(plan: Plan, service: InferenceService) -> dict[str, Any]:
     '/flights/{id}'
     """
     definition, server = plan.definition, service.server()
-    names = [each.name for each in service.index(ready=False)]
+    states = service.index(ready=False)
+    names = list(dict.fromkeys(each.name for each in states))
+    versions = list(dict.fromkeys(each.version for each in states if each.version))
     takes, components = type_schema(plan.types.takes, reply=False)
     gives, others = type_schema(plan.types.gives, reply=True)
     if not takes:
         takes = _row(plan, service)
-    paths: dict[str, Any] = {"/": _root()} | protocol_operations(list(dict.fromkeys(names)))
+    paths: dict[str, Any] = {"/": _root()} | server_operations() | protocol_operations(names, versions)
     if definition.chat is not None:
         paths |= chat_operations(definition.chat.model)
     if definition.endpoints:

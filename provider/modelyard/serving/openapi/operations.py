@@ -1,4 +1,4 @@
-"""The operations of an OpenAPI document: those of the protocol, of events, of declared endpoints and of chat."""
+"""The operations of an OpenAPI document that are a graph's own: events, declared endpoints and chat."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -7,7 +7,17 @@ from modelyard.graphs import BodyField, Endpoint, Parameter, Plan
 from modelyard.graphs.endpoints import path_parts, template_parts
 from modelyard.serving.openapi.schemas import ref
 
-__all__ = ["answers", "chat_operations", "declared_operations", "event_operation", "json_body", "protocol_operations"]
+__all__ = [
+    "HEADERS",
+    "SENDING",
+    "answers",
+    "asked",
+    "chat_operations",
+    "conversation",
+    "declared_operations",
+    "event_operation",
+    "json_body",
+]
 
 _TOLD = {
     "400": "The request, or its body, is malformed.",
@@ -15,6 +25,7 @@ _TOLD = {
     "404": "Nobody answers to this name.",
     "405": "The path answers other methods.",
     "408": "The body did not arrive in time.",
+    "409": "It cannot be done as things are.",
     "413": "The body is too large.",
     "415": "The body is of a type that is not read there.",
     "422": "The graph, or a model in it, refuses what was sent.",
@@ -24,8 +35,8 @@ _TOLD = {
     "503": "Something that the graph needs does not answer now.",
     "504": "The deadline was over before the answer was there.",
 }
-_SENDING = ("400", "405", "408", "413", "415", "422", "429", "500", "501", "503", "504")
-_HEADERS = (
+SENDING = ("400", "405", "408", "413", "415", "422", "429", "500", "501", "503", "504")
+HEADERS = (
     {
         "name": "x-request-id",
         "in": "header",
@@ -39,6 +50,12 @@ _HEADERS = (
         "schema": {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"const": ""}]},
     },
 )
+
+
+def asked(summary: str, tag: str, good: Mapping[str, Any], statuses: Iterable[str] = (), **more: Any) -> dict[str, Any]:
+    """Return an operation: what it is for, and what comes back."""
+    error = "ProtocolError" if tag == "inference" else "Error"
+    return {"summary": summary, "tags": [tag], **more, "responses": answers(good, statuses, error)}
 
 
 def json_body(schema: Mapping[str, Any], description: str) -> dict[str, Any]:
@@ -60,76 +77,6 @@ def answers(good: Mapping[str, Any], statuses: Iterable[str], error: str = "Erro
     return {**good, **failed}
 
 
-def _asked(
-    summary: str, tag: str, good: Mapping[str, Any], statuses: Iterable[str] = (), **more: Any
-) -> dict[str, Any]:
-    error = "ProtocolError" if tag == "inference" else "Error"
-    return {"summary": summary, "tags": [tag], **more, "responses": answers(good, statuses, error)}
-
-
-def _get(summary: str, schema: Mapping[str, Any], statuses: Iterable[str] = (), **more: Any) -> dict[str, Any]:
-    return {"get": _asked(summary, "inference", {"200": json_body(schema, "As asked.")}, statuses, **more)}
-
-
-def protocol_operations(models: list[str]) -> dict[str, Any]:
-    """Return the paths of the Open Inference Protocol, for the models of these names."""
-    named = {"name": "name", "in": "path", "required": True, "schema": {"enum": models}}
-    one = {"parameters": [named]}
-    live = {"type": "object", "properties": {"live": {"type": "boolean"}}, "required": ["live"]}
-    ready = {"type": "object", "properties": {"ready": {"type": "boolean"}}, "required": ["ready"]}
-    listed = {"type": "object", "properties": {"models": {"type": "array", "items": {"type": "string"}}}}
-    unready = {"503": json_body(ready, "Not ready.")}
-    probe = _asked("Is it ready?", "inference", {"200": json_body(ready, "Ready."), **unready}, ["404"])
-    infer = _asked(
-        "Ask a model: with tensors, with rows, or with an event",
-        "inference",
-        {
-            "200": {
-                "description": "The answer, in the form of the request.",
-                "content": {"application/json": {"schema": {"anyOf": [ref("InferenceResponse"), ref("Answers"), {}]}}},
-            },
-            "204": {"description": "The graph filtered the event out."},
-        },
-        ["404", *_SENDING],
-        requestBody={
-            "content": {"application/json": {"schema": {"anyOf": [ref("InferenceRequest"), ref("Rows"), {}]}}}
-        },
-        parameters=[named, *_HEADERS],
-    )
-    stream = _asked(
-        "Ask a model, and get its answers as server-sent events",
-        "inference",
-        {"200": {"description": "A stream.", "content": {"text/event-stream": {"schema": {}}}}},
-        ["404", *_SENDING],
-        requestBody={"required": True, "content": {"application/json": {"schema": ref("InferenceRequest")}}},
-        parameters=[named, *_HEADERS],
-    )
-    index = _asked(
-        "Which models are there, and in which state?",
-        "inference",
-        {"200": json_body({"type": "array", "items": ref("ModelState")}, "One for each version.")},
-        ["400", "408", "413", "429"],
-        requestBody={
-            "content": {
-                "application/json": {"schema": {"type": "object", "properties": {"ready": {"type": "boolean"}}}}
-            }
-        },
-    )
-    return {
-        "/v2": _get("Who serves?", ref("Server")),
-        "/v2/health/live": _get("Is the server alive?", live),
-        "/v2/health/ready": {
-            "get": {**probe, "responses": {key: each for key, each in probe["responses"].items() if key != "404"}}
-        },
-        "/v2/models": _get("Which models are there?", listed),
-        "/v2/models/{name}": _get("What does a model take and give?", ref("Model"), ["404"], **one),
-        "/v2/models/{name}/ready": {"get": {**probe, **one}},
-        "/v2/models/{name}/infer": {"post": infer},
-        "/v2/models/{name}/infer_stream": {"post": stream},
-        "/v2/repository/index": {"post": index},
-    }
-
-
 def event_operation(plan: Plan, takes: Mapping[str, Any], gives: Mapping[str, Any]) -> dict[str, Any]:
     """Return the operation that sends an event through the graph."""
     content: dict[str, Any] = {"application/json": {"schema": dict(takes)}}
@@ -142,8 +89,20 @@ def event_operation(plan: Plan, takes: Mapping[str, Any], gives: Mapping[str, An
     replies = good_replies(plan, gives)
     if gives and not takes:  # the rows of a table are answered by a list
         replies["200"]["content"]["application/json"]["schema"] = {"anyOf": [_replied(plan, gives), {"type": "array"}]}
-    told = _asked("Send an event through the graph", "events", replies, _SENDING)
-    return {"post": {**told, "requestBody": body, "parameters": [*_HEADERS]}}
+    also = "Read as well: forms, tables in Arrow and Parquet, images, and CloudEvents, whose reply is a CloudEvent."
+    told = asked("Send an event through the graph", "events", replies, SENDING, description=also)
+    return {"post": {**told, "requestBody": body, "parameters": [*HEADERS]}, **conversation(plan)}
+
+
+def conversation(plan: Plan) -> dict[str, Any]:
+    """Return what a path's item says of WebSockets, for which OpenAPI has no word."""
+    many = "each reply is a message" if plan.streams else "its reply is a message"
+    return {
+        "x-websocket": {
+            "description": f"A WebSocket at this path is a conversation: each message is an event, {many}; an error "
+            'is a message {"error": …} and does not end it. Text is JSON, what is binary is bytes.'
+        }
+    }
 
 
 def good_replies(plan: Plan, gives: Mapping[str, Any]) -> dict[str, Any]:
@@ -169,8 +128,10 @@ def declared_operations(
     """Return the paths that a graph declares; those that it forbids say so."""
     paths: dict[str, Any] = {}
     for endpoint in endpoints:
-        if endpoint.method != "*":
-            path = endpoint.path.replace("/*", "/{rest}")
+        path = endpoint.path.replace("/*", "/{rest}")
+        if endpoint.method == "WEBSOCKET":
+            paths.setdefault(path, dict[str, Any]()).update(conversation(plan) if endpoint.action == "allow" else {})
+        elif endpoint.method != "*":
             paths.setdefault(path, dict[str, Any]())[endpoint.method.lower()] = _declared(plan, endpoint, takes, gives)
     return paths
 
@@ -182,11 +143,11 @@ def _declared(plan: Plan, endpoint: Endpoint, takes: Mapping[str, Any], gives: M
         told.append(_parameter("rest", "path", Parameter(description="Anything below.")))
     summary = endpoint.description or f"The endpoint {endpoint.path}"
     if endpoint.action == "forbid":
-        return _asked(f"Forbidden: {summary}", "endpoints", {}, ["403"], parameters=told)
+        return asked(f"Forbidden: {summary}", "endpoints", {}, ["403"], parameters=told)
     told += [_parameter(name, "query", each) for name, each in endpoint.query.items()]
     reply = _mapped(endpoint.reply, where=False) if endpoint.reply else gives
-    operation = _asked(summary, "endpoints", good_replies(plan, reply), ["403", "404", *_SENDING])
-    operation["parameters"] = [*told, *_HEADERS]
+    operation = asked(summary, "endpoints", good_replies(plan, reply), ["403", "404", *SENDING])
+    operation["parameters"] = [*told, *HEADERS]
     if endpoint.method != "GET" or endpoint.body:
         beside = bool(names or endpoint.query)  # parameters are put beside the fields of an object, if there is one
         free = {"type": ["object", "null"]} if beside else dict(takes)
@@ -245,7 +206,7 @@ def chat_operations(model: str) -> dict[str, Any]:
         "properties": {"role": {"type": "string"}, "content": {}},
         "required": ["role"],
     }
-    asked = {
+    wanted = {
         "type": "object",
         "properties": {
             "model": {"const": model},
@@ -260,8 +221,8 @@ def chat_operations(model: str) -> dict[str, Any]:
     ask = {
         "summary": "Complete a chat",
         "tags": ["chat"],
-        "requestBody": {"required": True, "content": {"application/json": {"schema": asked}}},
-        "responses": answers(replied, ["404", *_SENDING], "ChatError"),
+        "requestBody": {"required": True, "content": {"application/json": {"schema": wanted}}},
+        "responses": answers(replied, ["404", *SENDING], "ChatError"),
     }
     listing = {"summary": "Which models chat?", "tags": ["chat"], "responses": many}
     return {"/v1/chat/completions": {"post": ask}, "/v1/models": {"get": listing}}
