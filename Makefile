@@ -28,6 +28,7 @@ KFP_TESTS := tests/operators/kfp tests/contract/workflows/test_kfp.py tests/work
 # Certificates of the machine, so that a proxy with one of its own works.
 export UV_SYSTEM_CERTS ?= 1
 export MODELYARD_TEST_PYTHON := $(abspath $(MAIN)/python)
+export MODELYARD_TEST_KFP_PYTHON := $(abspath $(KFP)/python)
 
 .PHONY: help demo test test-core test-airflow test-kfp test-core-graphs test-core-rest test-core-doctests test-slow test-slow-core test-slow-airflow test-slow-kfp soak check generate lock docs bench environments clean
 
@@ -84,7 +85,7 @@ test-core-rest: $(VENVS)/main/.ready
 test-core-doctests: $(VENVS)/main/.ready
 	$(MAIN)/pytest -q --doctest-modules --ignore=provider/modelyard/airflow --ignore=workflows/modelyard/workflows/engines/airflow provider workflows
 
-test-airflow: $(VENVS)/main/.ready $(VENVS)/airflow/.ready
+test-airflow: environments
 	$(AIRFLOW)/pytest $(FAST) $(AIRFLOW_TESTS)
 
 test-kfp: $(VENVS)/main/.ready $(VENVS)/kfp/.ready
@@ -96,7 +97,7 @@ test-slow: test-slow-core test-slow-airflow test-slow-kfp
 test-slow-core: $(VENVS)/main/.ready
 	$(MAIN)/pytest -m slow $(addprefix --ignore=,$(AIRFLOW_TESTS) $(KFP_TESTS)) tests examples/flights/tests
 
-test-slow-airflow: $(VENVS)/main/.ready $(VENVS)/airflow/.ready
+test-slow-airflow: environments
 	$(AIRFLOW)/pytest -m slow $(AIRFLOW_TESTS)
 
 test-slow-kfp: $(VENVS)/main/.ready $(VENVS)/kfp/.ready

@@ -27,9 +27,10 @@ PYTHON = os.environ.get("MODELYARD_TEST_PYTHON", "")
 def _prepare() -> None:
     atexit.register(shutil.rmtree, HOME, ignore_errors=True)
     DAGS.mkdir()
-    own = {name for name in os.environ if name.startswith(("AIRFLOW", "MODELYARD")) and name != "MODELYARD_TEST_PYTHON"}
+    own = {name for name in os.environ if name.startswith(("AIRFLOW", "MODELYARD"))}
     for name in own:
-        del os.environ[name]
+        if not name.startswith("MODELYARD_TEST_"):
+            del os.environ[name]
     os.environ.update(
         AIRFLOW_HOME=str(HOME),
         AIRFLOW__CORE__DAGS_FOLDER=str(DAGS),

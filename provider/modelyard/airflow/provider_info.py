@@ -8,6 +8,7 @@ from modelyard.airflow.operator_modules import OPERATOR_MODULES
 __all__ = ["get_provider_info"]
 
 _INTEGRATION = "modelyard"
+_KFP = "Kubeflow Pipelines"
 _TRIGGERS = ["modelyard.airflow.ready_trigger", "modelyard.airflow.work_trigger"]
 
 
@@ -21,16 +22,33 @@ def get_provider_info() -> dict[str, Any]:
         "name": "modelyard",
         "description": "Train, evaluate, register, promote, deploy and batch-score models of a git project, "
         "in any interpreter, with results that survive the worker.",
-        "integrations": [{"integration-name": _INTEGRATION, "tags": ["software"]}],
+        "integrations": [
+            {"integration-name": _INTEGRATION, "tags": ["software"]},
+            {
+                "integration-name": _KFP,
+                "tags": ["service"],
+                "external-doc-url": "https://www.kubeflow.org/docs/components/pipelines/",
+            },
+        ],
         "operators": [
             {
                 "integration-name": _INTEGRATION,
                 "python-modules": ["modelyard.operators.airflow.operation", *OPERATOR_MODULES],
-            }
+            },
+            {"integration-name": _KFP, "python-modules": ["modelyard.operators.airflow.pipeline_run"]},
         ],
         "hooks": [{"integration-name": _INTEGRATION, "python-modules": ["modelyard.airflow.hook"]}],
-        "triggers": [{"integration-name": _INTEGRATION, "python-modules": _TRIGGERS}],
-        "sensors": [{"integration-name": _INTEGRATION, "python-modules": ["modelyard.operators.airflow.sensors"]}],
+        "triggers": [
+            {"integration-name": _INTEGRATION, "python-modules": _TRIGGERS},
+            {"integration-name": _KFP, "python-modules": ["modelyard.operators.airflow.pipeline_trigger"]},
+        ],
+        "sensors": [
+            {"integration-name": _INTEGRATION, "python-modules": ["modelyard.operators.airflow.sensors"]},
+            {"integration-name": _KFP, "python-modules": ["modelyard.operators.airflow.pipeline_sensor"]},
+        ],
         "connection-types": [connection_type()],
-        "extra-links": ["modelyard.airflow.links.EndpointLink"],
+        "extra-links": [
+            "modelyard.airflow.links.EndpointLink",
+            "modelyard.operators.airflow.pipeline_run.PipelineRunLink",
+        ],
     }

@@ -1,8 +1,13 @@
-"""A stand-in for a KFP server: it keeps what it is given, and refuses what the published definition does not allow."""
+"""A stand-in for a KFP server: it keeps what it is given, and refuses what the published definition does not allow.
+
+Run as a script it prints its address, and serves until its input ends: for tests in environments without KFP, which
+read by ``GET /control`` what it was asked, and set its attributes by ``POST /control``.
+"""
 
 import inspect
 import json
 import re
+import sys
 import threading
 from email.parser import BytesParser
 from email.policy import HTTP
@@ -54,6 +59,15 @@ class FakeServer:
         self.asked: list[tuple[str, str, dict[str, str], Any]] = []
         self.authorizations: list[str | None] = []
         self.states = ["PENDING", "RUNNING", "SUCCEEDED"]
+        """What each run is, look by look; the last for ever."""
+        self.scripts: list[list[str]] = []
+        """The same for the next runs that are started, where they differ."""
+        self.away = 0
+        """How many of the next requests find the server away."""
+        self.lost = 0
+        """How many of the next runs are started although the client gets no answer."""
+        self.runs: dict[str, dict[str, Any]] = {}
+        self.versions: dict[str, list[dict[str, Any]]] = {}
         self.pipelines: dict[str, str] = {}
         self.experiments: dict[str, str] = {}
         self.refusals: list[str] = []
@@ -70,6 +84,9 @@ class FakeServer:
         self._server.server_close()
 
     def answer(self, verb: str, path: str, query: dict[str, str], kind: str, content: bytes) -> tuple[int, Any]:
+        if self.away:
+            self.away -= 1
+            return 503, {"message": "away"}
         names = [names for method, pattern, names in self._operations if method == verb and pattern.match(path)]
         if not names:
             return 405, {"message": f"{verb} {path} is not in the definition"}
@@ -101,17 +118,50 @@ class FakeServer:
         if path == "/experiments":
             self.experiments[body["display_name"]] = f"experiment-{len(self.experiments) + 1}"
             return 200, {"experiment_id": self.experiments[body["display_name"]]}
-        if path == "/runs":
-            return 200, {"run_id": "run-1", "state": "PENDING"}
+        if path.endswith("/versions"):
+            return 200, {"pipeline_versions": self.versions.get(path.split("/")[2], [])}
         if path == "/recurringruns":
             return 200, {"recurring_run_id": "schedule-1"}
+        return self._reply_about_runs(verb, path, query, body)
+
+    def _reply_about_runs(self, verb: str, path: str, query: dict[str, str], body: Any) -> tuple[int, Any]:
+        if path == "/runs" and verb == "GET":
+            (predicate,) = json.loads(query["filter"])["predicates"]
+            assert (predicate["operation"], predicate["key"]) == (1, "display_name")
+            names = {run_id: run["name"] for run_id, run in self.runs.items()}
+            found = [run_id for run_id, name in names.items() if name == predicate["stringValue"]]
+            return 200, {"runs": [self._run(run_id) for run_id in reversed(found)]}
+        if path == "/runs":
+            run_id = f"run-{len(self.runs) + 1}"
+            states = self.scripts.pop(0) if self.scripts else list(self.states)
+            self.runs[run_id] = {"name": body["display_name"], "states": states}
+            if self.lost:
+                self.lost -= 1
+                return 503, {"message": "the answer is lost"}
+            return 200, {"run_id": run_id, "state": "PENDING"}
+        run_id = path.split("/")[2].partition(":")[0]
         if path.endswith(":terminate"):
-            self.states = ["CANCELING", "CANCELED"]
+            self._states(run_id)[:] = ["CANCELING", "CANCELED"]
             return 200, {}
-        state = self.states.pop(0) if len(self.states) > 1 else self.states[0]
+        return 200, self._run(run_id)
+
+    def _states(self, run_id: str) -> list[str]:
+        found: list[str] = self.runs[run_id]["states"] if run_id in self.runs else self.states
+        return found
+
+    def _run(self, run_id: str) -> dict[str, Any]:
+        states = self._states(run_id)
+        state = states.pop(0) if len(states) > 1 else states[0]
         error = {"error": {"message": "a task failed"}} if state == "FAILED" else {}
+        name = {"display_name": self.runs[run_id]["name"]} if run_id in self.runs else {}
         details = {"task_details": [{"display_name": "train", "state": state}]}
-        return 200, {"run_id": "run-1", "state": state, "run_details": details, **error}
+        return {"run_id": run_id, "state": state, "run_details": details, **name, **error}
+
+    def control(self, changes: dict[str, Any]) -> dict[str, Any]:
+        """Change what is told, and tell what was asked."""
+        for name, value in changes.items():
+            setattr(self, name, value)
+        return {"asked": self.asked, "refusals": self.refusals, "authorizations": self.authorizations}
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -120,11 +170,17 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         parts = urlsplit(self.path)
         content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if parts.path == "/control":
+            self._reply(200, self.fake.control(json.loads(content or b"{}")))
+            return
         self.fake.authorizations.append(self.headers.get("Authorization"))
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
         status, told = self.fake.answer(self.command, parts.path, query, self.headers["Content-Type"] or "", content)
-        if status >= 400:
+        if 400 <= status < 500:
             self.fake.refusals.append(str(told))
+        self._reply(status, told)
+
+    def _reply(self, status: int, told: Any) -> None:
         text = json.dumps(told).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(text)))
@@ -178,3 +234,10 @@ def _spec_mismatch(body: dict[str, Any]) -> str:
         except json_format.ParseError as error:
             return str(error)
     return ""
+
+
+if __name__ == "__main__":
+    server = FakeServer()
+    print(server.endpoint, flush=True)
+    sys.stdin.read()
+    server.close()

@@ -15,7 +15,8 @@ from modelyard.errors import ErrorKind
 from modelyard.operations import RunState
 from modelyard.operators.kfp import Components, Image, PodSettings
 from modelyard.operators.kfp.api import _STATES, KfpApi, PipelineRun, pipeline_document
-from modelyard.operators.kfp.api_errors import ApiRefused, ApiUnreachable, RunFailed, StateUnknown
+from modelyard.operators.kfp.api_errors import ApiRefused, ApiUnreachable, RunFailed, StateUnknown, VersionNotFound
+from modelyard.operators.kfp.run_watch import RunWatch
 
 
 @pytest.fixture
@@ -82,7 +83,7 @@ def test_a_run_is_started_followed_and_told_of(server: FakeServer, package: Path
     assert body["pipeline_spec"]["pipeline_spec"]["pipelineInfo"]["name"] == "nightly"
     assert "kubernetes" in body["pipeline_spec"]["platform_spec"]["platforms"]
     assert [each.state for each in seen] == [RunState.QUEUED, RunState.RUNNING, RunState.SUCCEEDED]
-    assert ended == PipelineRun("run-1", RunState.SUCCEEDED, "", {"train": "SUCCEEDED"})
+    assert ended == PipelineRun("run-1", RunState.SUCCEEDED, "", {"train": "SUCCEEDED"}, "SUCCEEDED")
 
 
 def test_a_schedule_names_a_version(server: FakeServer) -> None:
@@ -107,6 +108,54 @@ def test_an_experiment_is_found_on_a_later_page_or_made(server: FakeServer) -> N
     api = KfpApi(endpoint=server.endpoint)
 
     assert (api.experiment("c"), api.experiment("new")) == ("experiment-c", "experiment-4")
+
+
+def test_a_run_is_found_by_its_name_the_newest_first(server: FakeServer, package: Path) -> None:
+    api = KfpApi(endpoint=server.endpoint, namespace="ml")
+    server.scripts = [["FAILED"], ["RUNNING"], ["RUNNING"]]
+    for name in ("tonight", "tonight", "another"):
+        api.start_run(name, pipeline_document(package))
+
+    found = api.find_run("tonight")
+    assert found is not None
+    assert (found.run_id, found.state) == ("run-2", RunState.RUNNING)
+    assert api.find_run("nobody") is None
+    assert server.refusals == []
+    assert api.page("run-2") == f"{server.endpoint}/#/runs/details/run-2"
+
+
+def test_a_version_is_found_by_its_name_and_the_newest_without_one(server: FakeServer) -> None:
+    made = [{"pipeline_version_id": f"id-{name}", "display_name": name, "pipeline_spec": {}} for name in ("v2", "v1")]
+    server.versions = {"pipeline-1": made}
+    api = KfpApi(endpoint=server.endpoint)
+
+    assert api.find_version("pipeline-1") == ("id-v2", {})
+    assert api.find_version("pipeline-1", "v1") == ("id-v1", {})
+    with pytest.raises(VersionNotFound, match=r"pipeline-1: the pipeline has no version 'v3'\. Known: v1, v2\."):
+        api.find_version("pipeline-1", "v3")
+
+
+def test_a_server_that_is_away_for_a_moment_fails_nobody(server: FakeServer) -> None:
+    api = KfpApi(endpoint=server.endpoint)
+    server.away = 3
+
+    assert api.follow("run-1", pause=0.001).state is RunState.SUCCEEDED
+    server.away = 3
+    with pytest.raises(ApiRefused, match="answered GET /runs/run-1 with 503: away") as caught:
+        api.follow("run-1", pause=0.001, patience=0)
+    assert caught.value.error_kind is ErrorKind.UNAVAILABLE
+
+
+def test_patience_counts_from_the_last_answer(server: FakeServer) -> None:
+    now = [0.0]
+    server.states = ["RUNNING"]
+    watch = RunWatch(KfpApi(endpoint=server.endpoint), "run-1", patience=10, clock=lambda: now[0])
+    for time, away in ((0, 1), (9, 1), (9.5, 0), (11, 1), (20, 1)):
+        now[0], server.away = time, away
+        assert (watch.look() is None) is bool(away), time
+    now[0], server.away = 21, 1
+    with pytest.raises(ApiRefused):
+        watch.look()
 
 
 def test_a_failed_run_raises_what_the_server_says(server: FakeServer) -> None:

@@ -4,7 +4,7 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
@@ -16,7 +16,15 @@ from urllib.request import Request, urlopen
 import yaml
 
 from modelyard.operations import RunState
-from modelyard.operators.kfp.api_errors import ApiRefused, ApiUnreachable, RunFailed, StateUnknown
+from modelyard.operators.kfp.api_errors import (
+    ApiRefused,
+    ApiUnreachable,
+    PackageUnreadable,
+    RunFailed,
+    StateUnknown,
+    VersionNotFound,
+)
+from modelyard.operators.kfp.run_watch import PATIENCE, RunWatch
 
 __all__ = ["ENDPOINT_VARIABLE", "KfpApi", "PipelineRun", "pipeline_document"]
 
@@ -53,12 +61,15 @@ class PipelineRun:
         What the server says of its failure.
     tasks
         The state of each task by its name; a task of a loop stands once for all of its items.
+    phase
+        The server's own word for the state, such as ``CANCELING`` of a run that still runs but is being ended.
     """
 
     run_id: str
     state: RunState
     message: str = ""
     tasks: Mapping[str, str] = field(default_factory=dict)
+    phase: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +137,29 @@ class KfpApi:
         answer = self._upload("/pipelines/upload_version", query, package)
         return str(answer["pipeline_version_id"])
 
+    def find_version(self, pipeline_id: str, version: str = "") -> tuple[str, dict[str, Any]]:
+        """Return the id of a pipeline's version and what it runs.
+
+        Parameters
+        ----------
+        pipeline_id
+            The pipeline.
+        version
+            The version's name; the newest if empty.
+
+        Raises
+        ------
+        VersionNotFound
+            There is none.
+        """
+        path, known = f"/pipelines/{quote(pipeline_id, safe='')}/versions", []
+        for each in self._pages(path, "pipeline_versions", {"sort_by": "created_at desc"}):
+            names = {each.get("display_name"), each.get("name")}
+            if not version or version in names:
+                return str(each["pipeline_version_id"]), dict(each.get("pipeline_spec") or {})
+            known.append(str(each.get("display_name") or each.get("name")))
+        raise VersionNotFound(pipeline_id, version, known)
+
     def start_run(
         self,
         name: str,
@@ -135,6 +169,7 @@ class KfpApi:
         experiment: str = "",
         service_account: str = "",
         pipeline_root: str = "",
+        description: str = "",
     ) -> str:
         """Start a run and return its id.
 
@@ -152,9 +187,11 @@ class KfpApi:
             Under which pods run.
         pipeline_root
             Where artifacts go; the server's default if empty.
+        description
+            What is to be said about the run.
         """
         body = {"display_name": name, **_what(pipeline), **_config(arguments, pipeline_root)}
-        given = {"experiment_id": experiment, "service_account": service_account}
+        given = {"experiment_id": experiment, "service_account": service_account, "description": description}
         body |= {key: value for key, value in given.items() if value}
         return str(self._ask("POST", "/runs", {}, body)["run_id"])
 
@@ -198,16 +235,9 @@ class KfpApi:
 
     def experiment(self, name: str) -> str:
         """Return the id of the experiment of that name, made if need be."""
-        token = ""
-        while True:
-            query = {"namespace": self.namespace, "page_size": "100", "page_token": token}
-            page = self._ask("GET", "/experiments", query)
-            for each in page.get("experiments", ()):
-                if each.get("display_name") == name:
-                    return str(each["experiment_id"])
-            token = page.get("next_page_token", "")
-            if not token:
-                break
+        for each in self._pages("/experiments", "experiments", {"namespace": self.namespace}):
+            if each.get("display_name") == name:
+                return str(each["experiment_id"])
         body = {"display_name": name, **({"namespace": self.namespace} if self.namespace else {})}
         return str(self._ask("POST", "/experiments", {}, body)["experiment_id"])
 
@@ -219,20 +249,32 @@ class KfpApi:
         StateUnknown
             The server names a state that nobody has heard of.
         """
-        answer = self._ask("GET", f"/runs/{quote(run_id, safe='')}")
-        details = answer.get("run_details", {}).get("task_details", ())
-        tasks = {each["display_name"]: each.get("state", "PENDING") for each in details if each.get("display_name")}
-        state = answer.get("state", "RUNTIME_STATE_UNSPECIFIED")
-        if state not in _STATES:
-            raise StateUnknown(run_id, state)
-        return PipelineRun(run_id, _STATES[state], str(answer.get("error", {}).get("message", "")), tasks)
+        return _run_of(run_id, self._ask("GET", f"/runs/{quote(run_id, safe='')}"))
+
+    def find_run(self, name: str) -> PipelineRun | None:
+        """Return the newest run that people see under a name; None if there is none."""
+        predicate = {"operation": 1, "key": "display_name", "stringValue": name}  # 1 is EQUALS
+        query = {"namespace": self.namespace, "sort_by": "created_at desc"}
+        for each in self._pages("/runs", "runs", {**query, "filter": json.dumps({"predicates": [predicate]})}):
+            if each.get("display_name") == name:
+                return _run_of(str(each["run_id"]), each)
+        return None
+
+    def page(self, run_id: str) -> str:
+        """Return where people look at a run."""
+        return f"{self.endpoint}/#/runs/details/{quote(run_id, safe='')}"
 
     def terminate(self, run_id: str) -> None:
         """Ask the server to end a run; its pods get SIGTERM, and cancel what they do."""
         self._ask("POST", f"/runs/{quote(run_id, safe='')}:terminate")
 
     def follow(
-        self, run_id: str, on_change: Callable[[PipelineRun], None] | None = None, *, pause: float = 5.0
+        self,
+        run_id: str,
+        on_change: Callable[[PipelineRun], None] | None = None,
+        *,
+        pause: float = 5.0,
+        patience: float = PATIENCE,
     ) -> PipelineRun:
         """Wait for the end of a run that succeeds, and return it.
 
@@ -244,26 +286,40 @@ class KfpApi:
             Learns of every change of the run or of one of its tasks.
         pause
             Seconds between two looks.
+        patience
+            Seconds for which the server may be away.
 
         Raises
         ------
         RunFailed
             It failed, or was ended.
+        ApiUnreachable
+            The server was away for longer.
         StateUnknown
             The server names a state that nobody has heard of.
         """
         seen: PipelineRun | None = None
+        watch = RunWatch(self, run_id, patience=patience)
         while True:
-            run = self.run(run_id)
-            if run != seen and on_change:
+            run = watch.look()
+            if run is not None and run != seen and on_change:
                 on_change(run)
-            seen = run
-            if run.state.finished:
+            seen = run or seen
+            if run is not None and run.state.finished:
                 break
             time.sleep(pause)
         if run.state is not RunState.SUCCEEDED:
             raise RunFailed(run_id, run.state, run.message)
         return run
+
+    def _pages(self, path: str, field: str, query: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+        token = ""
+        while True:
+            page = self._ask("GET", path, {**query, "page_size": "100", "page_token": token})
+            yield from page.get(field, ())
+            token = page.get("next_page_token", "")
+            if not token:
+                return
 
     def _upload(self, path: str, query: Mapping[str, str], package: Path) -> dict[str, Any]:
         boundary = uuid.uuid4().hex
@@ -303,6 +359,15 @@ class KfpApi:
         return {"Authorization": f"Bearer {token}"} if token else {}
 
 
+def _run_of(run_id: str, answer: Mapping[str, Any]) -> PipelineRun:
+    details = answer.get("run_details", {}).get("task_details", ())
+    tasks = {each["display_name"]: each.get("state", "PENDING") for each in details if each.get("display_name")}
+    phase = answer.get("state", "RUNTIME_STATE_UNSPECIFIED")
+    if phase not in _STATES:
+        raise StateUnknown(run_id, phase)
+    return PipelineRun(run_id, _STATES[phase], str(answer.get("error", {}).get("message", "")), tasks, phase)
+
+
 def _what(pipeline: Mapping[str, Any]) -> dict[str, Any]:
     key = "pipeline_version_reference" if "pipeline_version_id" in pipeline else "pipeline_spec"
     return {key: dict(pipeline)}
@@ -328,6 +393,19 @@ def pipeline_document(package: Path) -> dict[str, Any]:
     ----------
     package
         A compiled YAML file.
+
+    Raises
+    ------
+    PackageUnreadable
+        It is none.
     """
-    pipeline, *platform = [each for each in yaml.safe_load_all(package.read_text("utf-8")) if each]
+    try:
+        found = [each for each in yaml.safe_load_all(package.read_text("utf-8")) if each]
+    except FileNotFoundError as error:
+        raise PackageUnreadable(str(package), "it is not there") from error
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise PackageUnreadable(str(package), f"it cannot be read ({type(error).__name__})") from error
+    if not found or not isinstance(found[0], dict) or "pipelineInfo" not in found[0]:
+        raise PackageUnreadable(str(package), "it has no pipelineInfo")
+    pipeline, *platform = found
     return {"pipeline_spec": pipeline, "platform_spec": platform[0]} if platform else dict(pipeline)

@@ -1,9 +1,18 @@
 """Errors of a KFP server's API and of the runs behind it."""
 
-from modelyard.errors import ErrorKind, ModelyardError
+from modelyard.errors import ErrorKind, ModelyardError, near_name
 from modelyard.operations import RunState
 
-__all__ = ["ApiRefused", "ApiUnreachable", "RunFailed", "StateUnknown"]
+__all__ = [
+    "ApiRefused",
+    "ApiUnreachable",
+    "ArgumentInvalid",
+    "PackageUnreadable",
+    "PipelineNotFound",
+    "RunFailed",
+    "StateUnknown",
+    "VersionNotFound",
+]
 
 _KINDS = {
     400: ErrorKind.INVALID,
@@ -76,3 +85,50 @@ class StateUnknown(ModelyardError):
             mend="Take a newer modelyard.",
             facts={"run_id": run_id, "state": state},
         )
+
+
+class PipelineNotFound(ModelyardError):
+    """Raised when a KFP server has no pipeline of a name."""
+
+    kind = ErrorKind.NOT_FOUND
+
+    def __init__(self, endpoint: str, name: str) -> None:
+        super().__init__(
+            f"the KFP server has no pipeline {name!r}", where=endpoint, mend="Upload it.", facts={"pipeline": name}
+        )
+
+
+class VersionNotFound(ModelyardError):
+    """Raised when a pipeline has no version of a name, or none at all."""
+
+    kind = ErrorKind.NOT_FOUND
+
+    def __init__(self, pipeline_id: str, version: str, known: list[str]) -> None:
+        super().__init__(
+            f"the pipeline has no version {version!r}" if version else "the pipeline has no version",
+            where=pipeline_id,
+            mend=near_name(version, known) if version else "Upload one.",
+            facts={"pipeline_id": pipeline_id, "version": version},
+        )
+
+
+class PackageUnreadable(ModelyardError):
+    """Raised when a file is no compiled pipeline."""
+
+    kind = ErrorKind.INVALID
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(
+            f"the file is no compiled pipeline: {reason}",
+            where=path,
+            mend="Make it with modelyard workflows compile --engine kfp, or with KFP's compiler.",
+        )
+
+
+class ArgumentInvalid(ModelyardError):
+    """Raised when an argument does not fit the parameters that a pipeline declares."""
+
+    kind = ErrorKind.INVALID
+
+    def __init__(self, pipeline: str, name: str, rule: str, mend: str = "") -> None:
+        super().__init__(f"{name}: {rule}", where=f"pipeline {pipeline}", mend=mend, facts={"argument": name})

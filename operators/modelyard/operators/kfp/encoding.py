@@ -12,9 +12,22 @@ from typing import Any, NamedTuple
 
 from modelyard.operations import OperationSpec, Parameter, ParameterType
 
-__all__ = ["Carried", "carried", "exact_text", "hole", "outgoing", "received", "reference_of", "whole"]
+__all__ = [
+    "EXACT_WHOLE",
+    "Carried",
+    "carried",
+    "exact_text",
+    "hole",
+    "outgoing",
+    "received",
+    "reference_of",
+    "standing",
+    "whole",
+]
 
-_EXACT = 2**53
+EXACT_WHOLE = 2**53
+"""Up to here KFP keeps every digit of a whole number."""
+
 _HOLE = "$modelyard.value"
 _WRAPPED = "$modelyard.exact"
 _EMPTY: dict[str, Any] = {"integer": 0, "number": 0.0, "boolean": False, "list": [], "mapping": {}}
@@ -64,6 +77,20 @@ def carried(parameter: Parameter, value: Any) -> Carried:
     return Carried(value, exact=False)
 
 
+def standing(parameter: Parameter, value: Any) -> tuple[Any, bool]:
+    """Return what stands for a value among a pipeline's parameters, and whether something else is meant by it.
+
+    Examples
+    --------
+    >>> standing(Parameter("depth", ParameterType("integer"), "How deep."), 2**60)
+    (0, True)
+    """
+    way = carried(parameter, value)
+    if way.plain is None:
+        return _EMPTY.get(parameter.type.kind, ""), True
+    return way.plain, way.exact
+
+
 def _is_bent(value: Any, type_: ParameterType | None) -> bool:
     """Whether a value would come out of KFP as another."""
     kind = type_.kind if type_ else "any"
@@ -72,7 +99,7 @@ def _is_bent(value: Any, type_: ParameterType | None) -> bool:
     if isinstance(value, bool | str):
         return False
     if isinstance(value, int):
-        return abs(value) >= _EXACT
+        return abs(value) >= EXACT_WHOLE
     if isinstance(value, float):
         return kind != "number" and value.is_integer()
     item = type_.item if type_ else None
@@ -168,7 +195,7 @@ def whole(value: Any, type_: ParameterType | None = None) -> Any:
     """
     item = type_.item if type_ else None
     if isinstance(value, float) and (type_ is None or type_.kind != "number"):
-        return int(value) if value.is_integer() and abs(value) < _EXACT else value
+        return int(value) if value.is_integer() and abs(value) < EXACT_WHOLE else value
     if isinstance(value, Mapping):
         return {key: whole(each, item) for key, each in value.items()}
     return [whole(each, item) for each in value] if isinstance(value, list | tuple) else value

@@ -4,16 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from modelyard.operations import Parameter
-from modelyard.operators.kfp.encoding import carried, exact_text
+from modelyard.operators.kfp.encoding import exact_text, standing
+from modelyard.operators.kfp.run_arguments import EXACT
 from modelyard.workflows.definition import Workflow, WorkflowInput
 
 __all__ = ["EXACT", "annotation_of", "defaults_of", "pipeline_arguments", "plain_default"]
 
-EXACT = "modelyard_exact"
-"""The parameter of every pipeline that tells what is meant where KFP would bend a value."""
-
 _TYPES: dict[str, type] = {"integer": int, "number": float, "boolean": bool, "list": list, "mapping": dict}
-_EMPTY: dict[str, Any] = {"integer": 0, "number": 0.0, "boolean": False, "list": [], "mapping": {}}
 
 
 def annotation_of(each: WorkflowInput) -> type:
@@ -27,11 +24,7 @@ def plain_default(each: WorkflowInput) -> Any:
 
 
 def _standing(each: WorkflowInput, value: Any) -> tuple[Any, bool]:
-    """Return what stands for a value in KFP, and whether something else is meant by it."""
-    way = carried(Parameter(each.name, each.type, each.doc), value)
-    if way.plain is None:
-        return _EMPTY.get(each.type.kind, ""), True
-    return way.plain, way.exact
+    return standing(Parameter(each.name, each.type, each.doc), value)
 
 
 def defaults_of(inputs: Sequence[WorkflowInput]) -> str:
