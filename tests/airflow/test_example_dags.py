@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow_home import Runs, needs_main_environment
+from asset_runs import events, make_known, run_triggered
 
 EXAMPLES = Path(__file__).parents[2] / "docs/airflow/example_dags"
 
@@ -24,7 +25,7 @@ def test_all_examples_are_read_without_errors_and_fast(examples: Path) -> None:
     bag = DagBag(examples)
 
     assert bag.import_errors == {}
-    assert set(bag.dags) == {"example_wine"}
+    assert set(bag.dags) == {"example_wine", "example_rescore"}
     assert max(each.duration.total_seconds() for each in bag.dagbag_stats) < 1
 
 
@@ -33,6 +34,8 @@ def test_wine_goes_from_data_to_scored_files(runs: Runs, examples: Path, tmp_pat
     folder = tmp_path / "wine"
     folder.mkdir()
     dag = DagBag(examples / "example_wine.py").get_dag("example_wine")
+    rescore = DagBag(examples / "example_rescore.py").get_dag("example_rescore")
+    make_known(rescore)
     run = runs.run(dag, conf={"folder": str(folder), "trees": 20})
     results: dict[str, Any] = {task: runs.xcom(run, task) for task in dag.task_dict if task != "predict"}
 
@@ -49,3 +52,26 @@ def test_wine_goes_from_data_to_scored_files(runs: Runs, examples: Path, tmp_pat
     for index, name in enumerate(("scored-a", "scored-b")):
         assert runs.xcom(run, "predict", "rows", index) == 178
         assert json.loads((folder / name / "_manifest.json").read_text())
+
+    told = events(run)
+    assert set(told) == {
+        "modelyard://model/wine-grower",
+        "modelyard://model/wine-grower@champion",
+        "modelyard://endpoint/wines",
+    }
+    version, champion, endpoint = (told[each] for each in sorted(told, key=lambda uri: (uri[12] != "m", uri)))
+    assert (version["version"], version["model"], version["metrics"]) == (
+        1,
+        "models:/wine-grower/1",
+        results["train"]["metrics"],
+    )
+    assert (champion["metrics"], champion["gates"]) == (results["evaluate"]["metrics"], results["promote"]["gates"])
+    assert set(champion["gates"]) == {"accuracy >= 0.8", "accuracy >= champion - 0.02"}
+    assert (champion["operation"], champion["project"]) == ("promote", "wine")
+    assert (endpoint["url"], endpoint["revision"]) == (results["deploy"]["url"], results["deploy"]["revision"])
+
+    shutil.copy(folder / "wine.csv", examples)
+    rescored = run_triggered(rescore)
+    assert runs.states(rescored) == {"predict": "success"}
+    assert runs.xcom(rescored, "predict", "model") == "models:/wine-grower/1"
+    assert events(rescored)["modelyard://dataset/wines/rescored"]["rows"] == 178

@@ -67,7 +67,7 @@ with DAG(
     # [END howto_operator_promote]
 
     # [START howto_operator_deploy]
-    deploy = DeployOperator(task_id="deploy", graph="wines")
+    deploy = DeployOperator(task_id="deploy", graph="wines", endpoint="wines")
     # [END howto_operator_deploy]
 
     # [START howto_operator_predict_mapped]

@@ -4,7 +4,28 @@ from collections.abc import Sequence
 
 from modelyard.errors import ErrorKind, ModelyardError, near_name
 
-__all__ = ["AnswerUnreadable", "ConnectionInvalid", "ConnectionNotFound", "ConnectionUnused", "ReaderUnavailable"]
+__all__ = [
+    "AnswerUnreadable",
+    "AssetInvalid",
+    "ConnectionInvalid",
+    "ConnectionNotFound",
+    "ConnectionUnused",
+    "ReaderUnavailable",
+]
+
+
+class AssetInvalid(ModelyardError, ValueError):
+    """Raised when a URI or a name cannot be that of an asset of ours; Airflow expects a ValueError there."""
+
+    kind = ErrorKind.INVALID
+
+    def __init__(self, uri: str, reason: str, near: tuple[str, Sequence[str]] | None = None) -> None:
+        super().__init__(
+            reason,
+            where=f"asset {uri}",
+            mend=near_name(near[0], list(near[1])) if near else "Make it by model_asset, dataset_asset and the like.",
+            facts={"uri": uri},
+        )
 
 
 class ConnectionInvalid(ModelyardError):

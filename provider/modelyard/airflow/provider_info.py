@@ -47,6 +47,14 @@ def get_provider_info() -> dict[str, Any]:
             {"integration-name": _KFP, "python-modules": ["modelyard.operators.airflow.pipeline_sensor"]},
         ],
         "connection-types": [connection_type()],
+        "asset-uris": [
+            {
+                "schemes": ["modelyard"],
+                "handler": "modelyard.airflow.assets.sanitize_uri",
+                "factory": "modelyard.airflow.assets.create_asset",
+                "to_openlineage_converter": "modelyard.airflow.lineage.convert_asset_to_openlineage",
+            }
+        ],
         "extra-links": [
             "modelyard.airflow.links.EndpointLink",
             "modelyard.operators.airflow.pipeline_run.PipelineRunLink",

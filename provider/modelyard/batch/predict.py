@@ -139,6 +139,8 @@ def predict(
         )
         facts["rows_per_second"] = round(rows / max(time.monotonic() - begun, 1e-9), 1)
         manifest = writer.commit(facts)
+    context.note_dataset("input", facts["dataset"])
+    context.note_dataset("output", _written(target, manifest))
     context.log.info("%d rows scored by %s, %d rejected", manifest.rows, resolved.uri, _rejected(manifest))
     return _result(target, resolved, writer, manifest)
 
@@ -203,6 +205,14 @@ def _run(facts: dict[str, Any]) -> str:
     """Return the name of the work: the same for each attempt at the same rows with the same model."""
     deciding = {name: fact for name, fact in facts.items() if name != "project"}
     return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _written(output: str, manifest: "Manifest") -> dict[str, Any]:
+    """Return what was written, as far as it is known without reading it again."""
+    from modelyard.data import open_dataset
+
+    schema = open_dataset(output).schema if manifest.files else ()
+    return {"uri": output, "rows": manifest.rows, "schema": {each.name: str(each.type) for each in schema}}
 
 
 def _rejected(manifest: "Manifest") -> int:

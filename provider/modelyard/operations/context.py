@@ -1,9 +1,12 @@
 """What an operation is told besides its parameters."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Literal
 
+from modelyard.operations.notes import write_note
 from modelyard.operations.progress import NoProgress, Progress
 
 __all__ = ["OperationContext"]
@@ -33,6 +36,8 @@ class OperationContext:
         Where to tell people what happens; never a secret.
     progress
         Where to tell how far long work is.
+    job
+        The folder of the job, where notes of the work are kept; None keeps none.
     """
 
     project: str
@@ -45,3 +50,17 @@ class OperationContext:
     step: str = ""
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("modelyard"))
     progress: Progress = field(default_factory=NoProgress)
+    job: Path | None = None
+
+    def note_dataset(self, role: Literal["input", "output"], source: Mapping[str, Any]) -> None:
+        """Write down a dataset that the work reads or has written, for those who follow where data comes from.
+
+        Parameters
+        ----------
+        role
+            Whether it is read or written.
+        source
+            Its ``uri``, ``rows``, ``schema`` and ``hash``, as far as known; see `modelyard.data.DatasetSource`.
+        """
+        if self.job is not None:
+            write_note(self.job, role, source)

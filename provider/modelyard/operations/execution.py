@@ -72,6 +72,7 @@ def execute(invocation: Invocation, *, progress: Progress, log: logging.Logger) 
         step=invocation.step,
         log=log,
         progress=progress,
+        job=Path(invocation.folder) if invocation.folder else None,
     )
     result: msgspec.Struct = operation(context, **invocation.parameters)
     return result

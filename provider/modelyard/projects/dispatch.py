@@ -15,11 +15,13 @@ from modelyard.operations.jobs import Job
 from modelyard.operations.journal import Journal
 from modelyard.operations.keys import RunKey, random_key
 from modelyard.operations.launchers import LAUNCHERS, InlineLauncher, OnLog, ProcessLauncher, launcher_of
+from modelyard.operations.notes import write_note
 from modelyard.operations.states import RunState
 from modelyard.projects.environment import Environment
 from modelyard.projects.interpreters import function_interpreter
 from modelyard.projects.opening import open_project
 from modelyard.projects.project import Project
+from modelyard.projects.snapshot import read_origin
 
 __all__ = ["PYTHON_VARIABLE", "Completed", "Handle", "acknowledge", "cancel", "dispatch", "journal_of", "submit"]
 
@@ -194,7 +196,11 @@ def _inline(
 
 
 def _from_snapshot(project: Project, job: Job, request: Invocation) -> Invocation:
-    return msgspec.structs.replace(request, project=str(project.snapshot(job.snapshot)))
+    folder = project.snapshot(job.snapshot)
+    origin = read_origin(folder)
+    stamp = msgspec.to_builtins(origin.stamp) if origin else {}
+    write_note(job.folder, "project", {"name": project.name, **stamp})
+    return msgspec.structs.replace(request, project=str(folder))
 
 
 def _interpreter(spec: OperationSpec, bound: Mapping[str, Any], project: Project, environment: Environment) -> str:

@@ -341,6 +341,7 @@ class _Judging:
             metrics |= {f"{BASELINE_PREFIX}{name}": value for name, value in made.baseline.metrics.items()}
         self.record.log_params({"label_column": made.label, "threshold": made.threshold})
         self.record.log_dataset(made.source, "evaluation")
+        self.context.note_dataset("input", msgspec.to_builtins(made.source))
         if candidate.resolved.model_id:
             self.record.log_model_input(candidate.resolved.model_id)
         self.record.log_metrics(metrics)

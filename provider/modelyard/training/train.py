@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from modelyard.data import profile_of
+from modelyard.data import DatasetSource, profile_of
 from modelyard.graphs import LoadedModel
 from modelyard.operations import DatasetRef, ModelRef, OperationContext, operation
 from modelyard.projects import Project, open_project
@@ -179,9 +179,13 @@ class _Training:
         training, held_out = self.rows
         own = {"label_column": training.label_column, "features": len(training.feature_columns)}
         self.record.log_params({**own, **parameters})
-        self.record.log_dataset(training.dataset.source(), "training")
+        self._record_dataset(training.dataset.source(), "training")
         if held_out is not None and held_out.dataset is not training.dataset:
-            self.record.log_dataset(held_out.dataset.source(), "validation")
+            self._record_dataset(held_out.dataset.source(), "validation")
+
+    def _record_dataset(self, source: DatasetSource, use: str) -> None:
+        self.record.log_dataset(source, use)
+        self.context.note_dataset("input", msgspec.to_builtins(source))
 
     def _scored(self, model: LoadedModel) -> Scored:
         judged = self.rows.judged

@@ -12,10 +12,12 @@ from modelyard.errors import ModelyardError
 from modelyard.operations import ParameterInvalid
 from modelyard.operators.airflow.arguments import LauncherName, TaskArguments, Templated
 from modelyard.operators.airflow.masking import Mask, mask_of
+from modelyard.operators.airflow.outlets import declared_outlets, tell_outlets
 from modelyard.operators.airflow.outputs import TaskOutput
 from modelyard.operators.airflow.place import Place, connection_settings, place_of, text_of
 from modelyard.operators.airflow.values import is_template, keep_type, plain
 from modelyard.operators.airflow.work import Work, handle_facts, handle_from, is_finished
+from modelyard.operators.airflow.work_facts import metrics_behind, work_facts
 
 if TYPE_CHECKING:
     from modelyard.operations.handles import Handle
@@ -87,6 +89,8 @@ class OperationOperator(BaseOperator):
     ) -> None:
         # A field that is None counts as missing in XCom: with this a later task that asks for it gets None.
         kwargs.setdefault("multiple_outputs", True)
+        self._outlets: list[Any] = []
+        self._finds_outlets = kwargs.get("outlets") is None
         super().__init__(**kwargs)
         if launcher not in get_args(LauncherName):
             raise ParameterInvalid("launcher", f"one of {', '.join(get_args(LauncherName))}", launcher)
@@ -101,9 +105,27 @@ class OperationOperator(BaseOperator):
         self._work: Work | None = None
 
     @property
+    def outlets(self) -> list[Any]:
+        """The assets that the task brings forth: those of the DAG file, or else what the fields say."""
+        if not self._outlets and self._finds_outlets:
+            self._outlets = declared_outlets(self)
+            self._finds_outlets = False
+        return self._outlets
+
+    @outlets.setter
+    def outlets(self, value: list[Any]) -> None:
+        """Set the assets of the DAG file."""
+        self._outlets = value
+
+    @property
     def output(self) -> TaskOutput:
         """The task's result, for the arguments of later tasks: whole, or a field of it as ``output["model"]``."""
         return TaskOutput(operator=self)
+
+    def render_template_fields(self, context: Context, jinja_env: Any = None) -> None:
+        """Render all templated fields, once it is settled which outlets they mean as they are written."""
+        _ = self.outlets
+        super().render_template_fields(context, jinja_env)
 
     def render_template(self, content: Any, context: Any, jinja_env: Any = None, seen_oids: Any = None) -> Any:
         """Render as Airflow does, with two differences.
@@ -169,35 +191,50 @@ class OperationOperator(BaseOperator):
             raise self.failure(context, error, mask, killed=work.killed) from error.__cause__
 
     def _start(self, context: Context, place: Place, work: Work) -> dict[str, Any]:
-        from modelyard.projects.dispatch import dispatch, submit
+        from modelyard.projects.dispatch import submit
 
-        ti = cast("Mapping[str, Any]", context)["ti"]
-        index = f"[{ti.map_index}]" if ti.map_index is not None and ti.map_index >= 0 else ""
-        asked: dict[str, Any] = {
-            "project": place.project,
-            "environment": place.environment,
-            "key": f"{text_of(self.key)}{index}",
-            "workflow_run": f"{ti.dag_id}/{ti.run_id}",
-            "step": f"{ti.task_id}{index}",
-            "python": text_of(self.python),
-        }
         parameters = self._parameters(place)
         if self.deferrable:
-            handle = submit(self.operation_name, parameters, **asked)
+            handle = submit(self.operation_name, parameters, **self._asked(context, place))
             work.started(handle)
             if not work.killed and not is_finished(handle):
                 self._defer_to(handle)
             return self._end(context, place, work, handle)
+        return self._published(context, place, self._dispatched(context, place, work, self.operation_name, parameters))
+
+    def _dispatched(
+        self,
+        context: Context,
+        place: Place,
+        work: Work,
+        operation: str,
+        parameters: Mapping[str, Any],
+        part: str = "",
+    ) -> "Completed":
+        """Do an operation as this task's work, or as a part of it that is named, and wait for its end."""
+        from modelyard.projects.dispatch import dispatch
+
         with work.following():
-            done = dispatch(
-                self.operation_name,
+            return dispatch(
+                operation,
                 parameters,
                 launcher=self.launcher,
                 on_start=work.started,
                 on_log=lambda line: self._tell(place.mask.hide(line)),
-                **asked,
+                **self._asked(context, place, part),
             )
-        return self._published(context, place, done)
+
+    def _asked(self, context: Context, place: Place, part: str = "") -> dict[str, Any]:
+        ti = cast("Mapping[str, Any]", context)["ti"]
+        index = f"[{ti.map_index}]" if ti.map_index is not None and ti.map_index >= 0 else ""
+        return {
+            "project": place.project,
+            "environment": place.environment,
+            "key": f"{text_of(self.key)}{part}{index}",
+            "workflow_run": f"{ti.dag_id}/{ti.run_id}",
+            "step": f"{ti.task_id}{index}",
+            "python": text_of(self.python),
+        }
 
     def _parameters(self, place: Place) -> dict[str, Any]:
         from modelyard.operations.catalogue import load_catalogue
@@ -231,8 +268,17 @@ class OperationOperator(BaseOperator):
         result: dict[str, Any] = place.mask.hide(done.result)
         if self.do_xcom_push:
             self._publish(cast("Mapping[str, Any]", context)["ti"], result)
+        self._tell_outlets(cast("Mapping[str, Any]", context), place, done, result)
         acknowledge(done)
         return result
+
+    def _tell_outlets(
+        self, context: Mapping[str, Any], place: Place, done: "Completed", result: dict[str, Any]
+    ) -> None:
+        if self.outlets:
+            facts = work_facts(self.operation_name, place, done.handle)
+            metrics = metrics_behind(self, context["ti"], result)
+            tell_outlets(context["outlet_events"], self, result, {**facts.told, "metrics": dict(metrics)})
 
     def _tell(self, line: str) -> None:
         self.log.info(line)

@@ -1,0 +1,123 @@
+"""What is known of a task's work besides its result: the project that ran, the datasets it read and wrote."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from modelyard.operations.handles import Handle
+    from modelyard.operators.airflow.place import Place
+
+__all__ = ["DatasetFacts", "WorkFacts", "metrics_behind", "work_facts"]
+
+
+class DatasetFacts(NamedTuple):
+    """A dataset as the work has seen it."""
+
+    uri: str
+    rows: int | None = None
+    schema: Mapping[str, str] = {}
+    """The type of each column."""
+    hash: str = ""
+
+
+class WorkFacts(NamedTuple):
+    """The circumstances of a piece of work."""
+
+    operation: str
+    key: str
+    generation: int
+    environment: str
+    project: str = ""
+    commit: str = ""
+    dirty: bool = False
+    origin: str = ""
+    content: str = ""
+    inputs: tuple[DatasetFacts, ...] = ()
+    outputs: tuple[DatasetFacts, ...] = ()
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What the events of assets say of it."""
+        told: dict[str, Any] = {
+            "operation": self.operation,
+            "key": self.key,
+            "project": self.project,
+            "environment": self.environment,
+        }
+        return {**told, **({"commit": self.commit, "dirty": self.dirty} if self.commit else {})}
+
+
+def work_facts(operation: str, place: "Place", handle: "Handle") -> WorkFacts:
+    """Return what is known of work that has ended, from the notes in its job's folder.
+
+    Parameters
+    ----------
+    operation
+        The operation's name.
+    place
+        Where it belongs.
+    handle
+        Its handle.
+    """
+    from modelyard.operations.notes import read_notes
+
+    notes = read_notes(Path(handle.folder))
+    ran = [note.facts for note in notes if note.subject == "project"]
+    return WorkFacts(
+        operation=operation,
+        key=handle.key,
+        generation=handle.generation,
+        environment=place.environment,
+        inputs=tuple(_dataset(note.facts) for note in notes if note.subject == "input"),
+        outputs=tuple(_dataset(note.facts) for note in notes if note.subject == "output"),
+        **_project(ran[-1] if ran else _opened(place)),
+    )
+
+
+def metrics_behind(task: Any, ti: Any, result: Mapping[str, Any]) -> Mapping[str, float]:
+    """Return the metrics that belong to a task's result: its own, or those of the task before that it builds on.
+
+    A promotion has those of its evaluation, a registration those of the training of its model.
+
+    Parameters
+    ----------
+    task
+        An operator of ours, its fields rendered.
+    ti
+        Airflow's task instance.
+    result
+        The task's result.
+    """
+    if "metrics" in result:
+        own: Mapping[str, float] = result["metrics"]
+        return own
+    for field in ("evaluation", "model"):
+        asked = getattr(task, field, None)
+        for each in task.upstream_list if asked else ():
+            if {field, "metrics"} <= set(getattr(each, "result_fields", ())) and not each.is_mapped:
+                before = ti.xcom_pull(task_ids=each.task_id)
+                if isinstance(before, Mapping) and before.get(field) == asked:
+                    found: Mapping[str, float] = before.get("metrics") or {}
+                    return found
+    return {}
+
+
+def _dataset(facts: Mapping[str, Any]) -> DatasetFacts:
+    known = {name: facts[name] for name in DatasetFacts._fields if name in facts}
+    return DatasetFacts(**known)
+
+
+def _opened(place: "Place") -> dict[str, Any]:
+    """Return the facts of the project as it is now: work in this process takes no snapshot."""
+    import msgspec
+
+    from modelyard.projects import open_project
+
+    project = open_project(place.project)
+    return {"name": project.name, **msgspec.to_builtins(project.stamp)}
+
+
+def _project(facts: Mapping[str, Any]) -> dict[str, Any]:
+    names = ("commit", "dirty", "origin", "content")
+    return {"project": facts["name"], **{name: facts[name] for name in names if name in facts}}
