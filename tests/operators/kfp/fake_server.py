@@ -140,6 +140,9 @@ class FakeServer:
                 return 503, {"message": "the answer is lost"}
             return 200, {"run_id": run_id, "state": "PENDING"}
         run_id = path.split("/")[2].partition(":")[0]
+        if path.endswith(":retry"):
+            self._states(run_id)[:] = self.scripts.pop(0) if self.scripts else list(self.states)
+            return 200, {}
         if path.endswith(":terminate"):
             self._states(run_id)[:] = ["CANCELING", "CANCELED"]
             return 200, {}

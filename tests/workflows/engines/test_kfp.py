@@ -17,17 +17,19 @@ from kfp.local import config
 from kfp.pipeline_spec import pipeline_spec_pb2
 from workflow_contract import PROJECT, workflow_of
 
-from modelyard.errors import ErrorRecord, ForeignError
+from modelyard.errors import ErrorKind, ErrorRecord, ForeignError
 from modelyard.operators.kfp import Image, Installed
+from modelyard.operators.kfp.api_errors import RunFailed
 from modelyard.operators.kfp.errors import ImageNotPinned, ProjectNotReproducible, SettingInvalid
 from modelyard.operators.kfp.sources import reproducible_project
 from modelyard.projects import open_project
-from modelyard.workflows import StepHandle, WorkflowOutcome, collect, each, steps, when, workflow
-from modelyard.workflows.engines import kfp_run
+from modelyard.workflows import Failure, StepHandle, WorkflowOutcome, collect, each, steps, when, workflow
+from modelyard.workflows.engines import kfp_entry, kfp_run
 from modelyard.workflows.engines.kfp import KfpEngine
 from modelyard.workflows.engines.kfp_inputs import pipeline_arguments
 from modelyard.workflows.engines.kfp_settings import settings_of
 from modelyard.workflows.engines.kfp_submit import submission_of
+from modelyard.workflows.engines.remote import RemoteRun, RunRequest
 
 DIGEST = f"registry.example.com/ml/flights@sha256:{'0' * 64}"
 
@@ -262,17 +264,23 @@ def test_a_workflow_is_sent_with_the_commit_that_pods_fetch(pushed: Path, server
     assert '"claimName"' in text or '"constant": "ml-state"' in text
 
 
-def test_the_command_line_sends_a_workflow_and_follows_it(pushed: Path, server: FakeServer) -> None:
+@pytest.fixture
+def prod(pushed: Path, server: FakeServer) -> Path:
+    """Return the pushed project with an environment that names the server."""
     file = pushed / "modelyard.yaml"
     file.write_text(
         f"{file.read_text()}\nenvironments:\n  prod:\n    kfp: {{endpoint: '{server.endpoint}', image: '{DIGEST}'}}\n"
     )
     _git(pushed, "commit", "--quiet", "-am", "prod")
     _git(pushed, "push", "--quiet", "origin", "main")
+    return pushed
+
+
+def test_the_command_line_sends_a_workflow_and_follows_it(prod: Path, server: FakeServer) -> None:
     server.states = ["SUCCEEDED"]
     command = [str(Path(sys.executable).with_name("modelyard")), "run", "contract.flows:chain", "--engine", "kfp"]
     ended = subprocess.run(
-        [*command, "--project", str(pushed), "--param", "start=5", "--follow", "true", "--json"],
+        [*command, "--project", str(prod), "--param", "start=5", "--key", "tonight", "--follow", "--json"],
         capture_output=True,
         text=True,
         check=False,
@@ -280,9 +288,85 @@ def test_the_command_line_sends_a_workflow_and_follows_it(pushed: Path, server: 
     body = next(asked[3] for asked in server.asked if asked[:2] == ("POST", "/runs"))
 
     assert ended.returncode == 0, ended.stderr
-    assert json.loads(ended.stdout)["workflow_run"] == "run-1"
+    told = json.loads(ended.stdout)
+    assert told == {
+        "workflow_run": "run-1",
+        "steps": {},
+        "results": {},
+        "url": f"{server.endpoint}/#/runs/details/run-1",
+    }
+    assert body["display_name"] == "contract chain tonight"
     assert body["runtime_config"]["parameters"] == {"start": 5, "modelyard_exact": ""}
     assert server.refusals == []
+
+
+def _request(project: Path, **changes: Any) -> RunRequest:
+    flow = workflow_of(project, "chain")
+    told = {"workflow": flow, "name": "chain", "inputs": flow.bind({}), "project": str(project)}
+    return RunRequest(**{**told, "project_name": "contract", "workflow_run": "tonight", **changes})
+
+
+def test_a_run_is_attached_to_and_a_failed_one_goes_on(prod: Path, server: FakeServer) -> None:
+    server.scripts = [["RUNNING"], ["SUCCEEDED"]]
+    first = kfp_entry.submit(_request(prod))
+    assert first == RemoteRun(run="run-1", url=f"{server.endpoint}/#/runs/details/run-1")
+    assert kfp_entry.submit(_request(prod)) == first
+
+    server.runs["run-1"]["states"] = ["FAILED"]
+    with pytest.raises(RunFailed, match="run-1: the run is failed: a task failed"):
+        submission_of(open_project(prod), _request(prod).workflow, open_project(prod).environment()).follow("run-1")
+    kfp_entry.submit(_request(prod))
+    server.runs["run-1"]["states"] = ["SUCCEEDED"]
+    kfp_entry.submit(_request(prod))
+    kfp_entry.submit(_request(prod, workflow_run="another"))
+
+    posts = [path for verb, path, *_ in server.asked if verb == "POST"]
+    assert posts == ["/runs", "/runs/run-1:retry", "/runs"]
+    assert server.refusals == []
+
+
+def test_where_the_state_is_seen_the_outcome_is_that_of_any_engine(prod: Path, server: FakeServer) -> None:
+    state = open_project(prod).environment().open_state()
+    left = WorkflowOutcome({"one": "succeeded"}, {"one": {"value": {"sum": 2**60}}})
+    kfp_run.KfpRun(state, "kfp-run-1").write_outcome(left)
+    server.states = ["SUCCEEDED"]
+    assert kfp_entry.submit(_request(prod, follow=True)).outcome == left
+
+    failure = Failure("one", ErrorKind.USER_CODE, "one is told to fail")
+    left = WorkflowOutcome({"one": "failed"}, {}, (failure,))
+    kfp_run.KfpRun(state, "kfp-run-2").write_outcome(left)
+    server.states = ["RUNNING", "FAILED"]
+    assert kfp_entry.submit(_request(prod, follow=True, workflow_run="other")).outcome == left
+
+    server.states = ["FAILED"]
+    with pytest.raises(RunFailed, match="run-3"):
+        kfp_entry.submit(_request(prod, follow=True, workflow_run="unseen"))
+
+
+def test_what_kfp_says_of_the_steps_is_told_while_it_runs(
+    prod: Path, server: FakeServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(run_id: str) -> dict[str, Any]:
+        state = server._states(run_id).pop(0)
+        tasks = {
+            "RUNNING": {"one": "SUCCEEDED", "two": "RUNNING"},
+            "SUCCEEDED": dict.fromkeys(("one", "two", "three"), "SUCCEEDED"),
+        }
+        details = [
+            {"display_name": name, "state": phase}
+            for name, phase in {"workflow-begin": "SUCCEEDED", **tasks[state]}.items()
+        ]
+        return {"run_id": run_id, "state": state, "run_details": {"task_details": details}}
+
+    monkeypatch.setattr(server, "_run", run)
+    monkeypatch.setattr("modelyard.operators.kfp.api.time.sleep", lambda seconds: None)
+    server.states = ["RUNNING", "SUCCEEDED"]
+    with caplog.at_level("INFO", "modelyard.workflows"):
+        left = kfp_entry.submit(_request(prod, follow=True)).outcome
+
+    assert left == WorkflowOutcome(dict.fromkeys(("one", "two", "three"), "succeeded"), {})
+    lines = [record.getMessage() for record in caplog.records if record.name == "modelyard.workflows"]
+    assert lines == ["one: succeeded", "two: succeeded", "three: succeeded"]
 
 
 def test_changes_and_unpushed_commits_are_refused(pushed: Path) -> None:

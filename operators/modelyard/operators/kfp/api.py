@@ -268,6 +268,10 @@ class KfpApi:
         """Ask the server to end a run; its pods get SIGTERM, and cancel what they do."""
         self._ask("POST", f"/runs/{quote(run_id, safe='')}:terminate")
 
+    def retry(self, run_id: str) -> None:
+        """Ask the server to go on with a run that has failed: what had succeeded is not done again."""
+        self._ask("POST", f"/runs/{quote(run_id, safe='')}:retry")
+
     def follow(
         self,
         run_id: str,

@@ -2,16 +2,27 @@
 
 from collections.abc import Mapping
 
+from modelyard.operators.kfp.api import PipelineRun
+from modelyard.operators.kfp.api_errors import RunFailed
 from modelyard.projects import open_project
+from modelyard.projects.environment import Environment
+from modelyard.projects.errors import StateNotLocal
+from modelyard.workflows.engines.kfp_run import KfpRun
 from modelyard.workflows.engines.kfp_submit import Submission, submission_of
 from modelyard.workflows.engines.remote import RemoteRun, RunRequest
 from modelyard.workflows.outcome import WorkflowOutcome
 
 __all__ = ["as_pipeline", "submit"]
 
+_STATES = {"SUCCEEDED": "succeeded", "SKIPPED": "skipped", "FAILED": "failed", "CANCELED": "cancelled"}
+"""KFP's words for the end of a task, and ours."""
+
 
 def submit(request: RunRequest) -> RemoteRun:
-    """Start a run of a workflow on the KFP server of the environment.
+    """Start a run of a workflow on the KFP server of the environment, or go on with the run of that name.
+
+    A run that is under way is attached to; one that failed does its failed steps again. Where this machine sees the
+    environment's state, the outcome is that of any other engine; else it has the states alone that KFP tells.
 
     Parameters
     ----------
@@ -20,15 +31,49 @@ def submit(request: RunRequest) -> RemoteRun:
 
     Raises
     ------
+    RunFailed
+        The run that was waited for failed, and its state cannot be seen from here.
     ModelyardError
-        The pipeline cannot be made, the server refuses it, or the run that was waited for failed.
+        The pipeline cannot be made, or the server refuses it.
     """
-    submission = _submission(request)
-    run = submission.start(request.inputs, name=request.workflow_run)
+    submission, environment = _submission(request)
+    name = f"{request.project_name} {request.workflow.name} {request.workflow_run}"
+    run = submission.start_or_attach(request.inputs, name=name)
+    url = submission.page(run)
     if not request.follow:
-        return RemoteRun(run=run)
-    ended = submission.follow(run)
-    return RemoteRun(run=run, outcome=WorkflowOutcome(dict(ended.tasks), {}))
+        return RemoteRun(run=run, url=url)
+    return RemoteRun(run=run, url=url, outcome=_followed(request, submission, environment, run))
+
+
+def _followed(request: RunRequest, submission: Submission, environment: Environment, run: str) -> WorkflowOutcome:
+    names = {step.name.replace("_", "-"): step.name for step in request.workflow.steps}
+    done: set[str] = set()
+    with request.progress.track(f"workflow {request.workflow.name}", len(names), "steps") as track:
+
+        def tell(now: PipelineRun) -> None:
+            for task, phase in now.tasks.items():
+                if task in names and task not in done and phase in _STATES:
+                    done.add(task)
+                    request.log.info("%s: %s", names[task], _STATES[phase])
+                    track.advance()
+
+        try:
+            ended = submission.follow(run, tell)
+        except RunFailed:
+            outcome = _outcome(environment, run)
+            if outcome is None or not outcome.failures:
+                raise
+            return outcome
+    states = {names[task]: _STATES.get(phase, phase) for task, phase in ended.tasks.items() if task in names}
+    return _outcome(environment, run) or WorkflowOutcome(states, {})
+
+
+def _outcome(environment: Environment, run: str) -> WorkflowOutcome | None:
+    """Return what a run has left in the state location; None where this machine does not see it."""
+    try:
+        return KfpRun(environment.state, f"kfp-{run}").outcome()
+    except StateNotLocal:
+        return None
 
 
 def as_pipeline(request: RunRequest, options: Mapping[str, str]) -> str:
@@ -40,9 +85,10 @@ def as_pipeline(request: RunRequest, options: Mapping[str, str]) -> str:
         There is no KFP in this environment, or pods could not get the project.
     """
     del options
-    return _submission(request).compiled().decode()
+    return _submission(request)[0].compiled().decode()
 
 
-def _submission(request: RunRequest) -> Submission:
+def _submission(request: RunRequest) -> tuple[Submission, Environment]:
     project = open_project(request.project)
-    return submission_of(project, request.workflow, project.environment(request.environment))
+    environment = project.environment(request.environment)
+    return submission_of(project, request.workflow, environment), environment

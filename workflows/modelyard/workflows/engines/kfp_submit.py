@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from modelyard.operations import RunState
 from modelyard.operations.atomic import write_atomically
 from modelyard.operators.kfp.api import KfpApi, PipelineRun, pipeline_document
 from modelyard.operators.kfp.sources import reproducible_project
@@ -82,6 +83,34 @@ class Submission:
                 service_account=settings.service_account,
                 pipeline_root=settings.pipeline_root,
             )
+
+    def start_or_attach(self, inputs: Mapping[str, Any], *, name: str) -> str:
+        """Return the id of the run of that name: one that is there, or else a new one; raises as `start`.
+
+        A run that failed, or was ended, goes on: KFP starts its failed tasks again.
+
+        Parameters
+        ----------
+        inputs
+            The workflow's inputs.
+        name
+            What people see, and what tells this run from others.
+        """
+        api = self._api()
+        found = api.find_run(name)
+        if found is None or found.phase == "CANCELING":
+            return self.start(inputs, name=name)
+        log = logging.getLogger("modelyard.workflows")
+        if found.state in (RunState.FAILED, RunState.CANCELLED):
+            api.retry(found.run_id)
+            log.info("the run %s goes on where it failed", found.run_id)
+        else:
+            log.info("the run %s is there already", found.run_id)
+        return found.run_id
+
+    def page(self, run_id: str) -> str:
+        """Return where people look at a run."""
+        return self._api().page(run_id)
 
     def follow(
         self, run_id: str, on_change: Callable[[PipelineRun], None] | None = None, *, pause: float = 5.0
