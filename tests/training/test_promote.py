@@ -24,6 +24,7 @@ from modelyard.training.promotion_errors import (
     GateInvalid,
     ModelNotRegistered,
 )
+from modelyard.training.review import Rejection, Review, reject, review
 
 Evaluate = Callable[..., str]
 
@@ -440,3 +441,69 @@ def test_an_alias_that_was_set_by_hand_is_left_where_it_is(
 def test_the_result_is_json() -> None:
     assert set(promote.spec.result_schema()["required"]) == {"model", "name", "alias", "previous", "gates", "first"}
     assert msgspec.json.encode(promote.spec)
+
+
+# --- what people see before, and their no -----------------------------------------------------------------------------
+
+
+def test_a_review_shows_what_the_promotion_would_be_decided_by_and_changes_nothing(
+    context: OperationContext, tracking: Tracking, evaluate: Evaluate
+) -> None:
+    tracking.set_alias("delays", "champion", 1, expected=None)
+    evaluation = evaluate(2, 0.75, baseline=1, champion=0.744)
+    shown = review(context, model="models:/delays/2", gates=GATES, alias="champion")
+
+    assert shown == Review(
+        model="models:/delays/2",
+        name="delays",
+        alias="champion",
+        current="models:/delays/1",
+        evaluation=evaluation,
+        baseline="models:/delays/1",
+        metrics={"roc_auc": 0.75},
+        baseline_metrics={"roc_auc": 0.744},
+        gates={
+            "roc_auc >= 0.7": "0.75 >= 0.7: held",
+            "roc_auc >= champion - 0.005": "0.75 >= 0.739 (champion 0.744 - 0.005): held",
+        },
+        report="",
+        artifact="",
+    )
+    assert champion(tracking) == 1
+    assert not [tag for tag in tracking.registry.version_tags("delays", 2) if "promotion" in tag]
+
+
+def test_a_review_without_gates_shows_the_newest_evaluation_if_there_is_one(
+    context: OperationContext, evaluate: Evaluate
+) -> None:
+    assert review(context, model="models:/delays/1", alias="champion").evaluation == ""
+    evaluation = evaluate(1, 0.6)
+    shown = review(context, model="models:/delays/1", alias="champion")
+    assert (shown.evaluation, shown.metrics, shown.current, shown.gates) == (evaluation, {"roc_auc": 0.6}, "", {})
+
+
+def test_a_review_refuses_what_the_promotion_would_refuse(
+    context: OperationContext, tracking: Tracking, evaluate: Evaluate
+) -> None:
+    tracking.set_alias("delays", "champion", 1, expected=None)
+    evaluation = evaluate(2, 0.65, baseline=1, champion=0.6)
+    with pytest.raises(GateFailed, match=r"0\.65 >= 0\.7: failed"):
+        review(context, model="models:/delays/2", evaluation=evaluation, gates=GATES, alias="champion")
+    tracking.set_alias("delays", "champion", 3, expected=1)
+    with pytest.raises(ChampionMoved):
+        review(context, model="models:/delays/2", evaluation=evaluation, alias="champion")
+    with pytest.raises(EvaluationNotFound):
+        review(context, model="models:/delays/3", gates=GATES, alias="champion")
+
+
+def test_a_rejection_says_at_the_version_who_when_and_why(context: OperationContext, tracking: Tracking) -> None:
+    tracking.set_alias("delays", "champion", 1, expected=None)
+    said = {"by": "bea", "reason": "worse at JFK", "evaluation": "abc"}
+    rejection = reject(context, model="models:/delays/2", alias="champion", **said)
+
+    written = json.loads(tracking.registry.version_tags("delays", 2)["modelyard.rejection.champion"])
+    assert written.pop("at").endswith("+00:00")
+    current = {"model": "models:/delays/2", "current": "models:/delays/1", "workflow_run": "run-1"}
+    assert written == {**said, **current}
+    assert rejection == Rejection(at=rejection.at, **written)
+    assert champion(tracking) == 1

@@ -23,6 +23,7 @@ __all__ = [
     "OPERATION",
     "PROJECT",
     "PROMOTION",
+    "REJECTION",
     "STEP",
     "SUPERSEDED_BY",
     "WORKFLOW_RUN",
@@ -59,6 +60,8 @@ BASELINE = "modelyard.baseline_model"
 
 PROMOTION = "modelyard.promotion."
 """On a version, followed by an alias: who pointed the alias to it, when and why, as JSON."""
+REJECTION = "modelyard.rejection."
+"""On a version, followed by an alias: who would not have the alias point to it, when and why, as JSON."""
 
 
 def run_tags(project: Project, context: OperationContext, *, operation: str, function: str = "") -> dict[str, str]:

@@ -9,7 +9,7 @@ import msgspec
 from modelyard.operations import OperationContext
 from modelyard.tracking import TrackedRun, Tracking
 
-__all__ = ["FILE", "keep_result", "kept_result"]
+__all__ = ["FILE", "keep_result", "kept_result", "result_of"]
 
 FILE = "result.json"
 ResultT = TypeVar("ResultT", bound=msgspec.Struct)
@@ -27,8 +27,13 @@ def kept_result(
     found: Any = tracking.finished_run(context.key, context.generation, experiment=experiment)
     if found is None:
         return None
-    with tempfile.TemporaryDirectory(prefix="modelyard-result-") as scratch:
-        file = tracking.client.download_artifacts(found.info.run_id, FILE, scratch)
-        result = msgspec.json.decode(Path(file).read_bytes(), type=kind)
+    result = result_of(tracking, found.info.run_id, kind)
     context.log.info("this work is finished already: run %s", found.info.run_id)
     return result
+
+
+def result_of(tracking: Tracking, run_id: str, kind: type[ResultT]) -> ResultT:
+    """Return the result that is kept with a run."""
+    with tempfile.TemporaryDirectory(prefix="modelyard-result-") as scratch:
+        file = tracking.client.download_artifacts(run_id, FILE, scratch)
+        return msgspec.json.decode(Path(file).read_bytes(), type=kind)

@@ -1,6 +1,7 @@
 """The operation promote: points an alias to a version if the declared gates hold."""
 
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import msgspec
 
@@ -127,14 +128,46 @@ def promote(
     candidate = tracking.resolve(model)
     if candidate.version is None:
         raise ModelNotRegistered(model)
-    promotion = _Promotion(context, tracking, candidate, alias, declared)
+    promotion = Promotion(context, tracking, candidate, alias, declared)
     result = promotion.run(evaluation)
     context.log.info("%s is %s %s of %s", result.model, "now" if promotion.moved else "already", alias, result.name)
     return result
 
 
-class _Promotion:
-    """One attempt to move one alias to one version."""
+class Weighed(NamedTuple):
+    """A promotion that could be made now.
+
+    Parameters
+    ----------
+    judged
+        What it is judged by; None if by nothing.
+    outcomes
+        What came of each gate; all hold.
+    current
+        The version that the alias points to; empty if it is not set.
+    """
+
+    judged: Evaluation | None
+    outcomes: dict[str, str]
+    current: str
+
+
+class Promotion:
+    """One attempt to move one alias to one version.
+
+    Parameters
+    ----------
+    context
+        The operation's context.
+    tracking
+        Where the models are.
+    candidate
+        The registered version.
+    alias
+        The alias.
+    gates
+        What must hold.
+    """
 
     def __init__(
         self, context: OperationContext, tracking: Tracking, candidate: ResolvedModel, alias: str, gates: list[Gate]
@@ -148,7 +181,34 @@ class _Promotion:
         self.compares = any(gate.champion for gate in gates)
         self.moved = False
 
+    def weigh(self, evaluation: str) -> Weighed:
+        """Check all that a promotion checks, and change nothing.
+
+        Parameters
+        ----------
+        evaluation
+            The evaluation's run; the newest finished one, if there is any, if empty.
+
+        Raises
+        ------
+        GateFailed, ChampionMoved, EvaluationNotFound, EvaluationOfOther, EvaluationUnfinished
+            The promotion could not be made.
+        """
+        now = self._aliases()
+        none_asked = not evaluation and not self.gates
+        judged = Evaluations(self.tracking).newest(self.candidate) if none_asked else self._evaluation(evaluation)
+        if now.get(self.alias) != self.candidate.version:
+            self._check_champion(judged, now, now)
+        return Weighed(judged, self._judge(judged), self._uri(now.get(self.alias)))
+
     def run(self, evaluation: str) -> PromoteResult:
+        """Move the alias, if all gates hold; raises as `promote`.
+
+        Parameters
+        ----------
+        evaluation
+            The evaluation's run; where there are gates and it is empty, the newest finished one.
+        """
         before = self._aliases()
         recorded = self._recorded()
         if recorded is not None and recorded.done and self._is_mine(recorded):
