@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "endpoints": ("modelyard.cli.commands.endpoints:endpoints", "Endpoints: list, show, logs, scale, promote."),
     "models": ("modelyard.cli.commands.models:models", "Registered models, their versions and aliases."),
     "runs": ("modelyard.cli.commands.runs:runs", "What ran and what runs: list, show, cancel."),
+    "ci": ("modelyard.cli.commands.ci:ci", "In CI: detect, plan, run, gate, report, preview, promote."),
     "generate": ("modelyard.cli.commands.generate:generate", "Write the files that are made from the operations."),
 }
 """Command → the place of its implementation, and its line of help."""

@@ -1,0 +1,165 @@
+"""Errors of the work in CI.
+
+::
+
+    ModelyardError
+    ├── ForgeError                   what the forge did not do; a report that fails so is shown elsewhere
+    │   ├── ForgeUnreachable         no answer, or one that says: later
+    │   ├── ForgeDenied              the token is missing, wrong or weak
+    │   ├── ForgeNotFound            no such repository or request, or hidden from the token
+    │   └── ForgeRefused             it refuses what was sent
+    ├── ChangesUnknown               git cannot tell what has changed
+    ├── FolderIncomplete             a command needs what an earlier one did not leave
+    ├── RequestGatesFailed           a gate of a candidate does not hold
+    ├── RequestWorkFailed            a step of the request's work failed
+    └── CandidateUnknown             what shall be promoted is not in the report, or not alone
+"""
+
+from collections.abc import Mapping, Sequence
+
+from modelyard.errors import ErrorKind, ModelyardError
+
+__all__ = [
+    "CandidateUnknown",
+    "ChangesUnknown",
+    "FolderIncomplete",
+    "ForgeDenied",
+    "ForgeError",
+    "ForgeNotFound",
+    "ForgeRefused",
+    "ForgeUnreachable",
+    "RequestGatesFailed",
+    "RequestWorkFailed",
+]
+
+
+class ForgeError(ModelyardError):
+    """Base of what goes wrong between us and a forge."""
+
+
+class ForgeUnreachable(ForgeError):
+    """Raised when a forge does not answer, or asks to come again later than we can wait.
+
+    Parameters
+    ----------
+    call
+        The request, such as ``POST /repos/…``.
+    reason
+        What came instead of an answer.
+    """
+
+    kind = ErrorKind.UNAVAILABLE
+
+    def __init__(self, call: str, reason: str) -> None:
+        super().__init__(f"the forge does not answer: {reason}", where=call, mend="Run the job again later.")
+
+
+class ForgeDenied(ForgeError):
+    """Raised when the token is missing, wrong or weak.
+
+    Parameters
+    ----------
+    call, status, said
+        The request, the status of the answer, and its message.
+    """
+
+    kind = ErrorKind.DENIED
+
+    def __init__(self, call: str, status: int, said: str) -> None:
+        mend = (
+            "Look whether the token is right and has not expired."
+            if status == 401
+            else "See docs/ci/tokens.md for what the token must be allowed to do."
+        )
+        super().__init__(f"the forge answered {status}: {said}", where=call, mend=mend, facts={"status": status})
+
+
+class ForgeNotFound(ForgeError):
+    """Raised when there is no such place, or the token may not see it."""
+
+    kind = ErrorKind.NOT_FOUND
+
+    def __init__(self, call: str, said: str) -> None:
+        super().__init__(
+            f"the forge answered 404: {said}",
+            where=call,
+            mend="Look whether repository and request are right, and whether the token may see them.",
+        )
+
+
+class ForgeRefused(ForgeError):
+    """Raised when a forge refuses what was sent."""
+
+    kind = ErrorKind.INVALID
+
+    def __init__(self, call: str, status: int, said: str) -> None:
+        super().__init__(f"the forge answered {status}: {said}", where=call, facts={"status": status})
+
+
+class ChangesUnknown(ModelyardError):
+    """Raised when git cannot tell what a request changes."""
+
+    kind = ErrorKind.NOT_FOUND
+
+    def __init__(self, base: str, reason: str) -> None:
+        super().__init__(
+            f"git cannot tell what has changed since {base or 'the base'}: {reason}",
+            where="--base",
+            mend="Fetch the history: fetch-depth: 0 on GitHub, GIT_DEPTH: 0 on GitLab; or name the commit as --base.",
+        )
+
+
+class FolderIncomplete(ModelyardError):
+    """Raised when a command needs what an earlier one leaves, and it is not there or is damaged."""
+
+    kind = ErrorKind.NOT_FOUND
+
+    def __init__(self, path: str, command: str, reason: str = "it is not there") -> None:
+        super().__init__(
+            reason, where=path, mend=f"It is what {command} leaves; run that first, with the same --folder."
+        )
+
+
+class RequestGatesFailed(ModelyardError):
+    """Raised when a gate of a candidate does not hold.
+
+    Parameters
+    ----------
+    failed
+        Model → gate → what came of it, of the gates that failed.
+    """
+
+    kind = ErrorKind.GATE_FAILED
+
+    def __init__(self, failed: Mapping[str, Mapping[str, str]]) -> None:
+        told = "; ".join(f"{model}: {gate} ({said})" for model, each in failed.items() for gate, said in each.items())
+        count = sum(len(each) for each in failed.values())
+        super().__init__(
+            f"{count} gate{'s do' if count > 1 else ' does'} not hold: {told}",
+            facts={"failed": {model: dict(each) for model, each in failed.items()}},
+        )
+
+
+class RequestWorkFailed(ModelyardError):
+    """Raised when the work that a request needed failed, so that there is nothing to judge.
+
+    Parameters
+    ----------
+    failures
+        One sentence for each failure.
+    """
+
+    kind = ErrorKind.USER_CODE
+
+    def __init__(self, failures: Sequence[str]) -> None:
+        super().__init__(f"the work of the request failed: {'; '.join(failures)}", mend="See the report.")
+
+
+class CandidateUnknown(ModelyardError):
+    """Raised when it is not clear which candidate of a report shall be promoted."""
+
+    kind = ErrorKind.INVALID
+
+    def __init__(self, asked: str, known: Sequence[str]) -> None:
+        what = f"the report has no candidate {asked}" if asked else f"the report has {len(known)} candidates"
+        super().__init__(what, where="--model", mend=f"Known: {', '.join(known)}." if known else "It names none.")

@@ -1,0 +1,75 @@
+"""The folder through which the commands of one CI job hand on what they found."""
+
+import os
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from modelyard.ci.errors import FolderIncomplete
+from modelyard.ci.redaction import Redaction
+from modelyard.operations.atomic import write_atomically
+
+__all__ = ["CiFolder"]
+
+RecordT = TypeVar("RecordT", bound=msgspec.Struct)
+
+
+class CiFolder:
+    """The folder of one CI job.
+
+    Parameters
+    ----------
+    path
+        Where it is; made when something is written.
+    redaction
+        What must not be in any file; by default the secrets in this process's environment.
+    """
+
+    def __init__(self, path: Path, redaction: Redaction | None = None) -> None:
+        self.path = path
+        self._redaction = redaction or Redaction.of(os.environ)
+
+    def write(self, name: str, value: Any) -> Path:
+        """Write a JSON file, whole or not at all, and return its path."""
+        plain = self._redaction.values(msgspec.to_builtins(value))
+        return self._write(name, msgspec.json.format(msgspec.json.encode(plain), indent=2) + b"\n")
+
+    def write_text(self, name: str, text: str) -> Path:
+        """Write a text file, whole or not at all, and return its path."""
+        return self._write(name, self._redaction(text).encode())
+
+    def _write(self, name: str, content: bytes) -> Path:
+        self.path.mkdir(parents=True, exist_ok=True)
+        place = self.path / name
+        write_atomically(place, content)
+        return place
+
+    def read(self, name: str, record: type[RecordT]) -> RecordT | None:
+        """Return what a file holds; None where there is none.
+
+        Raises
+        ------
+        FolderIncomplete
+            The file is damaged.
+        """
+        place = self.path / name
+        try:
+            return msgspec.json.decode(place.read_bytes(), type=record)
+        except FileNotFoundError:
+            return None
+        except (OSError, msgspec.DecodeError) as error:
+            raise FolderIncomplete(str(place), f"modelyard ci {place.stem}", f"cannot be read: {error}") from error
+
+    def require(self, name: str, record: type[RecordT]) -> RecordT:
+        """Return what a file holds.
+
+        Raises
+        ------
+        FolderIncomplete
+            It is not there, or damaged.
+        """
+        found = self.read(name, record)
+        if found is None:
+            raise FolderIncomplete(str(self.path / name), f"modelyard ci {Path(name).stem}")
+        return found

@@ -1,0 +1,42 @@
+"""Hands values to later steps and jobs, in the host's own file."""
+
+import re
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+from modelyard.ci.hosts import CiContext
+from modelyard.ci.reporting.escaping import one_line
+
+__all__ = ["write_outputs"]
+
+_VARIABLE = re.compile(r"[^A-Z0-9_]")
+
+
+def write_outputs(context: CiContext, values: Mapping[str, str]) -> None:
+    """Add values to the host's file: ``GITHUB_OUTPUT``, or a file of variables such as GitLab's dotenv report.
+
+    Parameters
+    ----------
+    context
+        The job; where it has no such file, nothing is written. Elsewhere than on GitHub ``MODELYARD_OUTPUTS`` names it.
+    values
+        Name, such as ``model-uri``, to value. As a variable it is called ``MODEL_URI`` and has one line.
+    """
+    path = context.files.outputs
+    if not path or not values:
+        return
+    if context.host == "github":
+        text = "".join(_delimited(name, value) for name, value in values.items())
+    else:
+        named = ((_VARIABLE.sub("_", name.upper()), one_line(value, 4_000)) for name, value in values.items())
+        text = "".join(f"{name}={value}\n" for name, value in named)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with Path(path).open("a", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _delimited(name: str, value: str) -> str:
+    """Return a value between two lines that nobody can guess, so that it cannot end itself and begin another."""
+    line = f"modelyard-{secrets.token_hex(16)}"
+    return f"{name}<<{line}\n{value}\n{line}\n"
