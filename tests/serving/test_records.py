@@ -12,6 +12,7 @@ import pytest
 
 from modelyard.graphs import Event as GraphEvent
 from modelyard.graphs import Graph, Resources
+from modelyard.graphs.ensembles import Mean
 from modelyard.graphs.models import Model
 from modelyard.graphs.routers import ChampionChallenger, Shadow
 from modelyard.serving.local import LocalServer
@@ -100,6 +101,19 @@ def test_rows_of_the_protocol_are_recorded_one_by_one_and_still_gathered(tmp_pat
     assert [(each["event"], each["output"]) for each in records] == [("e8", "3"), ("e8", "7"), ("e8", "11")]
     assert 'modelyard_batch_rows_bucket{graph="sums",le="4.0",revision="",step="sum"} 1.0' in text
     assert 'modelyard_batch_rows_bucket{graph="sums",le="2.0",revision="",step="sum"} 0.0' in text
+
+
+def test_members_of_an_ensemble_are_recorded_under_the_event_that_asked(tmp_path: Path) -> None:
+    graph = Graph("mean")
+    graph.ensemble(Mean, name="mean", members={"up": Sums}).member("down", Sums, sign=-1)
+    with RecordTap(RecordRules(str(tmp_path))) as tap, serve(graph, tap) as server:
+        tensor = {"name": "x", "shape": [1, 2], "datatype": "FP64", "data": [1, 2]}
+        answer = httpx.post(f"{server.url}/v2/models/mean/infer", json={"id": "e9", "inputs": [tensor]}).json()
+        assert answer["outputs"][0]["data"] == [0.0]
+    assert [(each["event"], each["step"], each["output"]) for each in told(tmp_path)] == [
+        ("e9", "mean.up", "3.0"),
+        ("e9", "mean.down", "-3.0"),
+    ]
 
 
 def test_members_of_a_router_are_recorded_with_their_roles(tmp_path: Path) -> None:

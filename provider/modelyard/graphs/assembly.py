@@ -154,7 +154,9 @@ class _Assembly:
         surroundings = Surroundings(self.definition.name, context, resources)
         group = self.groups[node.name] = built_group(node, members, surroundings)
         self.opened.own(node.name, group.strategy)
-        call = StepCall(group.call, group.is_async, full_event=True, yields=group.yields, batch=group.batch)
+        recorder = self.resources.recorder if self.resources else None
+        batch = group.batch if recorder is None else None  # a record names its event: rows alone have none
+        call = StepCall(group.call, group.is_async, full_event=True, yields=group.yields, batch=batch)
         if batching is None or not isinstance(group, EnsembleGroup):
             return call
         return batched_ensemble(group, call, node.settings, batching)
@@ -209,11 +211,12 @@ class _Assembly:
         choice = node.kind == "choice"
         group = self.groups.get(node.name)
         direct = group.direct if group and not node.settings.wraps and call.function == group.call else None
+        single = _single(call, group) if batch is not None and not node.settings.wraps else None
         if self.resources and self.resources.observer and not wrapped.yields:
             observe = self.resources.observer.step(node.name)
             around = observed_async if wrapped.is_async else observed
             wrapped = wrapped._replace(function=around(wrapped.function, observe))
-            batch, direct = (each and observed(each, observe) for each in (batch, direct))
+            batch, direct, single = (each and observed(each, observe) for each in (batch, direct, single))
         return PlanNode(
             index=self.index[node.name],
             name=node.name,
@@ -232,6 +235,7 @@ class _Assembly:
             batch=batch,
             wrapped=node.settings.wraps,
             direct=direct,
+            single=single,
         )
 
     def _outlets(self, node: Node) -> dict[str, tuple[Edge, ...]]:
@@ -316,6 +320,16 @@ def assemble(definition: Definition, resources: Resources | None) -> Plan:
         It needs something from the outside that was not handed over.
     """
     return _Assembly(definition, resources).plan()
+
+
+def _single(call: StepCall, group: RouterGroup | EnsembleGroup | None) -> Callable[[Any], Any] | None:
+    """Return what takes one body of a step that takes many, too; None if it wants the event, or waits."""
+    if group is not None:
+        direct = group.direct
+        return None if direct is None else lambda body: direct(body, None)
+    if isinstance(call.owner, ModelServer):
+        return call.owner.do  # the rows of several events are gathered by the call, and not by this
+    return None if call.is_async or call.full_event else call.function
 
 
 def _same(body: Any) -> Any:

@@ -87,8 +87,26 @@ class MicroBatcher:
         Exception
             Whatever the model raises for this row; its neighbours do not notice.
         """
-        if not self._waiting and self._alone is not None and self._alone():
-            return self._at_once(row)
+        return self._soon(row) if self.is_free() else self.gathered(row)
+
+    def is_free(self) -> bool:
+        """Whether a row need not wait for others: no other event is in flight."""
+        return not self._waiting and self._alone is not None and self._alone()
+
+    def at_once(self, row: Any) -> Any:
+        """Return the answer to one row, whoever else waits.
+
+        Raises
+        ------
+        Exception
+            Whatever the model raises.
+        """
+        if self._observe is not None:
+            self._observe(1)
+        return self._single(row)
+
+    def gathered(self, row: Any) -> "asyncio.Future[Any]":
+        """Return the answer to one row as it will be at the end of this turn of the loop."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Any] = loop.create_future()
         self._waiting.append((row, answer))
@@ -96,10 +114,8 @@ class MicroBatcher:
             loop.call_soon(self._flush, loop)
         return answer
 
-    async def _at_once(self, row: Any) -> Any:
-        if self._observe is not None:
-            self._observe(1)
-        return self._single(row)
+    async def _soon(self, row: Any) -> Any:
+        return self.at_once(row)
 
     def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
         turn, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from modelyard.graphs.isolation import isolated
 from modelyard.graphs.parts import PlanNode
 from modelyard.graphs.plan import Plan
 
-__all__ = ["Rows", "map_at_once", "map_plan", "takes_batches"]
+__all__ = ["Rows", "answers_one", "map_at_once", "map_plan", "takes_batches"]
 
 _KINDS = ("call", "model", *GROUPS)
 
@@ -86,6 +86,32 @@ def map_at_once(plan: Plan, rows: Any) -> Rows | None:
 def takes_batches(plan: Plan) -> bool:
     """Whether every step of the plan takes whole batches, so that `map_plan` need not go row by row."""
     return bool(_vectorised_chain(plan))
+
+
+def answers_one(plan: Plan) -> Callable[[Any], Any] | None:
+    """Return what replies to one body as `map_at_once` does to many, without an event; None if there is no such way.
+
+    The body is the call's own: it may be changed. Whatever a step raises comes as it is; an event then shows what the
+    graph makes of it.
+
+    Parameters
+    ----------
+    plan
+        The open graph.
+    """
+    calls = [node.single for node in _vectorised_chain(plan)]
+    if not calls or None in calls:
+        return None
+    if len(calls) == 1:
+        return calls[0]
+
+    def answer(body: Any) -> Any:
+        for call in calls:
+            assert call is not None  # noqa: S101 (looked at above)
+            body = call(body)
+        return body
+
+    return answer
 
 
 class _WrittenError(Exception):

@@ -66,6 +66,8 @@ class PlanNode:
         What takes many bodies at once, if there is such a thing.
     direct
         Of a router or ensemble that can do without an event: takes the body, and the event if there is one.
+    single
+        Of what has `batch`: takes one body, without an event; None if it waits for something.
     """
 
     index: int
@@ -86,3 +88,4 @@ class PlanNode:
     batch: Callable[[Any], Any] | None = None
     wrapped: bool = False
     direct: Callable[[Any, Any], Any] | None = None
+    single: Callable[[Any], Any] | None = None

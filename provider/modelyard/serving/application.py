@@ -12,7 +12,7 @@ import msgspec
 
 from modelyard.graphs import Plan
 from modelyard.serving.access import Access, role_of
-from modelyard.serving.asgi import Receive, Scope, Send
+from modelyard.serving.asgi import Message, Receive, Scope, Send
 from modelyard.serving.errors import MethodNotAllowed, PathNotFound
 from modelyard.serving.events import EventFront
 from modelyard.serving.exposition import exposed, statistics
@@ -33,6 +33,7 @@ BODY_LIMIT = BODY
 
 _LOG = logging.getLogger("modelyard.serving")
 _CLOSE = (b"connection", b"close")
+_JSON = (b"content-type", b"application/json")
 GONE = 499
 """What counts as the status where the client did not wait for the answer."""
 
@@ -114,6 +115,7 @@ class Application:
             observe=self.metrics.batch,
             traffic=self.traffic,
         )
+        self._lanes = self.service.lanes
         self.admission = Admission(self.limits)
         self.metrics.serves(plan, self.service.version, self.admission)
         self._events = EventFront(plan, self.limits)
@@ -126,23 +128,39 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, as ASGI has it."""
-        kind = scope["type"]
-        if kind == "lifespan":
-            await _lifespan(receive, send)
-        elif kind == "websocket":
-            await self._converse(scope, receive, send)
-        elif kind != "http":
-            raise NotImplementedError(kind)
-        else:  # here and not in a method: each coroutine on the way to the model costs time
-            request = Request(scope, receive, self.limits)
-            begun, status = perf_counter(), GONE
-            try:
-                reply = await self._replied(request)
-                if reply is not None:
-                    await self._send(reply, send)
-                    status = reply.status
-            finally:
-                self.metrics.answered(_protocol(request), status, perf_counter() - begun)
+        if scope["type"] != "http":
+            await self._otherwise(scope, receive, send)
+            return
+        begun, status, protocol = perf_counter(), GONE, "inference"
+        first: Message | None = None
+        body: bytes | None = None
+        try:
+            # here and not in methods: each coroutine on the way to the model costs time
+            lane = self._lanes.get(scope["path"])
+            if lane is not None and scope["method"] == "POST" and self.access is None and self.admission.enter():
+                try:
+                    first = await receive()
+                    row = lane.read(scope, first, self.limits.body)
+                    if row is not None:
+                        asked = lane.ask(row)
+                        body = asked if isinstance(asked, bytes) else lane.written(row, await asked)
+                except Exception:  # noqa: BLE001, S110 (the long way says what is wrong)
+                    pass
+                finally:
+                    self.admission.leave()
+                if body is not None:
+                    await send(self._started(body))
+                    await send({"type": "http.response.body", "body": body})
+                    status = 200
+                    return
+            request = Request(scope, receive, self.limits, first)
+            protocol = _protocol(request)
+            reply = await self._replied(request)
+            if reply is not None:
+                await self._send(reply, send)
+                status = reply.status
+        finally:
+            self.metrics.answered(protocol, status, perf_counter() - begun)
 
     def unguarded(self) -> "Application":
         """Return the same application for those who need no token: whoever started this process."""
@@ -150,8 +168,19 @@ class Application:
         same.access = None
         return same
 
-    async def _converse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._sockets.answer(scope, receive, send, self.access)
+    def _started(self, body: bytes) -> Message:
+        headers = [_JSON, (b"content-length", b"%d" % len(body))]
+        if self.draining:
+            headers.append(_CLOSE)
+        return {"type": "http.response.start", "status": 200, "headers": headers}
+
+    async def _otherwise(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+        elif scope["type"] == "websocket":
+            await self._sockets.answer(scope, receive, send, self.access)
+        else:
+            raise NotImplementedError(scope["type"])
 
     async def _replied(self, request: Request) -> Reply | Streamed | None:
         try:

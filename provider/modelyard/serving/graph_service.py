@@ -15,10 +15,11 @@ from modelyard.errors import ErrorKind, ModelyardError
 from modelyard.graphs import Event, Plan, Response
 from modelyard.graphs.answer_columns import AnswerColumns
 from modelyard.graphs.batching import MicroBatcher
-from modelyard.graphs.mapping import map_at_once, takes_batches
+from modelyard.graphs.mapping import answers_one, map_at_once, takes_batches
 from modelyard.graphs.models import ModelServer
 from modelyard.graphs.models import Tensor as Described
 from modelyard.serving.errors import HttpRefusal, RowsExceeded
+from modelyard.serving.inference.lanes import Lane
 from modelyard.serving.inference.messages import InferenceRequest, InferenceResponse
 from modelyard.serving.inference.rows import body_of, rows_of
 from modelyard.serving.inference.service import (
@@ -37,6 +38,8 @@ from modelyard.serving.traffic import Traffic
 __all__ = ["EventRefused", "GraphService", "OutputUnknown", "RowFailed", "RowFiltered"]
 
 PLATFORM = "modelyard_graph"
+HEADER = "x-model-version"
+"""Names the version that is to answer, as `modelyard.graphs.models.ModelServer` has it."""
 Relay = Callable[[str, str, str], Awaitable[None]]
 
 
@@ -127,6 +130,8 @@ class GraphService:
     ----------
     relay
         Has a model loaded by every worker, where there are several; None loads it here.
+    lanes
+        Path → what answers the requests there that bring one row of numbers.
     """
 
     def __init__(
@@ -149,6 +154,7 @@ class GraphService:
         self._rows = rows
         self._models = _named(plan)
         self._vectorised = takes_batches(plan)
+        self._answer = answers_one(plan)
         self._batcher = MicroBatcher(
             self._one,
             self._together,
@@ -160,6 +166,8 @@ class GraphService:
         self._features = frozenset(
             tensor["name"] for model in self._models.values() for tensor in model.metadata()["inputs"]
         )
+        names = [plan.graph, *(() if self._routed else self._models)] if self._vectorised else []
+        self.lanes = {f"/v2/models/{name}/infer": Lane(name, version, self._features, self._batcher) for name in names}
 
     def ready(self) -> bool:
         """Return whether every model answers."""
@@ -200,7 +208,8 @@ class GraphService:
         """
         self._known(name, version)
         rows = self._rows_in(request)
-        if self._vectorised and not version and (name == self.plan.graph or not self._routed):
+        default = not version and HEADER not in caller.headers
+        if self._vectorised and default and (name == self.plan.graph or not self._routed):
             try:
                 replies = [await self._batcher(rows[0])] if len(rows) == 1 else self._replies(rows)
             except _ApartError:  # as events, each row says what is wrong with it
@@ -275,10 +284,18 @@ class GraphService:
         return rows
 
     def _together(self, rows: list[Any]) -> Any:
-        return self._replies(np.array(rows) if isinstance(rows[0], np.ndarray) else rows)
+        return self._replies(np.array(rows) if isinstance(rows[0], np.ndarray | tuple) else rows)
 
     def _one(self, row: Any) -> Any:
-        return self._replies(row.reshape(1, -1) if isinstance(row, np.ndarray) else [row])[0]
+        if type(row) is tuple and self._answer is not None:
+            try:
+                reply = self._answer([*row])
+            except Exception as error:
+                raise _ApartError from error
+            if type(reply) is Response:
+                raise _ApartError
+            return reply
+        return self._replies(np.array(row).reshape(1, -1) if isinstance(row, np.ndarray | tuple) else [row])[0]
 
     def _replies(self, rows: Any) -> Any:
         found = map_at_once(self.plan, rows)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from time import monotonic
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 from modelyard.serving.asgi import Message, Receive, Scope
 from modelyard.serving.errors import BodyTooLarge, HeaderInvalid, RequestMalformed, RequestTimeout
@@ -71,6 +71,12 @@ class Request:
     def query(self) -> dict[str, str]:
         """The query's parameters; of a repeated one the last."""
         return dict(parse_qsl(self._query.decode("latin-1"), keep_blank_values=True))
+
+    @property
+    def target(self) -> str:
+        """The path with the query, as a request line has them."""
+        query = self._query.decode("latin-1")
+        return quote(self.path) + (f"?{query}" if query else "")
 
     @property
     def segments(self) -> list[str]:

@@ -9,10 +9,10 @@ from modelyard.graphs.answer_columns import AnswerColumns
 from modelyard.graphs.errors import FeatureWrong, PredictionFailed
 from modelyard.graphs.models.compiling import compiled
 from modelyard.graphs.models.explaining import Explainer
-from modelyard.graphs.models.files import LoadedModel
+from modelyard.graphs.models.files import LoadedModel, Predictions
 from modelyard.graphs.models.labels import computes_directly, decides_by_sign, thread_settings
 from modelyard.graphs.models.model import Model
-from modelyard.graphs.models.rows import RowReader, is_row, matrix_of
+from modelyard.graphs.models.rows import RowReader, are_finite, is_row, matrix_of
 from modelyard.graphs.models.signatures import Signature, signature_of
 
 __all__ = ["EstimatorModel"]
@@ -140,19 +140,23 @@ class EstimatorModel(Model):
             matrix = self._reader.read_finite(inputs)
             if matrix is None:
                 return one(self._reader.read(inputs))
-            if self._settings is None:
-                return one(matrix)
-            settings = self._settings()
-            before, settings["assume_finite"] = settings["assume_finite"], True
-            try:
-                return one(matrix)
-            finally:
-                settings["assume_finite"] = before
+            return self._unchecked(one, matrix)
         if getattr(inputs, "ndim", 0) in (1, 2):  # a row of an array, or an array of rows
             return self._asked(inputs.tolist(), one, many)
         if not isinstance(inputs, list | tuple):
             raise FeatureWrong(f"the model takes a row or a list of rows, not {type(inputs).__name__}", 0)
         return many(self._matrix(inputs)) if inputs else []
+
+    def _unchecked(self, ask: Callable[[Any], Any], matrix: Any) -> Any:
+        """Ask about numbers that are known to be there and finite, without a second look at them."""
+        if self._settings is None:
+            return ask(matrix)
+        settings = self._settings()
+        before, settings["assume_finite"] = settings["assume_finite"], True
+        try:
+            return ask(matrix)
+        finally:
+            settings["assume_finite"] = before
 
     def predict_batch(self, inputs: Any) -> Any:
         """Return the answers to many inputs, each one row, with one call of the model; an array to an array of rows."""
@@ -190,10 +194,11 @@ class EstimatorModel(Model):
         matrix = self._rows(inputs)
         if matrix is None:
             return None
+        ask: Callable[[Any], Any] = self._labels if label_alone or self._output == "label" else self.loaded.predict
+        predictions = self._unchecked(ask, matrix) if self._settings and are_finite(matrix) else ask(matrix)
         # copies: what the estimator keeps, or was given, is not the reply's
-        if label_alone or self._output == "label":
-            return AnswerColumns({"label": self._labels(matrix).copy()})
-        predictions = self.loaded.predict(matrix)
+        if not isinstance(predictions, Predictions):
+            return AnswerColumns({"label": predictions.copy()})
         found, probability = {"label": predictions.labels.copy()}, predictions.probability
         return AnswerColumns(found if probability is None else found | {"probability": probability.copy()})
 

@@ -10,7 +10,7 @@ from modelyard.graphs.errors import FeatureMissing, FeatureWrong
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["RowReader", "is_row", "matrix_of"]
+__all__ = ["RowReader", "are_finite", "is_row", "matrix_of"]
 
 _NUMERIC = ("int", "uint", "float", "double", "half", "long", "integer", "bool", "decimal")
 _PLAIN = frozenset((int, float, bool))
@@ -30,6 +30,21 @@ def is_row(body: Any) -> bool:
     if isinstance(body, Mapping):
         return True
     return isinstance(body, list | tuple) and bool(body) and not isinstance(body[0], list | tuple | Mapping)
+
+
+def are_finite(matrix: "NDArray[Any]") -> bool:
+    """Whether a matrix is known to hold numbers that are there and finite in single precision.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> are_finite(np.ones((2, 2))), are_finite(np.array([[1, np.nan]]))
+    (True, False)
+    """
+    import numpy as np
+
+    # A length below the bound has no missing, infinite or huge part
+    return matrix.dtype == np.float64 and bool(np.vdot(matrix, matrix) < _GREATEST**2)
 
 
 def matrix_of(

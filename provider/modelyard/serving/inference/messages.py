@@ -14,7 +14,15 @@ from modelyard.serving.inference.errors import InferenceRefused, TensorInvalid
 from modelyard.serving.inference.rows import tensors_of
 from modelyard.serving.inference.tensors import Tensor, decode, parse
 
-__all__ = ["LENGTH_HEADER", "InferenceRequest", "InferenceResponse", "OutputRequest", "read_request", "write_response"]
+__all__ = [
+    "LENGTH_HEADER",
+    "InferenceRequest",
+    "InferenceResponse",
+    "OutputRequest",
+    "plain_outputs",
+    "read_request",
+    "write_response",
+]
 
 LENGTH_HEADER = "inference-header-content-length"
 _NOTHING: Mapping[str, Any] = {}
@@ -125,19 +133,29 @@ class InferenceResponse:
         return self._tensors
 
     def plain_outputs(self) -> list[dict[str, Any]] | None:
-        """Return the outputs of one row of plain values as JSON has them; None if it takes tensors to tell.
-
-        It says what the tensors would, without making them: most requests are one row.
-        """
+        """Return the outputs of one row of plain values as JSON has them; None if it takes tensors to tell."""
         if self._tensors is not None or len(self.replies) != 1 or type(self.replies[0]) is not dict:
             return None
-        outputs = []
-        for name, value in self.replies[0].items():
-            datatype = _PLAIN.get(type(value))
-            if datatype is None or type(name) is not str or (datatype == "INT64" and not -_HALF <= value < _HALF):
-                return None
-            outputs.append({"name": name, "datatype": datatype, "shape": _ONE, "data": [value]})
-        return outputs or None
+        return plain_outputs(self.replies[0])
+
+
+def plain_outputs(reply: dict[Any, Any]) -> list[dict[str, Any]] | None:
+    """Return the outputs of a row of which all values are plain, as JSON has them; None if it takes tensors to tell.
+
+    It says what the tensors would, without making them: most requests are one row.
+
+    Examples
+    --------
+    >>> plain_outputs({"label": True})
+    [{'name': 'label', 'datatype': 'BOOL', 'shape': (1, 1), 'data': [True]}]
+    """
+    outputs = []
+    for name, value in reply.items():
+        datatype = _PLAIN.get(type(value))
+        if datatype is None or type(name) is not str or (datatype == "INT64" and not -_HALF <= value < _HALF):
+            return None
+        outputs.append({"name": name, "datatype": datatype, "shape": _ONE, "data": [value]})
+    return outputs or None
 
 
 _DECODER = msgspec.json.Decoder(_Message)
