@@ -5,18 +5,20 @@ import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from modelyard.deploy.errors import ReloadIncomplete
 from modelyard.deploy.local.records import WorkerStatus
 from modelyard.deploy.local.settings import ServingSettings
 from modelyard.deploy.local.worker_process import Wiring, WorkerNotReady, WorkerProcess
 from modelyard.errors import ErrorKind
+from modelyard.serving.control import Call, Told
 from modelyard.serving.splits import Figures, Split
 
 __all__ = ["GroupNotReady", "WorkerGroup"]
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
 """Seconds before a crashed worker is started again: doubled each time, up to the longest."""
-STEADY = 30.0
-"""A worker that lasted so many seconds starts again with the first pause."""
+STEADY = 3.0
+"""A worker that served for so many seconds starts again with the first pause: it was killed, and is not broken."""
 RESTART_TIMEOUT = 120.0
 IDLE, LIMIT = 6.0, 30.0
 """Draining: clients keep a silent connection about 5 s; a request may take so long before it is given up."""
@@ -68,6 +70,7 @@ class WorkerGroup:
         self._inner = False
         self._split: Split | None = None
         self._past = Figures()
+        self._turn = 0
         self._workers = [self._worker(number) for number in range(count)]
         self._restarts = [0] * count
         self._keepers: list[asyncio.Task[None]] = []
@@ -186,10 +189,37 @@ class WorkerGroup:
             self._past = Figures()
             for worker in self._workers:
                 worker.figures = None
-        working = [each for each in self._workers if each.state in ("accepting", "admitting")]
-        for error in await asyncio.gather(*(each.divide(split) for each in working), return_exceptions=True):
+        for error in await asyncio.gather(*(each.divide(split) for each in self._up()), return_exceptions=True):
             if isinstance(error, WorkerNotReady):
                 self._log.info("a worker was not told of the split: %s", error)
+
+    async def load(self, call: Call) -> Told:
+        """Have every worker load a model anew, and return what became of it: well, if all serve the new one.
+
+        Those that are coming up load what there is now anyway.
+        """
+        workers = self._up()
+        found = await asyncio.gather(*(worker.do(call) for worker in workers))
+        failed = [(worker.pid, told.error) for worker, told in zip(workers, found, strict=True) if told.error]
+        for pid, error in failed:
+            self._log.info("worker %s did not load %s: %s", pid, call.model, error.message)
+        if not failed and workers:
+            self._log.info("%s was loaded anew by %s workers", call.model, len(workers))
+            return Told(call.id)
+        if failed and len(failed) == len(workers):
+            return Told(call.id, failed[0][1])
+        error = ReloadIncomplete(call.model, len(workers), {pid: error.message for pid, error in failed}).record()
+        return Told(call.id, error)
+
+    async def ask(self, call: Call) -> list[Told]:
+        """Return what each worker that serves answers to a request."""
+        return list(await asyncio.gather(*(worker.do(call) for worker in self._up())))
+
+    async def ask_one(self, call: Call) -> Told | None:
+        """Return what the next worker in turn answers to a request; None if none serves."""
+        workers = self._up()
+        self._turn += 1
+        return await workers[self._turn % len(workers)].do(call) if workers else None
 
     def keep(self) -> None:
         """Keep the workers alive: those that end are started again, as are those that never were."""
@@ -236,8 +266,13 @@ class WorkerGroup:
         for keeper in self._keepers:
             keeper.cancel()
 
+    def _up(self) -> list[WorkerProcess]:
+        return [each for each in self._workers if each.state in ("accepting", "admitting")]
+
     def _worker(self, number: int) -> WorkerProcess:
-        return WorkerProcess(self._bundle, self.wiring, self.settings, number, self._log)
+        worker = WorkerProcess(self._bundle, self.wiring, self.settings, number, self._log)
+        worker.for_all = self.load
+        return worker
 
     async def _each(self, do: Callable[[WorkerProcess], Awaitable[None]]) -> None:
         for worker in self._workers:

@@ -1,5 +1,6 @@
 """A gRPC server for one inference service, with the health service and reflection that clients of the field expect."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 
 import grpc
@@ -10,6 +11,7 @@ from grpc_reflection.v1alpha import reflection
 
 from modelyard.serving.errors import PortTaken
 from modelyard.serving.inference.service import InferenceService
+from modelyard.serving.rpc.leaving import AGE, listeners, stop_listening, wait_left
 from modelyard.serving.rpc.schema import SERVICE, file_descriptor
 from modelyard.serving.rpc.servicer import Servicer, service_handler
 
@@ -62,11 +64,15 @@ class RpcServer:
         self._path = path
         self._address = f"[{host}]" if ":" in host else host
         self._credentials = credentials
-        options = (
+        self._shared = share_port and not path
+        self._listeners = frozenset[int]()
+        options = [
             ("grpc.max_receive_message_length", message_limit),
             ("grpc.max_send_message_length", message_limit),
             ("grpc.so_reuseport", int(share_port)),  # two servers on one port each get a part of the connections
-        )
+        ]
+        if self._shared:
+            options.append(("grpc.max_connection_age_ms", int(AGE * 1000)))
         self._server = grpc.aio.server(interceptors=list(interceptors), options=options)
         self._health = health.aio.HealthServicer()
         self.port = port
@@ -85,6 +91,7 @@ class RpcServer:
         names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, server, pool=_reflected())
         address = f"unix:{self._path}" if self._path else f"{self._address}:{self.port}"
+        before = listeners(self.port) if self._shared else frozenset[int]()
         try:
             if self._credentials is None:
                 self.port = server.add_insecure_port(address)
@@ -93,13 +100,20 @@ class RpcServer:
         except RuntimeError:
             raise PortTaken(self._address, self.port) from None
         await server.start()
+        if self._shared:
+            self._listeners = listeners(self.port) - before
         for name in ("", SERVICE):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
 
     async def stop(self, limit: float) -> None:
-        """Take no further calls, and give those under way `limit` seconds."""
+        """Take no further connections, let clients go to the siblings, and give calls under way `limit` seconds."""
         await self._health.enter_graceful_shutdown()
-        await self._server.stop(limit)
+        clock = asyncio.get_running_loop().time
+        end = clock() + limit
+        if self._listeners:
+            stop_listening(self._listeners)
+            await wait_left(self.port, min(limit, 2 * AGE))
+        await self._server.stop(max(end - clock(), 0.0))
 
 
 def _reflected() -> DescriptorPool:
