@@ -11,7 +11,7 @@ from probe_models import fitted, save_model
 
 from modelyard.data.digests import digest_of
 from modelyard.graphs import Event, FlavorUnsupported, GraphSpec, ModelDigestWrong, StepSpec
-from modelyard.serving import BundleInvalid
+from modelyard.serving import BundleInvalid, ModelNotBundled
 from modelyard.serving.bundle import (
     BundledModel,
     Manifest,
@@ -122,3 +122,15 @@ def test_a_model_of_another_flavour_goes_to_mlflow(bundle: Path) -> None:
     write_manifest(bundle, msgspec.structs.replace(manifest, models={"delays": model}))
     with pytest.raises(FlavorUnsupported, match="it has: xgboost"):
         open_bundle(bundle)
+
+
+def test_a_revision_never_changes_its_models(bundle: Path) -> None:
+    with open_bundle(bundle) as plan:
+        [server] = plan.models.values()
+        assert server.reload() == "models:/delays/3"
+        with pytest.raises(ModelNotBundled) as refused:
+            server.reload("models:/delays/4")
+    assert str(refused.value) == (
+        "the revision holds no model 'models:/delays/4', and never changes: delays is models:/delays/3. "
+        "Deploy the graph with the other version."
+    )

@@ -11,6 +11,7 @@ __all__ = [
     "EndpointBusy",
     "EndpointNameInvalid",
     "EndpointNotFound",
+    "ReloadIncomplete",
     "RevisionNotFound",
     "RevisionNotReady",
     "RolloutFailed",
@@ -143,6 +144,20 @@ class RolloutFailed(ModelyardError):
             where=f"endpoint {endpoint}",
             mend="The revision before answers everything.",
             facts={"endpoint": endpoint, "revision": revision, "reason": reason},
+        )
+
+
+class ReloadIncomplete(ModelyardError):
+    """Raised when some of an endpoint's workers did not load a model anew, and serve the old one."""
+
+    kind = ErrorKind.CONFLICT
+
+    def __init__(self, model: str, workers: int, failed: Mapping[int, str]) -> None:
+        told = "; ".join(f"worker {pid}: {reason}" for pid, reason in failed.items()) or "none of them is up"
+        super().__init__(
+            f"{len(failed) or workers} of {workers} workers did not load {model} anew: {told}",
+            mend="Ask again until all of them serve the same.",
+            facts={"model": model, "workers": workers, "failed": len(failed)},
         )
 
 

@@ -18,7 +18,7 @@ from modelyard.graphs import (
     Resources,
     open_model,
 )
-from modelyard.serving.errors import BundleInvalid
+from modelyard.serving.errors import BundleInvalid, ModelNotBundled
 
 __all__ = [
     "MANIFEST",
@@ -114,7 +114,15 @@ class BundleModels:
         self._models = manifest.models
 
     def load(self, reference: str) -> LoadedModel:
-        """Return the model of the step that `reference` names."""
+        """Return the model of the step that `reference` names.
+
+        Raises
+        ------
+        ModelNotBundled
+            The revision holds no such model.
+        """
+        if reference not in self._models:
+            raise ModelNotBundled(reference, {name: each.reference for name, each in self._models.items()})
         known = self._models[reference]
         files = self._folder / known.folder
         try:

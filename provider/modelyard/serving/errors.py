@@ -1,5 +1,6 @@
 """Errors of serving; those that HTTP itself knows carry their own status."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from modelyard.errors import ErrorKind, ModelyardError
@@ -14,6 +15,7 @@ __all__ = [
     "HttpRefusal",
     "MediaTypeUnsupported",
     "MethodNotAllowed",
+    "ModelNotBundled",
     "Overloaded",
     "PathNotFound",
     "PortTaken",
@@ -231,6 +233,20 @@ class ResponseInvalid(ModelyardError):
 
     def __init__(self, graph: str, event: str, rule: str) -> None:
         super().__init__(rule, where=f"graph {graph}, event {event}", facts={"graph": graph, "event": event})
+
+
+class ModelNotBundled(ModelyardError):
+    """Raised when a worker is asked for a model that its revision does not hold."""
+
+    kind = ErrorKind.CONFLICT
+
+    def __init__(self, reference: str, known: Mapping[str, str]) -> None:
+        held = ", ".join(f"{step} is {model}" for step, model in known.items()) or "none"
+        super().__init__(
+            f"the revision holds no model {reference!r}, and never changes: {held}",
+            mend="Deploy the graph with the other version.",
+            facts={"reference": reference},
+        )
 
 
 class BundleInvalid(ModelyardError):

@@ -26,12 +26,13 @@ from modelyard.graphs import LibraryMissing, Resources
 from modelyard.serving.access import Access
 from modelyard.serving.application import Application
 from modelyard.serving.bundle import open_bundle_async, read_manifest
-from modelyard.serving.control import Command, Report, encode_line
+from modelyard.serving.control import LINE, Command, Report, encode_line
 from modelyard.serving.figures import FigureFile
 from modelyard.serving.logs import JsonLines
 from modelyard.serving.metrics import ServingMetrics
 from modelyard.serving.options import WorkerOptions
 from modelyard.serving.records import RecordTap
+from modelyard.serving.relay import Relay
 from modelyard.serving.server import GraphServer, loop_factory
 from modelyard.serving.splitter import Splitter
 from modelyard.serving.trace_rules import rules_in_force
@@ -168,7 +169,7 @@ class _Worker:
     async def run(self, control: socket.socket, probe: int) -> None:
         clock = await self.server.begin()
         await self.server.attach(socket.socket(fileno=probe))
-        reader, writer = await asyncio.open_connection(sock=control)
+        reader, writer = await asyncio.open_connection(sock=control, limit=LINE)
         terminated: asyncio.Future[Command] = asyncio.get_running_loop().create_future()
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _resolve, terminated)
         gc.collect()
@@ -177,11 +178,20 @@ class _Worker:
         writer.write(encode_line(Report("ready")))
         telling = asyncio.create_task(self._tell(writer))
         keeping = asyncio.create_task(self._figures.keep()) if self._figures else None
+        relay = Relay(self._application, lambda report: writer.write(encode_line(report)))
+        self._application.service.relay = relay.load
         while (command := await _next(reader, terminated)).command != "drain":
+            if command.call:
+                relay.begin(command.call)
+                continue
+            if command.told:
+                relay.settle(command.told)
+                continue
             report = await self._obey(command)
             writer.write(encode_line(report))
             if report.error:
                 break
+        relay.end()
         await self._end(command, writer)
         telling.cancel()
         if keeping:

@@ -1,4 +1,4 @@
-"""Tells the metrics of all of an endpoint's workers, also of those that ended, at a port of this machine's own."""
+"""Speaks for all of an endpoint's workers, also of those that ended, at a port of this machine's own."""
 
 import asyncio
 import logging
@@ -8,9 +8,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
+from modelyard.deploy.local.administration import Administration
 from modelyard.deploy.local.records import WorkerStatus
+from modelyard.deploy.local.settings import ServingSettings
+from modelyard.deploy.local.worker_group import WorkerGroup
 from modelyard.errors import ModelyardError
-from modelyard.serving.access import ADMIN, Access, AccessRules
+from modelyard.serving.access import ADMIN, Access
 from modelyard.serving.asgi import Receive, Scope, Send
 from modelyard.serving.errors import MethodNotAllowed, PathNotFound
 from modelyard.serving.exposition import exposed, statistics
@@ -28,7 +31,7 @@ COLLECT = 5.0
 
 
 class Monitor:
-    """Answers ``GET /metrics`` and ``GET /v2/statistics``.
+    """Answers ``GET /metrics`` and ``GET /v2/statistics`` for all workers, and has them asked for the rest.
 
     Parameters
     ----------
@@ -38,16 +41,26 @@ class Monitor:
         Tells which workers there are.
     log
         The endpoint's.
+    group
+        Tells the workers that answer requests.
     """
 
-    def __init__(self, folder: Path, workers: Callable[[], tuple[WorkerStatus, ...]], log: logging.Logger) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        workers: Callable[[], tuple[WorkerStatus, ...]],
+        log: logging.Logger,
+        group: Callable[[], WorkerGroup | None],
+    ) -> None:
         self._figures = FigureFolder(folder)
+        self._administration = Administration(group)
+        self._limits, self._closed = Limits(), False
         self._workers = workers
         self._log = log
         self._access: Access | None = None
         self._server: Any = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._wanted: tuple[int | None, AccessRules] | None = None
+        self._wanted: ServingSettings | None = None
         self.port = 0
 
     @property
@@ -55,25 +68,29 @@ class Monitor:
         """Where it answers; empty if it does not."""
         return f"http://{HOST}:{self.port}" if self.port else ""
 
-    async def begin(self, port: int | None, rules: AccessRules) -> bool:
-        """Answer at `port`, and return whether that is news; what hinders it is in the log, and hinders nothing else.
+    async def begin(self, settings: ServingSettings) -> bool:
+        """Answer as the settings say, and return whether that is news; what hinders it is in the log, and no more.
 
         Parameters
         ----------
-        port
-            0 takes a free one, None answers nowhere.
-        rules
-            Where the tokens are; metrics take one with the role admin.
+        settings
+            With the port, of which 0 takes a free one and None answers nowhere, and where the tokens are: everything
+            here takes one with the role admin.
         """
-        if self._wanted == (port, rules):
+        if self._wanted == settings:
+            return False
+        before, self._wanted = self._wanted, settings
+        self._limits = settings.limits
+        shown = settings.certificates
+        self._closed = bool(shown and shown.clients and not settings.access.admin)
+        if before and (before.metrics_port, before.access) == (settings.metrics_port, settings.access):
             return False
         await self.end()
-        self._wanted = (port, rules)
-        if port is None:
+        if settings.metrics_port is None:
             return True
         try:
-            self._access = Access.of(rules)
-            await self._listen(listen(HOST, port))
+            self._access = Access.of(settings.access)
+            await self._listen(listen(HOST, settings.metrics_port))
         except (ModelyardError, ModuleNotFoundError) as error:
             self._log.info("metrics are not told: %s", error)
         return True
@@ -93,17 +110,19 @@ class Monitor:
         if scope["type"] != "http":
             return
         try:
-            reply = self._answer(Request(scope, receive, Limits()))
+            reply = await self._answer(Request(scope, receive, self._limits))
         except ModelyardError as error:
             reply = error_reply(error)
         await send({"type": "http.response.start", "status": reply.status, "headers": reply.fields})
         await send({"type": "http.response.body", "body": reply.body})
 
-    def _answer(self, request: Request) -> Reply:
+    async def _answer(self, request: Request) -> Reply:
         if self._access is not None:
             self._access.check(ADMIN, request.header(b"authorization"))
         if request.path not in ("/metrics", "/v2/statistics"):
-            raise PathNotFound(request.path)
+            if self._closed:  # who has no certificate must not get in by this door
+                raise PathNotFound(request.path)
+            return await self._administration.answer(request)
         if request.method not in ("GET", "HEAD"):
             raise MethodNotAllowed(request.method, request.path, "GET, HEAD")
         workers = self._workers()

@@ -72,7 +72,7 @@ class Supervisor:
         self._canary: Canary | None = None
         self._scaler: Scaler | None = None
         self._draining: set[WorkerGroup] = set()
-        self._monitor = Monitor(folder.figures, self._workers, log)
+        self._monitor = Monitor(folder.figures, self._workers, log, lambda: self._group)
         self._drains: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
         self._looked = 0.0
@@ -92,8 +92,7 @@ class Supervisor:
             if not self._group:
                 break  # nothing answers, and what was asked for did not get ready
             await self._look(self._group)
-            settings = self._group.settings
-            if await self._monitor.begin(settings.metrics_port, settings.access):
+            if await self._monitor.begin(self._group.settings):
                 self._tell()
             with suppress(TimeoutError):
                 async with asyncio.timeout(TICK):

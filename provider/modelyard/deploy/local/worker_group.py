@@ -104,11 +104,6 @@ class WorkerGroup:
         """How many requests the workers of now have had, by what they said last."""
         return sum(worker.requests for worker in self._workers)
 
-    @property
-    def crashes(self) -> int:
-        """How many of the workers have ended by themselves."""
-        return sum(self._restarts)
-
     def figures(self) -> Figures:
         """Return what was counted since the split began, also by workers that have ended."""
         total = Figures()
@@ -211,15 +206,13 @@ class WorkerGroup:
         error = ReloadIncomplete(call.model, len(workers), {pid: error.message for pid, error in failed}).record()
         return Told(call.id, error)
 
-    async def ask(self, call: Call) -> list[Told]:
-        """Return what each worker that serves answers to a request."""
-        return list(await asyncio.gather(*(worker.do(call) for worker in self._up())))
-
-    async def ask_one(self, call: Call) -> Told | None:
-        """Return what the next worker in turn answers to a request; None if none serves."""
+    async def ask(self, call: Call, *, one: bool = False) -> list[Told]:
+        """Return what each worker that serves answers to a request, or what the next `one` in turn does."""
         workers = self._up()
-        self._turn += 1
-        return await workers[self._turn % len(workers)].do(call) if workers else None
+        if one and workers:
+            self._turn += 1
+            workers = [workers[self._turn % len(workers)]]
+        return list(await asyncio.gather(*(worker.do(call) for worker in workers)))
 
     def keep(self) -> None:
         """Keep the workers alive: those that end are started again, as are those that never were."""

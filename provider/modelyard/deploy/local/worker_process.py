@@ -7,7 +7,9 @@ import socket
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
 from collections import deque
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,15 +17,17 @@ import msgspec
 
 from modelyard.deploy.local.settings import ServingSettings
 from modelyard.deploy.local.smoke import SmokeFailed, ask_smoke
-from modelyard.errors import ErrorKind
+from modelyard.errors import ErrorKind, ErrorRecord
 from modelyard.serving.bundle import SOURCE
-from modelyard.serving.control import Command, Report, encode_line
+from modelyard.serving.control import LINE, Call, Command, Report, Told, encode_line
 from modelyard.serving.options import WorkerOptions
 from modelyard.serving.splits import Figures, Split
 
 __all__ = ["Wiring", "WorkerNotReady", "WorkerProcess", "worker_environment"]
 
 _LINES = 30
+CALL_LIMIT = 120.0
+"""Seconds that a worker may take to do what it is called for: a model may be large."""
 _DROPPED = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
 
 
@@ -89,6 +93,8 @@ class WorkerProcess:
     ----------
     in_flight, requests, figures
         What it said last about its load, and about the split.
+    for_all
+        Does what the worker calls for in the name of all its siblings.
     """
 
     def __init__(
@@ -100,6 +106,7 @@ class WorkerProcess:
         self.in_flight = 0
         self.requests = 0
         self.figures: Figures | None = None
+        self.for_all: Callable[[Call], Awaitable[Told]] = self.do
         self.lines: deque[str] = deque(maxlen=_LINES)
         self._wiring = wiring
         self._number = number
@@ -108,6 +115,9 @@ class WorkerProcess:
         self._reports: asyncio.Queue[Report] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
         self._process: Process | None = None
+        self._numbers = count(1)
+        self._calls: dict[int, asyncio.Future[Told]] = {}
+        self._relayed: set[asyncio.Task[None]] = set()
         self._writer: asyncio.StreamWriter | None = None
 
     async def start(self) -> None:
@@ -139,7 +149,7 @@ class WorkerProcess:
             their_probe.close()
         self.pid = self._process.pid
         self._probe = probe
-        reader, self._writer = await asyncio.open_connection(sock=control)
+        reader, self._writer = await asyncio.open_connection(sock=control, limit=LINE)
         self._tasks = [
             asyncio.create_task(self._read_output(self._process)),
             asyncio.create_task(self._read_reports(reader)),
@@ -201,6 +211,21 @@ class WorkerProcess:
             It ended, or does not react.
         """
         await self._do(Command("split", split=split), "split")
+
+    async def do(self, call: Call) -> Told:
+        """Have the worker do something besides its requests, and return what became of it."""
+        number = next(self._numbers)
+        waiting = self._calls[number] = asyncio.get_running_loop().create_future()
+        self._tell(Command("do", call=msgspec.structs.replace(call, id=number)))
+        try:
+            async with asyncio.timeout(CALL_LIMIT):
+                told = await waiting
+        except TimeoutError:
+            told = Told(error=_lost(self.pid, f"does not answer for {CALL_LIMIT:g} s"))
+        finally:
+            del self._calls[number]
+        answer: Told = msgspec.structs.replace(told, id=call.id)
+        return answer
 
     async def stop_accepting(self, *, idle: float, limit: float) -> None:
         """Tell the worker to drain, and wait until it takes no more connections; a dead one takes none."""
@@ -281,12 +306,25 @@ class WorkerProcess:
         with suppress(ConnectionError):
             while line := await reader.readline():
                 report = msgspec.json.decode(line, type=Report)
-                if report.state == "load":
+                if report.call:
+                    task = asyncio.create_task(self._relay(report.call))
+                    self._relayed.add(task)
+                    task.add_done_callback(self._relayed.discard)
+                elif report.told:
+                    if report.told.id in self._calls and not self._calls[report.told.id].done():
+                        self._calls[report.told.id].set_result(report.told)
+                elif report.state == "load":
                     self.in_flight, self.requests = report.in_flight, report.requests
                     self.figures = report.figures or self.figures
                 else:
                     self._reports.put_nowait(report)
         self._reports.put_nowait(Report("drained"))  # nobody is left to report
+        for waiting in self._calls.values():
+            if not waiting.done():
+                waiting.set_result(Told(error=_lost(self.pid, "has ended")))
+
+    async def _relay(self, call: Call) -> None:
+        self._tell(Command("told", told=await self.for_all(call)))
 
     async def _read_output(self, process: Process) -> None:
         assert process.stdout is not None  # noqa: S101 (it was asked for)
@@ -304,3 +342,7 @@ class WorkerProcess:
         if text:
             self.lines.append(text)
             self._log.info("[%s %s] %s", self.bundle.name[:8], self.pid, text)
+
+
+def _lost(pid: int, what: str) -> ErrorRecord:
+    return ErrorRecord("WorkerLost", ErrorKind.UNAVAILABLE, f"the worker {pid} {what}", mend="Ask again.")
