@@ -10,6 +10,7 @@ __all__ = ["ci"]
 
 _COMMANDS = {
     "detect": ("modelyard.cli.commands.ci_detect:detect_job", "Show what runs this job, why, and for which change."),
+    "plan": ("modelyard.cli.commands.ci_plan:plan_job", "Show which functions, graphs and workflows a change touches."),
     "report": (
         "modelyard.cli.commands.ci_report:report_job",
         "Write what the job found on the request and its commit.",

@@ -1,0 +1,112 @@
+"""What a change changes, as git tells: the files that differ from where the branch began."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from modelyard.ci.errors import ChangesUnknown
+from modelyard.ci.hosts import CiContext
+from modelyard.projects.git_command import GitCommand, GitCommandFailed, is_git_installed
+
+__all__ = ["Changes", "changes_of"]
+
+
+class Changes(NamedTuple):
+    """The files that differ between two commits.
+
+    Parameters
+    ----------
+    top
+        The folder of the repository.
+    base
+        The commit where the branch began; empty if it is not known.
+    head
+        The commit with the change.
+    paths
+        The files, relative to the repository, with ``/``.
+    unknown
+        Why nobody knows what has changed; empty if the paths are all.
+    """
+
+    top: Path
+    base: str
+    head: str
+    paths: tuple[str, ...] = ()
+    unknown: str = ""
+
+    def earlier(self, path: str) -> str | None:
+        """Return what a file of the repository held at the base; None if it was not there, or that is not known."""
+        try:
+            return GitCommand(self.top, {}).ask("show", f"{self.base}:{path}") if self.base else None
+        except GitCommandFailed:
+            return None
+
+
+def changes_of(root: Path, context: CiContext, base: str = "", head: str = "") -> Changes:
+    """Return what has changed in the repository of a project.
+
+    On a person's own machine, files that are not committed yet count, too.
+
+    Parameters
+    ----------
+    root
+        The project's folder.
+    context
+        The job, which knows the base of a request or of a push.
+    base
+        What to compare with instead: a commit, branch or tag.
+    head
+        The commit with the change, instead of the one that is checked out.
+
+    Raises
+    ------
+    ChangesUnknown
+        There is no such base or head.
+    """
+    if not is_git_installed():
+        return Changes(root, "", "", unknown="git is not installed")
+    git = GitCommand(root, {})
+    top = git.try_asking("rev-parse", "--show-toplevel")
+    if not top:
+        return Changes(root, "", "", unknown="the project is in no git repository")
+    last = _commit(git, head or "HEAD")
+    if not last:
+        raise ChangesUnknown(head or "HEAD", "there is no such commit")
+    began, unknown = _base(git, context, base, last)
+    if unknown:
+        if base:
+            raise ChangesUnknown(base, unknown)
+        return Changes(Path(top), "", last, unknown=unknown)
+    paths = set(_listed(git, "diff", "--name-only", "-z", "--no-renames", began, last))
+    if context.host == "none" and not head:
+        top_git = GitCommand(Path(top), {})
+        paths |= set(_listed(top_git, "diff", "--name-only", "-z", "--no-renames", "HEAD"))
+        paths |= set(_listed(top_git, "ls-files", "-z", "--others", "--exclude-standard"))
+    return Changes(Path(top), began, last, tuple(sorted(paths)))
+
+
+def _base(git: GitCommand, context: CiContext, asked: str, head: str) -> tuple[str, str]:
+    """Return the commit where the change began; or why it is not known."""
+    branch = context.base_branch
+    of_branch = [f"origin/{branch}", branch] if branch else []
+    usual = ["origin/HEAD", "origin/main", "origin/master", "main", "master"] if context.host == "none" else []
+    wanted = [asked] if asked else [context.base_commit, *of_branch, *usual]
+    known = [found for each in wanted if each and (found := _commit(git, each))]
+    if not known:
+        named = next((each for each in wanted if each), "")
+        if not named:
+            return "", "the event names no base to compare with"
+        return "", f"the commit {named[:40]} is not in this clone, which may be too shallow"
+    began = git.try_asking("merge-base", known[0], head)
+    return (began, "") if began else ("", "the two have no common commit in this clone, which may be too shallow")
+
+
+def _commit(git: GitCommand, name: str) -> str:
+    """Return the commit of a name; a name that git would take for an option is none."""
+    return "" if name.startswith("-") else git.try_asking("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
+
+
+def _listed(git: GitCommand, *arguments: str) -> list[str]:
+    try:
+        return [path for path in git.ask(*arguments).split("\0") if path]
+    except GitCommandFailed as error:
+        raise ChangesUnknown(arguments[-1], str(error)) from error

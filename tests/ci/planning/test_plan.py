@@ -1,0 +1,284 @@
+"""What a change touches, in a repository with one project."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from command_lines import Command
+
+from modelyard.ci.errors import ChangesUnknown
+from modelyard.ci.hosts import CiContext
+from modelyard.ci.planning import plan_change
+from modelyard.ci.records import PlanRecord
+from modelyard.projects import open_project
+
+YAML = """name: flights
+functions:
+  fit: {handler: flights.training:fit}
+  prepare: {handler: flights.data:prepare}
+  outside: {handler: operator:neg}
+graphs: {delays: flights.serving:delays}
+workflows:
+  main: flights.flows:main
+  score: flights.flows:score
+  ready: modelyard.workflows.library:batch_predict
+"""
+FILES = {
+    "modelyard.yaml": YAML,
+    "README.md": "flights\n",
+    "flights/__init__.py": "",
+    "flights/columns.py": "NAMES = ['carrier']\n",
+    "flights/data.py": "from flights.columns import NAMES\ndef prepare(): return NAMES\n",
+    "flights/training.py": "from . import columns\ndef fit(dataset, parameters): return columns.NAMES\n",
+    "flights/serving.py": "delays = 1\n",
+    "flights/flows.py": "FIT = 'fit'\ndef main(): return FIT, 'prepare'\ndef score(): return 'delays'\n",
+    "flights/unused.py": "x = 1\n",
+    "tests/test_training.py": "def test_it(): pass\n",
+}
+
+
+def git(folder: Path, *words: str) -> str:
+    who = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "commit.gpgsign=false"]
+    return subprocess.run(["git", *who, *words], cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def write(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    folder = tmp_path / "repository"
+    folder.mkdir()
+    git(folder, "init", "-q", "-b", "main")
+    write(folder, FILES)
+    git(folder, "add", ".")
+    git(folder, "commit", "-q", "-m", "first")
+    git(folder, "switch", "-q", "-c", "change")
+    return folder
+
+
+def planned(folder: Path, changes: dict[str, str], **asked: str) -> PlanRecord:
+    write(folder, changes)
+    git(folder, "add", "-A", ".")
+    git(folder, "commit", "-q", "-m", "change")
+    return plan_change(open_project(folder), CiContext(host="github", base_branch="main"), **asked)  # type: ignore[arg-type]
+
+
+def reasons(plan: PlanRecord) -> dict[str, tuple[str, ...]]:
+    return {each.name: each.reasons for part in (plan.functions, plan.graphs, plan.workflows) for each in part}
+
+
+def test_prose_and_tests_touch_nothing(repository: Path) -> None:
+    plan = planned(repository, {"README.md": "more\n", "docs/page.md": "x", "tests/test_training.py": "x = 2\n"})
+
+    assert (plan.is_empty, plan.everything) == (True, "")
+    assert plan.changed == ("README.md", "docs/page.md", "tests/test_training.py")
+    assert plan.summary == "3 changed files touch no function, graph or workflow"
+
+
+def test_a_function_and_the_workflow_that_names_it(repository: Path) -> None:
+    plan = planned(repository, {"flights/training.py": "def fit(dataset, parameters): return 2\n"})
+    assert reasons(plan) == {"fit": ("flights/training.py",), "main": ("function fit",)}
+
+
+def test_imports_are_followed_and_relative_ones_too(repository: Path) -> None:
+    plan = planned(repository, {"flights/columns.py": "NAMES = []\n"})
+    assert reasons(plan) == {
+        "fit": ("flights/columns.py",),
+        "prepare": ("flights/columns.py",),
+        "main": ("function fit", "function prepare"),
+    }
+
+
+def test_a_graph_alone_trains_nothing(repository: Path) -> None:
+    plan = planned(repository, {"flights/serving.py": "delays = 2\n"})
+    assert (reasons(plan), plan.workflows) == ({"delays": ("flights/serving.py",)}, ())
+
+
+def test_a_workflow_itself(repository: Path) -> None:
+    plan = planned(repository, {"flights/flows.py": FILES["flights/flows.py"] + "# more\n"})
+    assert reasons(plan) == {"main": ("flights/flows.py",), "score": ("flights/flows.py",)}
+
+
+def test_a_package_touches_all_that_is_in_it(repository: Path) -> None:
+    plan = planned(repository, {"flights/__init__.py": "x = 1\n"})
+    assert set(reasons(plan)) == {"fit", "prepare", "delays", "main", "score"}  # not what is from elsewhere
+
+
+def test_what_nothing_imports_touches_nothing(repository: Path) -> None:
+    assert planned(repository, {"flights/unused.py": "x = 2\n"}).is_empty
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("pyproject.toml", "pyproject.toml says what is installed"),
+        ("requirements-dev.txt", "requirements-dev.txt says what is installed"),
+        ("flights/query.sql", "flights/query.sql may be read by anything"),
+        (".github/workflows/ci.yml", ".github/workflows/ci.yml says how the job runs"),
+    ],
+)
+def test_what_is_not_known_touches_everything(repository: Path, path: str, reason: str) -> None:
+    plan = planned(repository, {path: "x"})
+    assert plan.everything == reason
+    assert set(reasons(plan)) == {"fit", "prepare", "outside", "delays", "main", "score", "ready"}
+
+
+def test_a_module_that_is_gone_touches_everything(repository: Path) -> None:
+    git(repository, "rm", "-q", "flights/unused.py")
+    assert planned(repository, {}).everything == "flights/unused.py is gone"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (
+            "import importlib\ndef fit(d, p): return importlib.import_module(p['name'])\n",
+            "training.py imports or runs what only running it tells (line 2)",
+        ),
+        ("def fit(:\n", "training.py cannot be read as Python"),
+    ],
+)
+def test_a_module_that_cannot_be_followed_depends_on_everything(repository: Path, text: str, reason: str) -> None:
+    git(repository, "switch", "-q", "main")
+    write(repository, {"flights/training.py": text})
+    git(repository, "commit", "-q", "-a", "-m", "dynamic")
+    git(repository, "switch", "-q", "-c", "another")
+
+    assert reasons(planned(repository, {"flights/unused.py": "x = 3\n"})) == {
+        "fit": (reason,),
+        "main": ("function fit",),
+    }
+
+
+def test_an_import_by_a_written_name_is_followed(repository: Path) -> None:
+    text = "import importlib\ndef fit(d, p): return importlib.import_module('flights.unused')\n"
+    git(repository, "switch", "-q", "main")
+    write(repository, {"flights/training.py": text})
+    git(repository, "commit", "-q", "-a", "-m", "by name")
+    git(repository, "switch", "-q", "-c", "another")
+    assert reasons(planned(repository, {"flights/unused.py": "x = 3\n"}))["fit"] == ("flights/unused.py",)
+
+
+def test_the_project_file_by_its_entries(repository: Path) -> None:
+    changed = YAML.replace("flights.data:prepare}", "flights.data:prepare, requirements: [polars]}")
+    assert reasons(planned(repository, {"modelyard.yaml": changed})) == {
+        "prepare": ("its definition in modelyard.yaml",),
+        "main": ("function prepare",),
+    }
+
+
+def test_the_rest_of_the_project_file_touches_everything(repository: Path) -> None:
+    plan = planned(repository, {"modelyard.yaml": YAML + "environments: {prod: {state: s3://bucket/x}}\n"})
+    assert plan.everything == "environments in modelyard.yaml has changed"
+
+
+def test_comments_in_the_project_file_touch_nothing(repository: Path) -> None:
+    assert planned(repository, {"modelyard.yaml": "# a comment\n" + YAML}).is_empty
+
+
+def test_it_begins_where_the_branches_part(repository: Path) -> None:
+    git(repository, "switch", "-q", "main")
+    write(repository, {"flights/training.py": "def fit(d, p): return 'main went on'\n"})
+    git(repository, "commit", "-q", "-a", "-m", "main goes on")
+    git(repository, "switch", "-q", "change")
+    plan = planned(repository, {"README.md": "more\n"})
+    assert (plan.changed, plan.base) == (("README.md",), git(repository, "rev-parse", "main~1"))
+
+
+def test_no_base_touches_everything(repository: Path) -> None:
+    shallow = CiContext(host="github", event="request", base_commit="f" * 40)
+    plan = plan_change(open_project(repository), shallow)
+    assert plan.everything == f"the commit {'f' * 40} is not in this clone, which may be too shallow"
+    schedule = plan_change(open_project(repository), CiContext(host="gitlab", event="schedule"))
+    assert schedule.everything == "the event names no base to compare with"
+
+
+@pytest.mark.parametrize("base", ["nowhere", "--output=x"])
+def test_a_base_that_is_not_there_is_refused(repository: Path, base: str) -> None:
+    with pytest.raises(ChangesUnknown, match="is not in this clone") as caught:
+        plan_change(open_project(repository), CiContext(), base=base)
+    assert caught.value.where == "--base"
+    assert not (repository / "x").exists()
+
+
+def test_outside_of_git(tmp_path: Path) -> None:
+    (tmp_path / "modelyard.yaml").write_text(YAML)
+    plan = plan_change(open_project(tmp_path), CiContext())
+    assert plan.everything == "the project is in no git repository"
+    assert len(plan.workflows) == 3
+
+
+def test_a_project_in_a_folder_of_a_larger_repository(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q", "-b", "main")
+    write(tmp_path, {f"ml/a/{name}": text for name, text in FILES.items()} | {"ml/b/other.py": "x = 1\n"})
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-q", "-m", "first")
+    git(tmp_path, "switch", "-q", "-c", "change")
+
+    write(tmp_path, {"ml/b/other.py": "x = 2\n", "ml/b/query.sql": "select 1"})
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-q", "-m", "the other project")
+    job = CiContext(host="github", base_branch="main")
+    assert plan_change(open_project(tmp_path / "ml/a"), job).is_empty
+
+    write(tmp_path, {"ml/a/flights/serving.py": "delays = 3\n"})
+    git(tmp_path, "commit", "-q", "-a", "-m", "this one")
+    assert reasons(plan_change(open_project(tmp_path / "ml/a"), job)) == {"delays": ("flights/serving.py",)}
+
+    write(tmp_path, {"uv.lock": "x"})
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-q", "-m", "dependencies of all")
+    assert plan_change(open_project(tmp_path / "ml/a"), job).everything == "uv.lock says what is installed"
+
+
+def test_on_a_persons_machine_what_is_not_committed_counts(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(repository, {"flights/serving.py": "delays = 4\n", "flights/new.py": "x = 1\n"})
+    plan = plan_change(open_project(repository), CiContext())
+    assert plan.changed == ("flights/new.py", "flights/serving.py")
+    assert reasons(plan) == {"delays": ("flights/serving.py",)}
+
+
+def test_the_command(repository: Path, command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(repository)
+    monkeypatch.setenv("MODELYARD_OUTPUTS", str(tmp_path / "outputs.env"))
+    write(repository, {"flights/training.py": "def fit(dataset, parameters): return 2\n"})
+
+    shown = command("ci", "plan", "--base", "main")
+    assert shown.out.splitlines() == [
+        "1 changed file touches 1 function, 1 workflow",
+        "KIND      NAME  BECAUSE OF",
+        "function  fit   flights/training.py",
+        "workflow  main  function fit",
+    ]
+    assert json.loads(command("ci", "plan", "--base", "main", "--matrix").out) == {"include": [{"workflow": "main"}]}
+    plan = json.loads((repository / ".modelyard/ci/plan.json").read_text())
+    assert plan == json.loads(command("ci", "plan", "--base", "main", "--json").out)
+    assert (tmp_path / "outputs.env").read_text().splitlines()[:5] == [
+        "AFFECTED=true",
+        'FUNCTIONS=["fit"]',
+        "GRAPHS=[]",
+        'WORKFLOWS=["main"]',
+        'MATRIX={"include":[{"workflow":"main"}]}',
+    ]
+
+
+def test_a_dry_run_writes_nothing(repository: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(repository)
+    assert command("ci", "plan", "--base", "main", "--dry-run").code == 0
+    assert not (repository / ".modelyard").exists()
+
+
+def test_a_branch_that_is_named_like_a_command(repository: Path) -> None:
+    hostile = "x;touch${IFS}pwned;$(touch${IFS}pwned)"
+    git(repository, "switch", "-q", "-c", hostile)
+    write(repository, {"README.md": "more\n"})
+    git(repository, "commit", "-q", "-a", "-m", "::set-output name=x::$(touch pwned)")
+    job = CiContext(host="github", base_branch="main", branch=hostile)
+    assert plan_change(open_project(repository), job).changed == ("README.md",)
+    assert not list(repository.rglob("pwned"))
