@@ -77,7 +77,8 @@ class Canary:
         """Look at what was answered; go to the next step, or say what is decided."""
         self._last = champion, challenger = self._counted()
         gates = self._rollout.gates
-        self._verdicts = judge(gates, champion, challenger, self.group.crashes)
+        crashes = sum(worker.restarts for worker in self.group.status())
+        self._verdicts = judge(gates, champion, challenger, crashes)
         self._report("running", "")
         if any(verdict.passed is False for verdict in self._verdicts):
             return "roll_back"
