@@ -91,4 +91,14 @@ if __name__ == "__main__":
     server = Server(Path(folder), which)
     gc.collect()
     gc.freeze()
-    uvicorn.run(server, port=int(port), lifespan="off", log_level="warning", access_log=False, loop="uvloop")
+    uvicorn.run(
+        server,
+        port=int(port),
+        lifespan="off",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        loop="uvloop",
+        http="httptools",
+    )

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from modelyard.graphs import Graph
-from modelyard.serving.connections import HEAD, Connections
+from modelyard.serving.connections import HEAD, Connections, HttpConnection
 from modelyard.serving.limits import Limits
 from modelyard.serving.local import LocalServer
 
@@ -200,3 +200,38 @@ def test_what_has_nothing_to_wait_for_is_left_alone() -> None:
     for now in range(100):
         connections.look([connection], float(now))
     assert not connection.closed
+
+
+class Answered:
+    response_complete = True
+
+
+class Resting(HttpConnection):
+    """A connection that has had its answer."""
+
+    def __init__(self) -> None:
+        self.closed = False
+        self.scope: Any = {"method": "GET"}
+        self.transport: Any = SimpleNamespace(
+            get_write_buffer_size=lambda: 0, is_closing=lambda: self.closed, close=self.close
+        )
+        self.answered()
+
+    def answered(self) -> None:
+        self.cycle: Any = Answered()
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_a_connection_rests_for_a_while_after_each_answer() -> None:
+    connection = Resting()
+    connections = Connections(seconds=1.0, idle=3.0)
+    for now in range(3):
+        connections.look([connection], float(now))
+    connection.answered()
+    for now in range(3, 6):
+        connections.look([connection], float(now))
+        assert not connection.closed
+    connections.look([connection], 6.0)
+    assert connection.closed

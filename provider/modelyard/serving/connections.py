@@ -23,12 +23,26 @@ class HttpConnection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Take what arrived, unless it is a head that does not end."""
         super().data_received(data)
-        if self.reads_head:
+        scope = self.scope
+        if scope is not None and "method" not in scope:  # `reads_head`, written out: all that arrives comes by here
             self.head += len(data)
             if self.head > HEAD:
                 self.refuse(431, f"the line and headers of the request are larger than {HEAD} bytes")
         elif self.head:
             self.head = 0
+
+    def on_response_complete(self) -> None:
+        """Begin with the request that waits, if there is one; how long a client rests is for `Connections` to see.
+
+        uvicorn starts a timer after each answer, and ends it when the next request comes.
+        """
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            cycle, app = self.pipeline.pop()
+            self._start_asgi_task(cycle, app)
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP; `msg` is uvicorn's."""
@@ -85,7 +99,7 @@ class Connections:
     seconds
         How long a client may take for the head of a request; how long it may take nothing of an answer.
     idle
-        How long it may be connected without a word.
+        How long it may be connected without a word, and stay after an answer.
     """
 
     def __init__(self, seconds: float, idle: float) -> None:
@@ -119,7 +133,7 @@ class Connections:
             cast("HttpConnection", connection).refuse(408, message)
         elif at == "answer" and waited >= self._seconds:
             connection.transport.abort()
-        elif at == "silence" and waited >= self._idle:
+        elif at in ("silence", "rest") and waited >= self._idle:
             connection.transport.close()
 
 
@@ -134,7 +148,7 @@ def _found(connection: Any) -> tuple[str, object]:
     if connection.rests:
         if connection.reads_head:
             return "head", id(connection.scope)
-        return ("silence", None) if connection.scope is None else ("", None)
+        return ("silence", None) if connection.scope is None else ("rest", connection.cycle)
     cycle = connection.cycle
     if cycle.more_body and not cycle.body and not connection.flow.read_paused and not cycle.response_started:
         return "body", id(cycle)

@@ -49,6 +49,7 @@ class GraphServer(uvicorn.Server):
                 access_log=False,
                 log_config=None,
                 server_header=False,
+                proxy_headers=False,
                 timeout_keep_alive=KEEP_ALIVE,
                 backlog=BACKLOG,
             )
