@@ -5,10 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fake_model_registry import FakeModelRegistry
 
 from modelyard.operations import OperationContext
 from modelyard.projects import open_project
 from modelyard.tracking import ModelNameInvalid, ModelNotFound, ModelReferenceInvalid, Tracking, open_tracking
+from modelyard.tracking.errors import MirrorRefused
 from modelyard.training.register import register
 
 
@@ -98,3 +100,29 @@ def test_bad_input_is_refused_and_leaves_nothing(
     with pytest.raises(error):
         register(context, model=model, name=name)
     assert tracking.models() == []
+
+
+def test_kubeflows_registry_is_told_and_a_retry_mends_what_it_has_missed(
+    context: OperationContext, tracking: Tracking, model: Any
+) -> None:
+    fake = FakeModelRegistry()
+    try:
+        Path(context.project, "modelyard.yaml").write_text(
+            f"name: flights\nenvironments: {{dev: {{kfp: {{model_registry: '{fake.endpoint}'}}}}}}\n"
+        )
+        fake.failing = {"POST /model_versions": 503}
+        with pytest.raises(MirrorRefused, match="with 503: not now"):
+            register(context, model=model.uri, name="delays", description="nightly")
+        assert [each.name for each in tracking.models()] == ["delays"]
+        again = register(context, model=model.uri, name="delays", description="nightly")
+    finally:
+        fake.close()
+
+    assert (again.version, again.created) == (1, False)
+    (version,) = fake.kept["model_version"]
+    told = {name: value["string_value"] for name, value in version["customProperties"].items()}
+    assert (version["name"], version["description"]) == ("1", "nightly")
+    assert (told["modelyard.project"], told["modelyard.workflow_run"]) == ("flights", "run-1")
+    assert (told["modelyard.model"], told["modelyard.digest"]) == ("models:/delays/1", again.digest)
+    (artifact,) = fake.kept["artifact"]
+    assert Path(artifact["uri"].removeprefix("file://"), "MLmodel").is_file()

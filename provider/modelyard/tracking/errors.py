@@ -10,6 +10,9 @@ __all__ = [
     "AliasMoved",
     "AliasNotFound",
     "ArtifactsNotAccessible",
+    "MirrorInvalid",
+    "MirrorRefused",
+    "MirrorUnreachable",
     "ModelNameInvalid",
     "ModelNotFound",
     "ModelNotLoggable",
@@ -248,3 +251,55 @@ class ModelNotLoggable(ModelyardError):
 
 def _at(version: int | None) -> str:
     return "not set" if version is None else f"at version {version}"
+
+
+class MirrorInvalid(ModelyardError):
+    """Raised when an environment names something else than the address of a Model Registry of Kubeflow."""
+
+    kind = ErrorKind.INVALID
+
+    def __init__(self, environment: str, found: object) -> None:
+        super().__init__(
+            f"the model registry must be an address, got {found!r}",
+            where=f"environments.{environment}.kfp.model_registry",
+            mend="Write one such as https://registry.example.com.",
+        )
+
+
+class MirrorUnreachable(ModelyardError):
+    """Raised when a Model Registry of Kubeflow does not answer; the version is registered in MLflow all the same."""
+
+    kind = ErrorKind.UNAVAILABLE
+
+    def __init__(self, endpoint: str, reason: str) -> None:
+        super().__init__(
+            f"Kubeflow's Model Registry does not answer ({shown(reason)[:200]})",
+            where=shown(endpoint),
+            mend="Register once more when it does: the version in MLflow is there, and stays the same.",
+            facts={"endpoint": shown(endpoint)},
+        )
+
+
+class MirrorRefused(ModelyardError):
+    """Raised when a Model Registry of Kubeflow refuses a request; the version is registered in MLflow all the same."""
+
+    def __init__(self, endpoint: str, request: str, status: int, reason: str) -> None:
+        self.status = status
+        super().__init__(
+            f"Kubeflow's Model Registry answered {request} with {status}: {reason}",
+            where=shown(endpoint),
+            mend="Set MODELYARD_MODEL_REGISTRY_TOKEN." if status in (401, 403) else "",
+            facts={"endpoint": shown(endpoint), "status": status},
+        )
+
+    @property
+    def error_kind(self) -> ErrorKind:
+        """The kind that the status stands for."""
+        known = {
+            401: ErrorKind.DENIED,
+            403: ErrorKind.DENIED,
+            404: ErrorKind.NOT_FOUND,
+            409: ErrorKind.CONFLICT,
+            429: ErrorKind.EXHAUSTED,
+        }
+        return known.get(self.status, ErrorKind.UNAVAILABLE if self.status >= 500 else ErrorKind.INVALID)

@@ -5,6 +5,7 @@ import msgspec
 from modelyard.operations import ModelRef, OperationContext, operation
 from modelyard.projects import open_project
 from modelyard.tracking import open_tracking, run_tags
+from modelyard.tracking.kubeflow_registry import mirror_of
 from modelyard.tracking.references import ModelReference, check_model_name
 
 __all__ = ["RegisterResult", "register"]
@@ -47,6 +48,7 @@ def register(
 
     The same model of the same run is registered once under a name: to do it again gives the same version. What is
     registered is trusted: the registry records the digest of its files, and only files with that digest are loaded.
+    Where the environment names Kubeflow's Model Registry (``kfp.model_registry``), it is told of the version, too.
 
     Parameters
     ----------
@@ -66,10 +68,15 @@ def register(
     check_model_name(name)
     ModelReference.parse(model)
     project = open_project(context.project)
-    tracking = open_tracking(project.environment(context.environment), project.name)
+    environment = project.environment(context.environment)
+    mirror = mirror_of(environment)
+    tracking = open_tracking(environment, project.name)
     known = {**tags, **run_tags(project, context, operation="register")}
     resolved, created = tracking.register_once(model, name, tags=known, description=description)
     context.log.info("%s %s", "registered" if created else "already registered:", resolved.uri)
+    if mirror:
+        version = mirror.mirror(resolved, description=description, tags=known)
+        context.log.info("told %s of it: version %s", mirror.endpoint, version)
     return RegisterResult(
         model=resolved.uri,
         name=name,

@@ -17,6 +17,7 @@ class RegisterOperator(OperationOperator):
 
     The same model of the same run is registered once under a name: to do it again gives the same version. What is
     registered is trusted: the registry records the digest of its files, and only files with that digest are loaded.
+    Where the environment names Kubeflow's Model Registry (``kfp.model_registry``), it is told of the version, too.
 
     The result goes to XCom whole, and each of its fields by its name:
 

@@ -45,6 +45,7 @@ def register(
 
     The same model of the same run is registered once under a name: to do it again gives the same version. What is
     registered is trusted: the registry records the digest of its files, and only files with that digest are loaded.
+    Where the environment names Kubeflow's Model Registry (``kfp.model_registry``), it is told of the version, too.
 
     Parameters
     ----------

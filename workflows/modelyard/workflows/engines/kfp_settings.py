@@ -40,6 +40,8 @@ class KfpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         Secrets for the registry.
     pod_retries
         How often KFP starts a pod anew that ended without doing its work.
+    model_registry
+        The address of Kubeflow's Model Registry, which is told of every version that is registered; none if empty.
     """
 
     endpoint: str = ""
@@ -56,6 +58,7 @@ class KfpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     node_selector: dict[str, str] = {}
     image_pull_secrets: tuple[str, ...] = ()
     pod_retries: int = 0
+    model_registry: str = ""
 
     @property
     def delivery(self) -> Delivery:
