@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from kfp import local
 from kfp.local import config
+from kfp_release import needs_local_runner
 from workflow_cases import CASES, Case
 from workflow_contract import Observed, check, prepared, workflow_of
 
@@ -56,6 +57,7 @@ FAST = (
 """Cases that stand for the others in quick tests: a task is a process of its own here, and takes half a second."""
 
 
+@needs_local_runner
 @pytest.mark.parametrize(
     "case",
     [pytest.param(case, marks=[] if case.name in FAST else [pytest.mark.slow]) for case in CASES],

@@ -15,6 +15,7 @@ import pytest
 from act_component import act
 from kfp import dsl
 from kfp.dsl import executor_main  # noqa: F401 - what a container runs
+from kfp_release import needs_local_runner
 
 from modelyard.operations.catalogue import load_catalogue
 from modelyard.operations.processes import facts_of
@@ -166,6 +167,7 @@ def test_models_datasets_and_metrics_become_artifacts_with_metadata(project: Pat
     assert "| model | `models:/m/3` | The exact model that was judged. |" in (tmp_path / "summary").read_text()
 
 
+@needs_local_runner
 def test_a_model_artifact_stands_for_its_reference(
     project: Path, traces: Path, local_runner: Path, outputs: Outputs
 ) -> None:

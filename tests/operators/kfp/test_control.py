@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from door_component import door
 from kfp import dsl
+from kfp_release import needs_local_runner
 
 from modelyard.operators.kfp import ComponentLibrary, Components, Image, Installed, holds, items_of
 from modelyard.operators.kfp.errors import LoopWouldBend, SettingInvalid
@@ -32,6 +33,7 @@ def _values(root: Path) -> list[Any]:
     return [each["value"] for each in found if "value" in each]
 
 
+@needs_local_runner
 @pytest.mark.parametrize(
     ("path", "operator", "right", "expected"),
     [
@@ -57,6 +59,7 @@ def test_a_condition_on_a_field_of_a_result_takes_the_right_branch_without_an_el
     assert _values(local_runner)[1:] == ([{"taken": True}] if expected else [])
 
 
+@needs_local_runner
 def test_a_loop_over_a_list_in_a_result_gets_its_items(components: Components, local_runner: Path) -> None:
     @dsl.pipeline(name="loop")
     def loop() -> None:
@@ -86,6 +89,7 @@ def test_a_loop_that_takes_a_result_from_beside_it_is_refused_for_the_local_runn
     define(ComponentLibrary(delivery=Image(f"flights@sha256:{'0' * 64}"), project="/app"))
 
 
+@needs_local_runner
 def test_a_loop_in_a_pipeline_of_its_own_gets_the_value(components: Components, local_runner: Path) -> None:
     @dsl.pipeline(name="inner")
     def inner(word: str) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kfp_release import needs_local_runner
 
 DOCS = Path(__file__).parents[3] / "docs/kfp"
 PROJECT = """def make(word, count):
@@ -21,6 +22,7 @@ def _blocks(page: str) -> list[str]:
     return re.findall(r"(?<!-->\n)```python\n(.*?)```", text, re.DOTALL)
 
 
+@needs_local_runner
 @pytest.mark.parametrize(("page", "examples"), [("components.md", 6), ("workflows.md", 1), ("api.md", 1)])
 @pytest.mark.filterwarnings("ignore:Task .* have no effect in the current local runner")
 def test_the_examples_run(page: str, examples: int, tmp_path: Path, local_runner: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from door_cases import CASES, DEFAULTS, as_received
 from door_component import door
 from kfp import dsl
+from kfp_release import needs_local_runner
 
 from modelyard.operations import ParameterInvalid, ParameterMissing, ParameterUnknown
 from modelyard.operators.kfp import ComponentLibrary, Installed
@@ -24,6 +25,7 @@ def _library(project: Path) -> ComponentLibrary:
     return ComponentLibrary(delivery=Installed(), project=str(project))
 
 
+@needs_local_runner
 def test_constants_arrive_as_they_are(project: Path, local_runner: Path, outputs: Outputs) -> None:
     library = _library(project)
 
@@ -40,6 +42,7 @@ def test_constants_arrive_as_they_are(project: Path, local_runner: Path, outputs
     }
 
 
+@needs_local_runner
 def test_parameters_of_the_pipeline_arrive_as_they_are(project: Path, local_runner: Path, outputs: Outputs) -> None:
     library = _library(project)
 
@@ -87,6 +90,7 @@ def test_parameters_of_the_pipeline_arrive_as_they_are(project: Path, local_runn
     assert '"count": 7,' in outputs("door-with-*")["received"], "a whole number has become a float"
 
 
+@needs_local_runner
 def test_results_of_other_tasks_arrive_whatever_is_in_them(project: Path, local_runner: Path, outputs: Outputs) -> None:
     library = _library(project)
     odd = CASES["odd"]

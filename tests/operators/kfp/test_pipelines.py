@@ -14,6 +14,7 @@ from google.protobuf import json_format
 from kfp import components as kfp_components
 from kfp.dsl.base_component import BaseComponent
 from kfp.pipeline_spec import pipeline_spec_pb2
+from kfp_release import needs_local_runner
 
 from modelyard.operators.kfp import Components, Image, Installed, Pip, write_manifests, write_pipeline
 from modelyard.operators.kfp.pipelines import batch_predict, train_register_deploy
@@ -71,6 +72,7 @@ def test_a_cluster_kept_in_git_gets_a_pipeline_and_its_version(tmp_path: Path) -
     json_format.ParseDict(version["spec"]["pipelineSpec"], pipeline_spec_pb2.PipelineSpec())
 
 
+@needs_local_runner
 @pytest.mark.slow
 @pytest.mark.skipif(not Path(PYTHON).is_file(), reason="MODELYARD_TEST_PYTHON names no interpreter for training")
 @pytest.mark.filterwarnings("ignore:Task .* have no effect in the current local runner")

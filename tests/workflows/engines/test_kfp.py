@@ -15,6 +15,7 @@ from google.protobuf import json_format
 from kfp import components, local
 from kfp.local import config
 from kfp.pipeline_spec import pipeline_spec_pb2
+from kfp_release import needs_local_runner
 from workflow_contract import PROJECT, workflow_of
 
 from modelyard.errors import ErrorKind, ErrorRecord, ForeignError
@@ -133,6 +134,7 @@ def _outcome(project: Path) -> WorkflowOutcome:
     return msgspec.json.decode(file.read_bytes(), type=WorkflowOutcome)
 
 
+@needs_local_runner
 @pytest.mark.filterwarnings("ignore:Task .* have no effect in the current local runner")
 def test_what_people_type_on_kfps_page_wins_over_the_stand_in(project: Path, local_runner: None) -> None:
     pipeline = KfpEngine(delivery=Installed(), project=str(project)).pipeline(everything)
