@@ -37,7 +37,7 @@ def _prepare() -> None:
         AIRFLOW__CORE__LOAD_EXAMPLES="False",
         AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{HOME / 'airflow.db'}",
         AIRFLOW__LOGGING__BASE_LOG_FOLDER=str(HOME / "logs"),
-        AIRFLOW__API_AUTH__JWT_SECRET="of the tests alone",
+        AIRFLOW__API_AUTH__JWT_SECRET="of the tests alone, and long enough for what signs with it: 0123456789ABCDEF",
         AIRFLOW__USAGE_DATA_COLLECTION__ENABLED="False",
     )
     _install_probe()

@@ -7,12 +7,18 @@ from importlib import import_module
 import pytest
 
 import modelyard.airflow
+import modelyard.airflow.ui
 import modelyard.operators.airflow
 import modelyard.workflows.engines.airflow
 
 MODULES = [
     each.name
-    for package in (modelyard.airflow, modelyard.operators.airflow, modelyard.workflows.engines.airflow)
+    for package in (
+        modelyard.airflow,
+        modelyard.airflow.ui,
+        modelyard.operators.airflow,
+        modelyard.workflows.engines.airflow,
+    )
     for each in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")
 ]
 
