@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -49,42 +48,6 @@ def test_the_workflow_as_a_dag_has_the_same_tasks_and_is_read_in_less_than_a_sec
         "predict": ["prepare", "promote"],
     }
     assert max(each.duration.total_seconds() for each in bag.dagbag_stats) < 1
-
-
-@pytest.mark.slow
-@needs_main_environment
-def test_the_workflow_gives_the_same_metrics_and_predictions_as_on_this_machine(
-    runs: Runs, flights: Path, tmp_path: Path
-) -> None:
-    inputs = {"every": 50, "trees": 30}
-    here = Path(shutil.copytree(flights, tmp_path / "here" / "flights"))
-    words = [f"{name}={value}" for name, value in inputs.items()]
-    parameters = [word for each in words for word in ("--param", each)]
-    command = [PYTHON, "-m", "modelyard.cli", "run", "main", "--project", str(here), "--json", *parameters]
-    try:
-        told = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert told.returncode == 0, told.stderr
-        local = json.loads(told.stdout)["results"]
-        run = runs.run(DagBag(flights / "dags").dags["flights-workflow"], conf=inputs)
-        assert runs.states(run) == dict.fromkeys(TASKS, "success")
-        assert runs.xcom(run, "evaluate", "metrics") == local["evaluate"]["metrics"]
-        assert runs.xcom(run, "train", "metrics") == local["train"]["metrics"]
-        assert _rows(flights / "output/august") == _rows(here / "output/august")
-        assert len(_rows(here / "output/august")) == 587
-    finally:
-        for project in (here, flights):
-            dispatch("undeploy", {"endpoint": "delays"}, project=project, launcher="process", python=PYTHON)
-
-
-def _rows(folder: Path) -> list[str]:
-    """Return the rows of an output, as text; read where the libraries are."""
-    code = (
-        "import sys, pyarrow.dataset as d; "
-        "table = d.dataset(sys.argv[1], format='parquet', exclude_invalid_files=True).to_table(); "
-        "print(*sorted(map(repr, table.to_pylist())), sep='\\n')"
-    )
-    read = subprocess.run([PYTHON, "-c", code, str(folder)], capture_output=True, text=True, check=True)
-    return read.stdout.splitlines()
 
 
 @pytest.mark.slow
