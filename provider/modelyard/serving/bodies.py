@@ -8,6 +8,7 @@ import msgspec
 
 from modelyard.graphs.errors import LibraryMissing
 from modelyard.serving.errors import MediaTypeUnsupported, RequestMalformed, RowsExceeded
+from modelyard.serving.unreadable import UNREADABLE
 
 __all__ = ["ARROW_FILE", "ARROW_STREAM", "CSV", "JSON", "PARQUET", "TABLES", "Body", "read_body", "write_table"]
 
@@ -86,7 +87,7 @@ def read_body(raw: bytes, media_type: str, content_type: str = "", *, limit: int
 def _json(raw: bytes) -> Any:
     try:
         return msgspec.json.decode(raw) if raw else None
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise RequestMalformed(str(error)) from None
 
 

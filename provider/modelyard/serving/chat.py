@@ -17,6 +17,7 @@ from modelyard.serving.events import EventFront
 from modelyard.serving.limits import Admission
 from modelyard.serving.replies import Reply, Streamed, encode, error_reply
 from modelyard.serving.requests import Request
+from modelyard.serving.unreadable import UNREADABLE
 
 __all__ = ["COMPLETIONS", "MODELS", "ChatFront", "ChatModelUnknown", "ChatRefused"]
 
@@ -199,7 +200,7 @@ def _read(raw: bytes) -> tuple[Any, _Asked]:
     try:
         body = msgspec.json.decode(raw)
         asked = msgspec.convert(body, _Asked)
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+    except UNREADABLE as error:
         raise RequestMalformed(str(error), form=form, mend=mend) from None
     if not asked.messages or not all(isinstance(each.get("role"), str) for each in asked.messages):
         raise RequestMalformed("messages is a list of at least one message with its role", form=form, mend=mend)

@@ -9,6 +9,7 @@ from modelyard.graphs.errors import LibraryMissing
 from modelyard.serving.errors import RequestMalformed
 from modelyard.serving.replies import Reply
 from modelyard.serving.requests import Request
+from modelyard.serving.unreadable import UNREADABLE
 
 __all__ = ["REPLY_TYPE", "is_cloud_event", "read_cloud_event", "written_cloud_event"]
 
@@ -79,7 +80,7 @@ def _complete(request: Request, raw: bytes) -> None:
     else:
         try:
             there = msgspec.json.decode(raw)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise RequestMalformed(str(error), form="a CloudEvent", mend=_MEND) from None
     missing = [name for name in ("id", "source", "type") if name not in there]
     if missing:

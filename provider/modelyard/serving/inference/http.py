@@ -19,6 +19,7 @@ from modelyard.serving.inference.messages import (
 from modelyard.serving.inference.service import InferenceService, ModelMetadata
 from modelyard.serving.replies import Reply, Streamed, error_reply
 from modelyard.serving.requests import Request
+from modelyard.serving.unreadable import UNREADABLE
 
 __all__ = ["InferenceFront"]
 
@@ -193,7 +194,7 @@ def _has_tensors(raw: bytes) -> bool:
     """Whether a body is meant as the protocol's: an object whose inputs are described one by one."""
     try:
         body = msgspec.json.decode(raw)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return False
     if not isinstance(body, dict) or "inputs" not in body:
         return False
@@ -204,7 +205,7 @@ def _has_tensors(raw: bytes) -> bool:
 def _object(raw: bytes) -> dict[str, Any]:
     try:
         body = msgspec.json.decode(raw) if raw else {}
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise RequestMalformed(str(error)) from None
     if not isinstance(body, dict):
         raise RequestMalformed("it is an object", form="a repository request", mend="Send {} or nothing.")

@@ -17,6 +17,7 @@ from modelyard.serving.inference.messages import (
     plain_outputs,
     write_response,
 )
+from modelyard.serving.unreadable import UNREADABLE
 
 __all__ = ["Lane", "Row"]
 
@@ -81,7 +82,7 @@ class Lane:
             return None
         try:
             row = _READ(body)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             return None
         sent = row.inputs[0]
         return row if sent.shape == (1, len(sent.data)) and sent.name not in self._features else None

@@ -13,6 +13,7 @@ import orjson
 from modelyard.serving.inference.errors import InferenceRefused, TensorInvalid
 from modelyard.serving.inference.rows import tensors_of
 from modelyard.serving.inference.tensors import Tensor, decode, parse
+from modelyard.serving.unreadable import UNREADABLE
 
 __all__ = [
     "LENGTH_HEADER",
@@ -187,7 +188,7 @@ def read_request(raw: bytes, header_length: str = "") -> InferenceRequest:
     length = _length(raw, header_length) if header_length else len(raw)
     try:
         message = _DECODER.decode(raw if length == len(raw) else memoryview(raw)[:length])
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+    except UNREADABLE as error:
         raise InferenceRefused(f"it is not a request of the Open Inference Protocol: {error}") from None
     if not message.inputs:
         raise InferenceRefused("it has no inputs", mend="Send at least one tensor.")
@@ -230,9 +231,10 @@ def _tensors(inputs: list[_Input], raw: bytes, position: int, *, marked: bool) -
 
 
 def _length(raw: bytes, header_length: str) -> int:
-    if not (header_length.isascii() and header_length.isdecimal()) or int(header_length) > len(raw):
+    told = len(header_length) < 16 and header_length.isascii() and header_length.isdecimal()
+    if not told or int(header_length) > len(raw):
         raise InferenceRefused(
-            f"Inference-Header-Content-Length is the length of the JSON in bytes, not {header_length!r}"
+            f"Inference-Header-Content-Length is the length of the JSON in bytes, not {header_length!r:.40}"
         )
     return int(header_length)
 

@@ -6,9 +6,11 @@ from time import monotonic, perf_counter
 from typing import Any, NamedTuple, NoReturn
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from modelyard.errors import ErrorKind, ModelyardError, outcome_of
 from modelyard.serving.errors import HttpRefusal
+from modelyard.serving.inference.errors import InferenceRefused
 from modelyard.serving.inference.service import InferenceService
 from modelyard.serving.rpc.schema import METHODS, SERVICE, message_class
 from modelyard.serving.rpc.tensors import parameters_of, read_infer, write_infer
@@ -136,7 +138,7 @@ def service_handler(servicer: Servicer, answered: Answered | None = None) -> grp
     handlers: dict[str, Any] = {}
     for name, method in METHODS.items():
         ends: dict[str, Any] = {
-            "request_deserializer": message_class(method.request).FromString,
+            "request_deserializer": _reader(message_class(method.request)),
             "response_serializer": message_class(method.response).SerializeToString,
         }
         if method.streams:
@@ -147,13 +149,43 @@ def service_handler(servicer: Servicer, answered: Answered | None = None) -> grp
     return grpc.method_handlers_generic_handler(SERVICE, handlers)
 
 
+class _Unreadable(NamedTuple):
+    """Bytes that are no message; gRPC itself would blame the server for them."""
+
+    raw: bytes
+
+    def SerializeToString(self) -> bytes:  # noqa: N802 (as messages have it)
+        return self.raw
+
+
+def _reader(kind: Any) -> Callable[[bytes], Any]:
+    def read(raw: bytes) -> Any:
+        try:
+            return kind.FromString(raw)
+        except DecodeError:
+            return _Unreadable(raw)
+
+    return read
+
+
+def _checked(request: Any) -> Any:
+    if type(request) is _Unreadable:
+        raise InferenceRefused(f"its {len(request.raw)} bytes are no message of the protocol")
+    return request
+
+
+async def _all_checked(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    async for request in requests:
+        yield _checked(request)
+
+
 def _answered(
     call: Callable[[Any, Context], Awaitable[Any]], told: Answered
 ) -> Callable[[Any, Context], Awaitable[Any]]:
     async def answered(request: Any, context: Context) -> Any:
         begun, status = perf_counter(), "CANCELLED"
         try:
-            answer = await call(request, context)
+            answer = await call(_checked(request), context)
             status = "OK"
             return answer
         except Exception as error:  # noqa: BLE001 (a client gets a status, whatever happens)
@@ -171,7 +203,7 @@ def _streamed(
     async def streamed(requests: Any, context: Context) -> AsyncIterator[Any]:
         begun, status = perf_counter(), "CANCELLED"
         try:
-            async for response in call(requests, context):
+            async for response in call(_all_checked(requests), context):
                 yield response
             status = "OK"
         except Exception as error:  # noqa: BLE001 (a client gets a status, whatever happens)
