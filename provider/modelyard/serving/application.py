@@ -99,6 +99,7 @@ class Application:
         self.access = access
         self.traffic = traffic or Traffic()
         self.metrics = metrics or ServingMetrics()
+        runs = self.metrics.runs
         limits = limits or Limits()
         self.plan = plan
         self.limits = msgspec.structs.replace(limits, body=body_limit) if body_limit else limits
@@ -114,14 +115,17 @@ class Application:
             alone=self.traffic.alone,
             observe=self.metrics.batch,
             traffic=self.traffic,
+            runs=runs,
         )
         self._lanes = self.service.lanes
         self.admission = Admission(self.limits)
         self.metrics.serves(plan, self.service.version, self.admission)
-        self._events = EventFront(plan, self.limits)
+        self._events = EventFront(plan, self.limits, runs)
         self._inference = InferenceFront(self.service, self._events.rows)
         self._fronts = Fronts(plan, self.service, self._events, self.admission, self.limits)
-        self._sockets = SocketFront(plan, self.admission, self.limits, self._fronts.conversation, self.metrics.answered)
+        self._sockets = SocketFront(
+            plan, self.admission, self.limits, self._fronts.conversation, self.metrics.answered, runs
+        )
         self._described = encode(
             {**self.service.server()._asdict(), "steps": list(plan.steps), "models": models, **told}
         )

@@ -13,6 +13,7 @@ from modelyard.graphs.mapping import map_plan
 from modelyard.serving.bodies import JSON, TABLES, read_body, write_table
 from modelyard.serving.cloud_events import is_cloud_event, read_cloud_event, written_cloud_event
 from modelyard.serving.errors import ReplyInvalid, RequestMalformed, RowsExceeded
+from modelyard.serving.event_records import Runs
 from modelyard.serving.limits import Limits
 from modelyard.serving.replies import Reply, Streamed, encode, error_reply, event_reply
 from modelyard.serving.requests import Request
@@ -32,10 +33,13 @@ class EventFront:
         The open graph.
     limits
         What a request may hold.
+    runs
+        Runs events and takes down how they end; None is the plan itself.
     """
 
-    def __init__(self, plan: Plan, limits: Limits) -> None:
+    def __init__(self, plan: Plan, limits: Limits, runs: Runs | None = None) -> None:
         self.plan = plan
+        self._runs: Runs = runs or plan
         self._limits = limits
 
     async def answer(self, request: Request) -> Reply | Streamed:
@@ -57,7 +61,7 @@ class EventFront:
 
     def stream(self, body: Any, request: Request) -> AsyncIterator[Any]:
         """Yield the graph's replies to an event, for who writes responses of another form."""
-        return self.plan.stream_async(self._event(body, request))
+        return self._runs.stream_async(self._event(body, request))
 
     async def respond(self, body: Any, request: Request) -> Reply | Streamed:
         """Return the response to an event whose body somebody else made of the request."""
@@ -100,18 +104,21 @@ class EventFront:
         return event_reply(self.plan.graph, event, await self._run(event, request))
 
     async def _run(self, event: Event, request: Request) -> Any:
-        plan = self.plan
+        plan, runs = self.plan, self._runs
         if not plan.is_async:
-            return await plan.run_async(event) if plan.early else plan.run(event)
+            return await runs.run_async(event) if plan.early else runs.run(event)
         with_watch = request.watch(_cancel_current())
         try:
-            return await plan.run_async(event)
+            return await runs.run_async(event)
         finally:
             with_watch()
 
     async def _table(self, rows: list[Any], request: Request) -> Reply:
         plan = self.plan
-        found = await asyncio.to_thread(map_plan, plan, rows) if plan.is_async else map_plan(plan, rows)
+        if self._runs is not plan:
+            found = await self._as_events(rows, request)
+        else:
+            found = await asyncio.to_thread(map_plan, plan, rows) if plan.is_async else map_plan(plan, rows)
         replies, failed = _told(found)
         wanted = next((each for each in TABLES if request.accepts(each)), JSON)
         try:
@@ -121,8 +128,20 @@ class EventFront:
         headers = ((b"x-rows-failed", str(failed).encode()),) if failed else ()
         return Reply(200, body, headers, content_type=wanted.encode())
 
+    async def _as_events(self, rows: list[Any], request: Request) -> Rows:
+        """Return what `map_plan` does, of events each of which has an end of its own."""
+        values, errors = list[Any](), dict[int, Exception]()
+        for index, row in enumerate(rows):
+            try:
+                event = Event(row, path=request.path, method=request.method, deadline=request.deadline)
+                values.append(await self._run(event, request))
+            except Exception as error:  # noqa: BLE001 (one bad row does not spoil the others)
+                values.append(None)
+                errors[index] = error
+        return Rows(values, errors)
+
     async def _streamed(self, event: Event, *, events: bool) -> Streamed:
-        replies = self.plan.stream_async(event)
+        replies = self._runs.stream_async(event)
         write = _as_event if events else _as_line
         begun: list[bytes] = []
         # the first reply is waited for, so that what goes wrong before it has a status of its own

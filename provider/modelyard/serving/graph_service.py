@@ -19,6 +19,7 @@ from modelyard.graphs.mapping import answers_one, map_at_once, takes_batches
 from modelyard.graphs.models import ModelServer
 from modelyard.graphs.models import Tensor as Described
 from modelyard.serving.errors import HttpRefusal, RowsExceeded
+from modelyard.serving.event_records import Runs
 from modelyard.serving.inference.lanes import Lane
 from modelyard.serving.inference.messages import InferenceRequest, InferenceResponse
 from modelyard.serving.inference.rows import body_of, rows_of
@@ -125,6 +126,8 @@ class GraphService:
         Is told of requests that bring several rows, each of which is an event of its own.
     observe
         Is told the graph and how many rows went through all its steps at once.
+    runs
+        Runs events and takes down how they end, so that each row is one; None is the plan itself.
 
     Attributes
     ----------
@@ -145,6 +148,7 @@ class GraphService:
         alone: Callable[[], bool] | None = None,
         observe: Callable[[str, int], None] | None = None,
         traffic: Traffic | None = None,
+        runs: Runs | None = None,
     ) -> None:
         self.relay: Relay | None = None
         self._traffic = traffic or Traffic()
@@ -153,7 +157,8 @@ class GraphService:
         self._server_version = server_version
         self._rows = rows
         self._models = _named(plan)
-        self._vectorised = takes_batches(plan)
+        self._runs: Runs = runs or plan
+        self._vectorised = takes_batches(plan) and runs is None
         self._answer = answers_one(plan)
         self._batcher = MicroBatcher(
             self._one,
@@ -226,7 +231,7 @@ class GraphService:
         for row in body_of(self._rows_in(request)):
             event = self._event(_Row(row, request.id, caller))
             if self.plan.streams:
-                async for reply in self.plan.stream_async(event):
+                async for reply in self._runs.stream_async(event):
                     yield self._response(name, version, request, [self._told(event, reply)])
             else:
                 reply = self._told(event, await self._run(event))
@@ -330,7 +335,7 @@ class GraphService:
         )
 
     async def _run(self, event: Event) -> Any:
-        return await self.plan.run_async(event)
+        return await self._runs.run_async(event)
 
     def _told(self, event: Event, reply: Any) -> Any:
         if isinstance(reply, Response):

@@ -26,6 +26,7 @@ from modelyard.serving.tallies import (
 from modelyard.serving.tracing import Tracing
 
 if TYPE_CHECKING:
+    from modelyard.serving.event_records import Runs
     from modelyard.serving.limits import Admission
 
 __all__ = ["ServingMetrics"]
@@ -45,6 +46,13 @@ class ServingMetrics:
     tracing
         Makes spans of what is counted; None makes none.
 
+    Attributes
+    ----------
+    recorded
+        Tells how many rows of records there are, where some are taken; None tells nothing.
+    runs
+        Runs the events of a server and takes down how they end, as `RecordTap.runs` does; None is the plan itself.
+
     Examples
     --------
     >>> from modelyard.graphs import Event, Graph
@@ -63,6 +71,7 @@ class ServingMetrics:
         self._plan: Plan | None = None
         self._admission: Admission | None = None
         self.recorded: Callable[[], dict[str, int]] | None = None
+        self.runs: Runs | None = None
 
     def watching(self, resources: Resources) -> Resources:
         """Return the resources, such that the graph that opens with them is counted, and traced if that is wanted."""

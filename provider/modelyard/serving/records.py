@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from modelyard.graphs import Event as GraphEvent
 from modelyard.graphs import LibraryMissing, Plan
 from modelyard.graphs.models.server import asked_version
+from modelyard.serving.event_records import EVENTS, EventRow, RecordedRuns, event_table
 from modelyard.serving.record_rules import RecordRules
 from modelyard.serving.replies import encode
 
@@ -69,7 +70,7 @@ class RecordTap:
         self._parquet = parquet
         self._rules, self._size = rules, size
         self._edge = rules.share * 2**64
-        self._queue: deque[_Row] = deque()
+        self._queue: deque[_Row | EventRow] = deque()
         self._counts = Counter(taken=0, written=0, dropped=0)
         self._change = Condition()
         self._wanted, self._ending = Event(), False
@@ -99,12 +100,22 @@ class RecordTap:
         """Take down the rows and answers of one model step of one event; never waits, never raises."""
         if self._edge < 2**64 and not self._sampled(event.id):
             return
-        count = len(rows)
         try:
             made = self._rows(event, step, rows, answers)
         except Exception:  # noqa: BLE001 (the reply never changes because of records)
             _LOG.exception("an event of step %s cannot be recorded", step)
             made = None
+        self._take(len(rows), made)
+
+    def runs(self, plan: Plan) -> RecordedRuns:
+        """Return what runs events with a plan such that it is taken down how each of them ended."""
+        return RecordedRuns(plan, self._ended)
+
+    def _ended(self, event: GraphEvent, row: EventRow) -> None:
+        if self._edge >= 2**64 or self._sampled(event.id):
+            self._take(1, [row])
+
+    def _take(self, count: int, made: "Sequence[_Row | EventRow] | None") -> None:
         with self._change:
             self._counts["taken"] += count
             if made is None or len(self._queue) + count > self._size:
@@ -163,7 +174,7 @@ class RecordTap:
             if self._ending:
                 return
 
-    def _settle(self, rows: list[_Row]) -> None:
+    def _settle(self, rows: list[_Row | EventRow]) -> None:
         outcome = "written"
         try:
             self._write(rows)
@@ -174,12 +185,24 @@ class RecordTap:
             self._counts[outcome] += len(rows)
             self._change.notify_all()
 
-    def _write(self, rows: list[_Row]) -> None:
+    def _write(self, rows: list[_Row | EventRow]) -> None:
+        """Write a segment of each kind of row there is; none is seen before both are whole."""
         self._segments += 1
         name = f"{time_ns():020d}-{os.getpid()}-{self._segments}"
-        hidden = self._folder / f"{name}{_HIDDEN}"
-        self._parquet.write_table(_table(rows, self._graph, self._revision), hidden)
-        hidden.rename(self._folder / f"{name}{_SEGMENT}")
+        models = [row for row in rows if isinstance(row, _Row)]
+        events = [row for row in rows if isinstance(row, EventRow)]
+        written = [self._hidden(self._folder, name, _table(models, self._graph, self._revision))] if models else []
+        if events:
+            folder = self._folder / EVENTS
+            folder.mkdir(exist_ok=True)
+            written.append(self._hidden(folder, name, event_table(events, self._graph, self._revision)))
+        for hidden in written:
+            hidden.rename(hidden.with_suffix(_SEGMENT))
+
+    def _hidden(self, folder: Path, name: str, table: "pa.Table") -> Path:
+        hidden = folder / f"{name}{_HIDDEN}"
+        self._parquet.write_table(table, hidden)
+        return hidden
 
 
 def _schema() -> "pa.Schema":

@@ -96,9 +96,7 @@ class Tracing:
 
     def inside(self, span: "Span", *, ends: bool = False) -> "AbstractContextManager[Span]":
         """Return the block within which steps belong to a request's span; with `ends` the span ends with the block."""
-        return self._trace.use_span(
-            span, end_on_exit=ends, record_exception=False, set_status_on_exception=False
-        )
+        return self._trace.use_span(span, end_on_exit=ends, record_exception=False, set_status_on_exception=False)
 
     def failed(self, span: "Span") -> None:
         """Mark a span as one of an error that is the server's."""

@@ -12,6 +12,7 @@ from modelyard.graphs import Event, Plan, Response
 from modelyard.serving.access import INFER, Access
 from modelyard.serving.asgi import Message, Receive, Scope, Send
 from modelyard.serving.errors import BodyTooLarge, ReplyInvalid, RequestMalformed
+from modelyard.serving.event_records import Runs
 from modelyard.serving.limits import Admission, Limits
 from modelyard.serving.replies import Reply, encode, error_reply
 from modelyard.serving.requests import Request
@@ -58,6 +59,8 @@ class SocketFront:
         Tells how a connection at a path converses, or raises; None lets every path converse.
     answered
         Is told protocol, status and seconds of each message's answer.
+    runs
+        Runs events and takes down how they end; None is the plan itself.
     """
 
     def __init__(
@@ -67,8 +70,10 @@ class SocketFront:
         limits: Limits,
         begin: Callable[[Request], Conversation] | None = None,
         answered: Callable[[str, int, float], None] = lambda protocol, status, seconds: None,
+        runs: Runs | None = None,
     ) -> None:
         self._plan = plan
+        self._runs: Runs = runs or plan
         self._admission, self._limits = admission, limits
         self._begin = begin
         self._answered = answered
@@ -118,10 +123,10 @@ class SocketFront:
     async def _reply(self, event: Event, talk: Conversation, send: Send) -> None:
         plan = self._plan
         if plan.streams:
-            async for piece in plan.stream_async(event):
+            async for piece in self._runs.stream_async(event):
                 await send(_message(_written(plan, event, piece)))
             return
-        reply = await plan.run_async(event)
+        reply = await self._runs.run_async(event)
         written = _written(plan, event, reply)
         refused = isinstance(reply, Response) and reply.status >= 300
         await send(_message(written if refused else talk.reply(written)))

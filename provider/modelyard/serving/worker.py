@@ -93,8 +93,11 @@ async def _opened(folder: Path, options: WorkerOptions) -> tuple[Application, Ex
     access = Access.of(options.access)
     tap = RecordTap(options.records) if options.records else None
     resources = Resources(batching=traffic.batching(options.batch), recorder=tap)
+    plan = await open_bundle_async(folder, metrics.watching(resources))
+    if tap:
+        metrics.recorded, metrics.runs = tap.counts, tap.runs(plan)
     application = Application(
-        await open_bundle_async(folder, metrics.watching(resources)),
+        plan,
         description=read_manifest(folder).described(),
         limits=options.limits,
         batch=options.batch,
@@ -103,7 +106,6 @@ async def _opened(folder: Path, options: WorkerOptions) -> tuple[Application, Ex
         access=access,
     )
     if tap:
-        metrics.recorded = tap.counts
         tap.attach(application.plan, application.service.version)
         helpers.enter_context(tap)
     if spans:

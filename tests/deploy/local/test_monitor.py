@@ -21,6 +21,7 @@ from modelyard.deploy.errors import SettingInvalid
 from modelyard.deploy.local.records import Deployed, EndpointFolder, Status, read_json
 from modelyard.deploy.local.settings import serving_settings
 from modelyard.deploy.local.target import LocalTarget
+from modelyard.serving.event_records import read_events
 from modelyard.serving.records import read_records
 
 ASK, RUN = "correct-horse-battery", "staple-correct-horse"
@@ -88,13 +89,17 @@ def test_a_worker_that_drains_counts_and_records_until_its_end(state: Path, tmp_
     assert second.url == first.url
     revision = first.manifest.revision
     assert metric(state, "modelyard_requests_total", protocol="event", revision=revision) == 5
-    assert metric(state, "modelyard_record_rows_total", outcome="written", revision=revision) == 5
+    assert metric(state, "modelyard_record_rows_total", outcome="written", revision=revision) == 10
     records = read_records(folder).to_pylist()
     assert [each["event"] for each in records] == ["e0", "e1", "e2", "e3", "e4"]
     assert {(each["model"], each["revision"], each["step"]) for each in records} == {
         ("models:/delays/3", revision, "delays")
     }
     assert json.loads(records[0]["inputs"]) == row
+    ends = read_events(folder).to_pylist()
+    assert [(each["event"], each["status"], each["revision"]) for each in ends] == [
+        (f"e{number}", 200, revision) for number in range(5)
+    ]
 
 
 @pytest.mark.slow
@@ -108,7 +113,8 @@ def test_a_worker_that_gets_sigterm_finishes_writes_and_ends_well(state: Path, t
     os.kill(worker.pid, signal.SIGTERM)
     eventually(lambda: any(f"worker {worker.pid} ended with 0" in line for line in tail_log(state, "delays")))
     assert [each["event"] for each in read_records(folder).to_pylist()] == ["e1"]
-    eventually(lambda: metric(state, "modelyard_record_rows_total", outcome="written") == 1)
+    assert [(each["event"], each["status"]) for each in read_events(folder).to_pylist()] == [("e1", 200)]
+    eventually(lambda: metric(state, "modelyard_record_rows_total", outcome="written") == 2)
     assert metric(state, "modelyard_requests_total", protocol="event") == 1
 
 

@@ -87,6 +87,7 @@ class ApiFront:
             told = "This endpoint takes one JSON object: its fields are mapped, or parameters are put beside them."
             raise MediaTypeUnsupported(request.media_type or "text", told)
         return _filled(read.value, endpoint, values)
+
     def _mapped(self, endpoint: Endpoint, raw: bytes) -> bytes:
         try:
             reply = orjson.loads(raw)
