@@ -18,6 +18,7 @@ from modelyard.projects import open_project
 from modelyard.projects.dispatch import acknowledge
 from modelyard.workflows.cache import CachedResult, ResultCache, may_be_cached
 from modelyard.workflows.definition import Step, Workflow
+from modelyard.workflows.engines.capacity import Capacity
 from modelyard.workflows.engines.progression import Progression, Ready
 from modelyard.workflows.engines.work import Work
 from modelyard.workflows.errors import StepFailed
@@ -48,6 +49,9 @@ class LocalEngine:
         Where steps that are alone run: ``inline`` or ``process``.
     workers
         How many steps may run at a time; 0 for as many as there are processors, two at least.
+    capacity
+        What the machine has; a step that asks for more processors or memory than are free waits for others to end. What
+        it cannot give is said once, as a warning.
     log, progress
         Where to tell how it goes.
     """
@@ -58,6 +62,7 @@ class LocalEngine:
     environment: str = ""
     launcher: str = "inline"
     workers: int = 0
+    capacity: Capacity = field(default_factory=Capacity.of_machine)
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("modelyard.workflows"))
     progress: Progress = field(default_factory=NoProgress)
 
@@ -77,6 +82,8 @@ class LocalEngine:
             A step failed; the error names the first in the order of the workflow, has the kind of its error, and tells
             the state of every step.
         """
+        for matter in self.capacity.misfits(workflow.steps):
+            self.log.warning("%s", matter)
         progression = Progression(workflow, inputs)
         with self.progress.track(f"workflow {workflow.name}", workflow.runs_of_steps, "steps") as track:
             _Round(self, progression, track.advance).run()
@@ -185,8 +192,7 @@ class _Round:
 
     def _start(self) -> None:
         alone = len(self._waiting) == 1 and not self._running
-        while self._waiting and len(self._running) < self._workers:
-            ready = self._waiting.pop(0)
+        while len(self._running) < self._workers and (ready := self._next()):
             work = self._engine.work(ready, alone=alone)
             self._running[ready.name] = work
             self._say(ready, "%s", ready.step.operation)
@@ -195,6 +201,14 @@ class _Round:
                 self._do(ready.name, work)
             else:
                 threading.Thread(target=self._do, args=(ready.name, work), name=f"step {ready.name}").start()
+
+    def _next(self) -> Ready | None:
+        """Take the first that waits and has room beside what runs."""
+        running = [work.step for work in self._running.values()]
+        for index, ready in enumerate(self._waiting):
+            if self._engine.capacity.has_room(ready.step, running):
+                return self._waiting.pop(index)
+        return None
 
     def _do(self, name: str, work: Work) -> None:
         with ExitStack() as shown:
