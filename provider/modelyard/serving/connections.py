@@ -23,7 +23,7 @@ class HttpConnection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Take what arrived, unless it is a head that does not end."""
         super().data_received(data)
-        scope = self.scope
+        scope: Any = self.scope
         if scope is not None and "method" not in scope:  # `reads_head`, written out: all that arrives comes by here
             self.head += len(data)
             if self.head > HEAD:
@@ -143,7 +143,7 @@ def _found(connection: Any) -> tuple[str, object]:
     left = transport.get_write_buffer_size() if transport is not None else 0
     if left:
         return "answer", left
-    if not isinstance(connection, HttpConnection) or transport.is_closing():
+    if not isinstance(connection, HttpConnection) or transport is None or transport.is_closing():
         return "", None
     if connection.rests:
         if connection.reads_head:

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import uvicorn
 
+from modelyard.serving.acceptor import Acceptor
 from modelyard.serving.application import Application
 from modelyard.serving.connections import Connections, HttpConnection, LocalConnection
 from modelyard.serving.server_socket import BACKLOG
@@ -79,13 +80,14 @@ class GraphServer(uvicorn.Server):
         local
             Whether it is for sibling processes: what comes from there is not encrypted, and is greeted.
         """
-        server = await asyncio.get_running_loop().create_server(
-            self._local if local else self._protocol,
-            sock=listener,
-            backlog=BACKLOG,
-            ssl=None if local else self._tls,
-        )
-        self.servers.append(cast("Any", server))
+        make, tls = (self._local, None) if local else (self._protocol, self._tls)
+        loop = asyncio.get_running_loop()
+
+        async def begin(connection: socket.socket) -> None:
+            await loop.connect_accepted_socket(make, connection, ssl=tls)
+
+        acceptor = Acceptor(listener, begin, lambda: len(self.server_state.connections))
+        self.servers.append(cast("Any", acceptor))
 
     async def attach(self, connection: socket.socket) -> None:
         """Answer the requests that arrive on one connection that exists already, and that nobody else has."""
