@@ -9,6 +9,7 @@ import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow_home import Runs, needs_main_environment
 from asset_runs import events, make_known, run_triggered
+from lineage_log import listening, names, of_task
 
 EXAMPLES = Path(__file__).parents[2] / "docs/airflow/example_dags"
 
@@ -36,7 +37,8 @@ def test_wine_goes_from_data_to_scored_files(runs: Runs, examples: Path, tmp_pat
     dag = DagBag(examples / "example_wine.py").get_dag("example_wine")
     rescore = DagBag(examples / "example_rescore.py").get_dag("example_rescore")
     make_known(rescore)
-    run = runs.run(dag, conf={"folder": str(folder), "trees": 20})
+    with listening(tmp_path) as lineage:
+        run = runs.run(dag, conf={"folder": str(folder), "trees": 20})
     results: dict[str, Any] = {task: runs.xcom(run, task) for task in dag.task_dict if task != "predict"}
 
     assert set(runs.states(run).values()) == {"success"}
@@ -69,6 +71,26 @@ def test_wine_goes_from_data_to_scored_files(runs: Runs, examples: Path, tmp_pat
     assert set(champion["gates"]) == {"accuracy >= 0.8", "accuracy >= champion - 0.02"}
     assert (champion["operation"], champion["project"]) == ("promote", "wine")
     assert (endpoint["url"], endpoint["revision"]) == (results["deploy"]["url"], results["deploy"]["revision"])
+
+    completed = {
+        task: of_task(lineage(), "example_wine", task)["COMPLETE"]
+        for task in ("train", "register", "evaluate", "promote", "deploy")
+    }
+    model = results["train"]["model"].removeprefix("models:/")
+    data, version = ("file", str(folder / "wine.csv")), ("modelyard", "model/wine-grower")
+    assert {task: (sorted(set(names(each["inputs"]))), names(each["outputs"])) for task, each in completed.items()} == {
+        "train": ([data], [("modelyard", f"model/{model}")]),
+        "register": ([("modelyard", f"model/{model}")], [version]),
+        "evaluate": ([data, version], []),
+        "promote": ([version], [version]),
+        "deploy": ([version], [("modelyard", "endpoint/wines")]),
+    }
+    columns = completed["train"]["inputs"][0]["facets"]["schema"]["fields"]
+    assert [(each["name"], each["type"]) for each in columns[:2]] == [("alcohol", "double"), ("malic_acid", "double")]
+    assert completed["register"]["outputs"][0]["facets"]["version"]["datasetVersion"] == "1"
+    assert completed["train"]["run"]["facets"]["modelyard_run"]["run"] == results["train"]["run_id"]
+    assert completed["promote"]["run"]["facets"]["modelyard_run"]["gates"] == results["promote"]["gates"]
+    assert completed["promote"]["run"]["facets"]["modelyard_run"]["metrics"] == results["evaluate"]["metrics"]
 
     shutil.copy(folder / "wine.csv", examples)
     rescored = run_triggered(rescore)

@@ -8,18 +8,23 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Unpack, cast, get_arg
 from airflow.sdk import BaseOperator, BaseXCom, Context, conf
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from modelyard.errors import ModelyardError
+from modelyard.airflow.lineage import WorkFacts
+from modelyard.airflow.retrying import KindRetryPolicy, WorkFailed
+from modelyard.errors import ErrorKind, ModelyardError
 from modelyard.operations import ParameterInvalid
 from modelyard.operators.airflow.arguments import LauncherName, TaskArguments, Templated
 from modelyard.operators.airflow.masking import Mask, mask_of
 from modelyard.operators.airflow.outlets import declared_outlets, tell_outlets
 from modelyard.operators.airflow.outputs import TaskOutput
 from modelyard.operators.airflow.place import Place, connection_settings, place_of, text_of
+from modelyard.operators.airflow.traces import Ended, asked_of, done_by, tried_by
 from modelyard.operators.airflow.values import is_template, keep_type, plain
 from modelyard.operators.airflow.work import Work, handle_facts, handle_from, is_finished
 from modelyard.operators.airflow.work_facts import metrics_behind, work_facts
 
 if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage
+
     from modelyard.operations.handles import Handle
     from modelyard.projects.dispatch import Completed
 
@@ -40,7 +45,7 @@ class OperationOperator(BaseOperator):
     acknowledged, so that clearing the succeeded task does the work anew.
 
     An error that would come back with the same input fails the task at once (AirflowFailException); others are
-    retried as the task's ``retries`` say.
+    retried as the task's ``retries`` say, and its ``retry_policy``: see `modelyard.airflow.retrying`.
 
     Parameters
     ----------
@@ -103,9 +108,10 @@ class OperationOperator(BaseOperator):
         self.deferrable = _is_deferrable(deferrable, launcher, same_host=same_host)
         self.same_host = same_host
         self._work: Work | None = None
+        self._ended: Ended | None = None
 
     @property
-    def outlets(self) -> list[Any]:
+    def outlets(self) -> list[Any]:  # pyright: ignore[reportIncompatibleVariableOverride] - it has a setter, too
         """The assets that the task brings forth: those of the DAG file, or else what the fields say."""
         if not self._outlets and self._finds_outlets:
             self._outlets = declared_outlets(self)
@@ -171,7 +177,8 @@ class OperationOperator(BaseOperator):
         # Before it is known which values are secret, the way to the work is: killing the task ends it from here on.
         work.started(handle)
         if event.get("timed_out"):
-            raise AirflowException(f"the execution_timeout of {self.execution_timeout} is over; the work was ended")
+            message = f"the execution_timeout of {self.execution_timeout} is over; the work was ended"
+            raise WorkFailed(message, ErrorKind.TIMEOUT)
         if event.get("unseen"):
             self.log.warning("The triggerer is not on the host of the work: this task waits for it here.")
         return self._at_place(context, work, lambda place: self._end(context, place, work, handle))
@@ -275,10 +282,12 @@ class OperationOperator(BaseOperator):
     def _tell_outlets(
         self, context: Mapping[str, Any], place: Place, done: "Completed", result: dict[str, Any]
     ) -> None:
+        metrics: Mapping[str, float] = result.get("metrics", {})
         if self.outlets:
-            facts = work_facts(self.operation_name, place, done.handle)
+            facts = work_facts(self.operation_name, done.handle, project=place.project, environment=place.environment)
             metrics = metrics_behind(self, context["ti"], result)
             tell_outlets(context["outlet_events"], self, result, {**facts.told, "metrics": dict(metrics)})
+        self._ended = Ended(place.project, done.handle, {**result, "metrics": metrics})
 
     def _tell(self, line: str) -> None:
         self.log.info(line)
@@ -305,8 +314,30 @@ class OperationOperator(BaseOperator):
         """
         del context
         # A task that was ended from outside, because its pod is moved or its worker stops, may have another try.
-        final = not error.outcome.retry and not killed
-        return (AirflowFailException if final else AirflowException)(mask.hide(str(error)))
+        message, kind = mask.hide(str(error)), error.error_kind
+        if killed:
+            return AirflowException(message)
+        asked = isinstance(self.retry_policy, KindRetryPolicy) and kind in self.retry_policy.delays
+        return WorkFailed(message, kind) if error.outcome.retry or asked else AirflowFailException(message)
+
+    def get_openlineage_facets_on_start(self) -> "OperatorLineage[Any, Any]":
+        """Return what OpenLineage is told before the work: what the fields name, and the outlets."""
+        return self._lineage(asked_of(self))
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> "OperatorLineage[Any, Any]":
+        """Return what OpenLineage is told of work that has succeeded: all that it read and made."""
+        del task_instance
+        return self._lineage(done_by(self, self._ended) if self._ended else asked_of(self))
+
+    def get_openlineage_facets_on_failure(self, task_instance: Any) -> "OperatorLineage[Any, Any]":
+        """Return what OpenLineage is told of work that has failed: what it had read, and the outlets that it is for."""
+        del task_instance
+        return self._lineage(tried_by(self, self._work.handle if self._work else None))
+
+    def _lineage(self, facts: WorkFacts) -> "OperatorLineage[Any, Any]":
+        from modelyard.airflow.lineage_facets import operator_lineage
+
+        return operator_lineage(facts, self.inlets, self.outlets)
 
     def on_kill(self) -> None:
         """End the work and all its processes."""

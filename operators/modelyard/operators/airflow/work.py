@@ -32,6 +32,11 @@ class Work:
         self._handle: Handle | None = None
         self._is_followed = False
 
+    @property
+    def handle(self) -> "Handle | None":
+        """What was started, if anything was."""
+        return self._handle
+
     @contextmanager
     def following(self) -> Iterator[None]:
         """Open the stretch in which the task waits for its work.

@@ -2,63 +2,29 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+from modelyard.airflow.lineage import DatasetFacts, WorkFacts
 
 if TYPE_CHECKING:
     from modelyard.operations.handles import Handle
-    from modelyard.operators.airflow.place import Place
 
-__all__ = ["DatasetFacts", "WorkFacts", "metrics_behind", "work_facts"]
-
-
-class DatasetFacts(NamedTuple):
-    """A dataset as the work has seen it."""
-
-    uri: str
-    rows: int | None = None
-    schema: Mapping[str, str] = {}
-    """The type of each column."""
-    hash: str = ""
+__all__ = ["metrics_behind", "work_facts"]
 
 
-class WorkFacts(NamedTuple):
-    """The circumstances of a piece of work."""
-
-    operation: str
-    key: str
-    generation: int
-    environment: str
-    project: str = ""
-    commit: str = ""
-    dirty: bool = False
-    origin: str = ""
-    content: str = ""
-    inputs: tuple[DatasetFacts, ...] = ()
-    outputs: tuple[DatasetFacts, ...] = ()
-
-    @property
-    def told(self) -> dict[str, Any]:
-        """What the events of assets say of it."""
-        told: dict[str, Any] = {
-            "operation": self.operation,
-            "key": self.key,
-            "project": self.project,
-            "environment": self.environment,
-        }
-        return {**told, **({"commit": self.commit, "dirty": self.dirty} if self.commit else {})}
-
-
-def work_facts(operation: str, place: "Place", handle: "Handle") -> WorkFacts:
+def work_facts(operation: str, handle: "Handle", *, project: str = "", environment: str = "") -> WorkFacts:
     """Return what is known of work that has ended, from the notes in its job's folder.
 
     Parameters
     ----------
     operation
         The operation's name.
-    place
-        Where it belongs.
     handle
         Its handle.
+    project
+        The reference of the project, for work that took no snapshot of it.
+    environment
+        The name of the environment.
     """
     from modelyard.operations.notes import read_notes
 
@@ -68,10 +34,10 @@ def work_facts(operation: str, place: "Place", handle: "Handle") -> WorkFacts:
         operation=operation,
         key=handle.key,
         generation=handle.generation,
-        environment=place.environment,
+        environment=environment,
         inputs=tuple(_dataset(note.facts) for note in notes if note.subject == "input"),
         outputs=tuple(_dataset(note.facts) for note in notes if note.subject == "output"),
-        **_project(ran[-1] if ran else _opened(place)),
+        **_project(ran[-1] if ran else _opened(project)),
     )
 
 
@@ -108,16 +74,18 @@ def _dataset(facts: Mapping[str, Any]) -> DatasetFacts:
     return DatasetFacts(**known)
 
 
-def _opened(place: "Place") -> dict[str, Any]:
+def _opened(reference: str) -> dict[str, Any]:
     """Return the facts of the project as it is now: work in this process takes no snapshot."""
     import msgspec
 
     from modelyard.projects import open_project
 
-    project = open_project(place.project)
+    if not reference:
+        return {}
+    project = open_project(reference)
     return {"name": project.name, **msgspec.to_builtins(project.stamp)}
 
 
 def _project(facts: Mapping[str, Any]) -> dict[str, Any]:
     names = ("commit", "dirty", "origin", "content")
-    return {"project": facts["name"], **{name: facts[name] for name in names if name in facts}}
+    return {"project": facts.get("name", ""), **{name: facts[name] for name in names if name in facts}}
