@@ -147,12 +147,24 @@ class RequestWorkFailed(ModelyardError):
     ----------
     failures
         One sentence for each failure.
+    failure_kind
+        The kind of the first: the exit code is that of the work itself.
     """
 
     kind = ErrorKind.USER_CODE
 
-    def __init__(self, failures: Sequence[str]) -> None:
-        super().__init__(f"the work of the request failed: {'; '.join(failures)}", mend="See the report.")
+    def __init__(self, failures: Sequence[str], failure_kind: str) -> None:
+        super().__init__(
+            f"the work of the request failed: {'; '.join(failures)}",
+            mend="See the report.",
+            facts={"failures": list(failures)},
+        )
+        self._kind = ErrorKind(failure_kind)
+
+    @property
+    def error_kind(self) -> ErrorKind:
+        """The kind of what failed first."""
+        return self._kind
 
 
 class CandidateUnknown(ModelyardError):

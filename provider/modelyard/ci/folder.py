@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from modelyard.ci.errors import FolderIncomplete
+from modelyard.ci.records import RunRecord
 from modelyard.ci.redaction import Redaction
 from modelyard.operations.atomic import write_atomically
 
@@ -60,6 +61,27 @@ class CiFolder:
             return None
         except (OSError, msgspec.DecodeError) as error:
             raise FolderIncomplete(str(place), f"modelyard ci {place.stem}", f"cannot be read: {error}") from error
+
+    def runs(self) -> RunRecord | None:
+        """Return what ran: of this job, and of the jobs of a matrix whose folders lie in this one; None if nothing did.
+
+        Raises
+        ------
+        FolderIncomplete
+            A file is damaged.
+        """
+        own = self.read("run.json", RunRecord)
+        below = sorted(path.parent.name for path in self.path.glob("*/run.json"))
+        others = [record for name in below if (record := self.read(f"{name}/run.json", RunRecord))]
+        found = [own, *others] if own else others
+        if not found:
+            return None
+        return msgspec.structs.replace(
+            found[0],
+            workflows=tuple(each for record in found for each in record.workflows),
+            graphs={name: drawn for record in found for name, drawn in record.graphs.items()},
+            failures=tuple(each for record in found for each in record.failures),
+        )
 
     def require(self, name: str, record: type[RecordT]) -> RecordT:
         """Return what a file holds.

@@ -11,6 +11,11 @@ __all__ = ["ci"]
 _COMMANDS = {
     "detect": ("modelyard.cli.commands.ci_detect:detect_job", "Show what runs this job, why, and for which change."),
     "plan": ("modelyard.cli.commands.ci_plan:plan_job", "Show which functions, graphs and workflows a change touches."),
+    "run": ("modelyard.cli.commands.ci_run:run_job", "Train and measure what the change needs, beside the champion."),
+    "gate": (
+        "modelyard.cli.commands.ci_gate:gate_job",
+        "End with the exit code of a failed gate if one does not hold.",
+    ),
     "report": (
         "modelyard.cli.commands.ci_report:report_job",
         "Write what the job found on the request and its commit.",

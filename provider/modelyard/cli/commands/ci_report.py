@@ -114,7 +114,7 @@ def _found(project: str, folder: str) -> _Found:
         redaction = Redaction.of(dict(_environment()))
         return _Found(name, context, place, redaction, None, redaction.record(run), None)
     records = job.folder
-    plan, run_record = records.read("plan.json", PlanRecord), records.read("run.json", RunRecord)
+    plan, run_record = records.read("plan.json", PlanRecord), records.runs()
     preview = records.read("preview.json", PreviewRecord)
     clean = job.redaction
     return _Found(

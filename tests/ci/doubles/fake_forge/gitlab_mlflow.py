@@ -46,7 +46,8 @@ def _create(forge: Forge, body: dict[str, Any]) -> Answer:
 
 
 def _change(run: dict[str, Any], action: str, body: dict[str, Any]) -> Answer:
-    run["metrics"] |= {each["key"]: each["value"] for each in body.get("metrics", [])}
+    measured = [body] if action == "runs/log-metric" else body.get("metrics", [])
+    run["metrics"] |= {each["key"]: each["value"] for each in measured}
     run["params"] |= {each["key"]: each["value"] for each in body.get("params", [])}
     run["tags"] |= {each["key"]: each["value"] for each in body.get("tags", [])}
     run["status"] = body.get("status", run["status"])

@@ -1,0 +1,325 @@
+"""Runs what a change needs: each touched workflow cut down, its models measured, everything recorded."""
+
+import logging
+import re
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelyard.ci.job import CiJob
+from modelyard.ci.records import Baseline, Candidate, FailureRecord, PlanRecord, RunRecord, WorkflowRecord
+from modelyard.ci.running.candidates import candidate_of
+from modelyard.ci.running.merge_base import MergeBaseUnusable, train_merge_base
+from modelyard.ci.running.slimming import Judged, SlimWorkflow, slim, with_baseline
+from modelyard.errors import ModelyardError
+from modelyard.operations import NoProgress, Progress
+from modelyard.tracking import AliasNotFound, ModelNotFound, open_tracking
+from modelyard.workflows import NotAWorkflow, StepFailed, Workflow, WorkflowOutcome, as_mermaid
+from modelyard.workflows.engines.local import LocalEngine
+from modelyard.workflows.references import InputReference, replace_references
+
+if TYPE_CHECKING:
+    from modelyard.tracking import Tracking
+
+__all__ = ["RunRequest", "Running"]
+
+_PLACE = re.compile(r"([\w./-]+\.py):(\d+)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRequest:
+    """What is asked of a run.
+
+    Parameters
+    ----------
+    workflows
+        The workflows to run; those that the plan names if there is none.
+    inputs
+        What the workflows get; one that a workflow does not know is not given to it.
+    baseline
+        What candidates are compared with.
+    gates
+        More gates than the workflows have.
+    environment
+        The environment's name.
+    """
+
+    workflows: Sequence[str] = ()
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    baseline: Baseline = "champion"
+    gates: Sequence[str] = ()
+    environment: str = ""
+
+
+class Running:
+    """One run for one change.
+
+    Parameters
+    ----------
+    job
+        The CI job.
+    plan
+        What the change touches.
+    request
+        What is asked.
+    log, progress
+        Where to tell how it goes.
+    """
+
+    def __init__(
+        self,
+        job: CiJob,
+        plan: PlanRecord,
+        request: RunRequest,
+        log: logging.Logger | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self._job = job
+        self._project = job.project
+        self._plan = plan
+        self._request = request
+        self._log = log or logging.getLogger("modelyard.ci")
+        self._progress = progress or NoProgress()
+
+    def names(self) -> list[str]:
+        """Return the workflows that shall run, each once."""
+        return list(dict.fromkeys(self._request.workflows or [each.name for each in self._plan.workflows]))
+
+    def slimmed(self, name: str) -> SlimWorkflow:
+        """Return what runs of one workflow.
+
+        Raises
+        ------
+        WorkflowNotFound, NotAWorkflow
+            There is no such workflow.
+        """
+        return slim(self._load(name))
+
+    def run(self) -> RunRecord:
+        """Run everything, whatever fails, and return the record of it."""
+        workflows = []
+        for name in self.names():
+            self._log.info("workflow %s", name)
+            workflows.append(self._workflow(name))
+        stamp = self._project.stamp
+        return RunRecord(
+            project=self._project.name,
+            environment=self._project.environment(self._request.environment).name,
+            commit=stamp.commit,
+            dirty=stamp.dirty,
+            asked=self._request.baseline,
+            workflows=tuple(workflows),
+            graphs=self._graphs(),
+        )
+
+    # --- one workflow -------------------------------------------------------------------------------------------------
+
+    def _workflow(self, name: str) -> WorkflowRecord:
+        started = time.monotonic()
+        try:
+            workflow = self._load(name)
+            slimmed = slim(workflow)
+            drawn = as_mermaid(workflow)
+        except ModelyardError as error:
+            return WorkflowRecord(name, failures=(self._failure(name, error),))
+        if slimmed.is_empty:
+            return WorkflowRecord(name, left_out=slimmed.left_out, mermaid=drawn, skipped="It trains no model.")
+        try:
+            inputs = workflow.bind(self._inputs(workflow))
+            outcome, failures, candidates = self._measured(name, slimmed, inputs)
+        except ModelyardError as error:
+            outcome, failures, candidates = WorkflowOutcome({}, {}), (self._failure(name, error),), ()
+        return WorkflowRecord(
+            name=name,
+            states=dict(outcome.states),
+            left_out=slimmed.left_out,
+            mermaid=drawn,
+            candidates=candidates,
+            failures=failures,
+            seconds=round(time.monotonic() - started, 1),
+        )
+
+    def _measured(
+        self, name: str, slimmed: SlimWorkflow, inputs: dict[str, Any]
+    ) -> tuple[WorkflowOutcome, tuple[FailureRecord, ...], tuple[Candidate, ...]]:
+        kinds, baselines, note = self._baselines(name, slimmed, inputs)
+        chosen = with_baseline(slimmed.workflow, baselines)
+        engine = LocalEngine(
+            project=self._project.reference,
+            project_name=self._project.name,
+            environment=self._request.environment,
+            workflow_run=f"ci-{self._project.stamp.commit[:12] or 'local'}-{name}",
+            log=self._log,
+            progress=self._progress,
+        )
+        failures: tuple[FailureRecord, ...] = ()
+        try:
+            outcome = engine.run(chosen, inputs)
+        except StepFailed as error:
+            outcome, failures = error.left, self._failures(error)
+        candidates = self._candidates(name, slimmed.judged, outcome, inputs, kinds, note)
+        engine.acknowledge(outcome)
+        return outcome, failures, candidates
+
+    def _candidates(
+        self,
+        name: str,
+        judged: Sequence[Judged],
+        outcome: WorkflowOutcome,
+        inputs: Mapping[str, Any],
+        kind: Baseline,
+        note: str,
+    ) -> tuple[Candidate, ...]:
+        found = []
+        for each in judged:
+            for step, result in outcome.results.items():
+                if step.partition("[")[0] != each.step.name:
+                    continue
+                gates = [*self._request.gates, *_gates(each, inputs)]
+                own = _filled(each.step.parameters.get("metrics") or [], inputs)
+                made = candidate_of(
+                    self._project,
+                    self._tracking(),
+                    workflow=name,
+                    step=step,
+                    result=result,
+                    gates=gates,
+                    own_metrics=own if isinstance(own, list) else [],
+                    kind=kind,
+                    note=note,
+                )
+                found.append(self._with_page(made))
+        return tuple(found)
+
+    def _with_page(self, candidate: Candidate) -> Candidate:
+        """Copy the page about a candidate to the job's files, which are kept."""
+        import msgspec
+
+        page = Path(candidate.report)
+        if not candidate.report or not page.is_file():
+            return candidate
+        place = self._job.folder.path / "reports" / page.name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if page.resolve() != place.resolve():
+            shutil.copyfile(page, place)
+        return msgspec.structs.replace(candidate, report=f"reports/{page.name}")
+
+    # --- what it is compared with -------------------------------------------------------------------------------------
+
+    def _baselines(
+        self, name: str, slimmed: SlimWorkflow, inputs: Mapping[str, Any]
+    ) -> tuple[Baseline, dict[str, str], str]:
+        """Return what kind of baseline there is, the baseline of each measuring step, and what is to be said of it."""
+        steps = [each.step.name for each in slimmed.judged]
+        if self._request.baseline == "none":
+            return "none", dict.fromkeys(steps, "none"), ""
+        note = ""
+        if self._request.baseline == "champion":
+            if all(self._has_champion(each, slimmed.workflow, inputs) for each in slimmed.judged):
+                return "champion", {}, ""
+            note = "There is no champion in this environment, so the merge base was trained in this job. "
+            if not self._plan.base:
+                return "champion", {}, "There is no champion in this environment, and no merge base to train instead."
+        try:
+            self._log.info("training the merge base %s", self._plan.base[:12])
+            made = train_merge_base(
+                self._project,
+                self._plan.base,
+                name,
+                self._request.inputs,
+                environment=self._request.environment,
+                log=self._log,
+                only=frozenset(steps),
+            )
+        except MergeBaseUnusable as error:
+            return "none", dict.fromkeys(steps, "none"), f"There is nothing to compare with: {error.what}."
+        found = {step: made.get(step, "none") for step in steps}
+        return "merge-base", found, f"{note}Compared with the merge base {self._plan.base[:12]}."
+
+    def _has_champion(self, judged: Judged, workflow: Workflow, inputs: Mapping[str, Any]) -> bool:
+        """Tell whether the model that is measured has what its step compares it with."""
+        asked = _filled(judged.step.parameters.get("baseline", "champion"), inputs)
+        if asked == "none" or not isinstance(asked, str) or asked.startswith(("models:/", "runs:/")):
+            return True  # the workflow itself says what to compare with
+        source = next((step for step in workflow.steps if judged.model and step.name == judged.model.step), None)
+        model = _filled(source.parameters.get("name"), inputs) if source and source.operation == "register" else None
+        if not isinstance(model, str):
+            return True
+        try:
+            self._tracking().resolve(f"models:/{model}@{asked}")
+        except (AliasNotFound, ModelNotFound):
+            return False
+        return True
+
+    # --- the rest -----------------------------------------------------------------------------------------------------
+
+    def _load(self, name: str) -> Workflow:
+        found = self._project.load_workflow(name)
+        if not isinstance(found, Workflow):
+            raise NotAWorkflow(name, type(found).__name__)
+        return found
+
+    def _inputs(self, workflow: Workflow) -> dict[str, Any]:
+        known = {each.name for each in workflow.inputs}
+        return {name: value for name, value in self._request.inputs.items() if name in known}
+
+    def _tracking(self) -> "Tracking":
+        return open_tracking(self._project.environment(self._request.environment), self._project.name)
+
+    def _graphs(self) -> dict[str, str]:
+        drawn = {}
+        for each in self._plan.graphs:
+            try:
+                drawn[each.name] = str(self._project.load_graph(each.name).show())
+            except (ModelyardError, AttributeError):
+                continue  # the preview says what is wrong with it
+        return drawn
+
+    def _failure(self, step: str, error: ModelyardError) -> FailureRecord:
+        path, line = self._place(f"{error.where} {error.what}")
+        return FailureRecord(step, error.error_kind.value, str(error), path, line)
+
+    def _failures(self, error: StepFailed) -> tuple[FailureRecord, ...]:
+        found = []
+        for each in error.left.failures:
+            path, line = self._place(each.message)
+            found.append(FailureRecord(each.step, each.kind.value, each.message, path, line))
+        return tuple(found)
+
+    def _place(self, text: str) -> tuple[str, int]:
+        """Return the line of the project that a message names, relative to the repository."""
+        from modelyard.projects.git_command import GitCommand
+
+        found = _PLACE.search(text)
+        if not found or not (self._project.source / found[1]).is_file():
+            return "", 0
+        top = GitCommand(self._project.source, {}).try_asking("rev-parse", "--show-toplevel")
+        path = (self._project.source / found[1]).resolve()
+        inside = path.relative_to(Path(top).resolve()) if top else path.relative_to(self._project.source.resolve())
+        return inside.as_posix(), int(found[2])
+
+
+def _gates(judged: Judged, inputs: Mapping[str, Any]) -> list[str]:
+    """Return the gates of a workflow's promotions, its inputs filled in."""
+    found: list[str] = []
+    for each in judged.gates:
+        filled = _filled(each, inputs)
+        found += [gate for gate in filled if isinstance(gate, str)] if isinstance(filled, list) else []
+    return found
+
+
+def _filled(value: Any, inputs: Mapping[str, Any]) -> Any:
+    """Return a value with the workflow's inputs filled in; other references stay."""
+    fill: Callable[[Any], Any] = lambda each: (  # noqa: E731
+        _inside(inputs.get(each.name), each.path) if isinstance(each, InputReference) else each
+    )
+    return replace_references(value, fill)
+
+
+def _inside(value: Any, path: Sequence[str | int]) -> Any:
+    for part in path:
+        value = value[part]
+    return value

@@ -1,0 +1,206 @@
+"""A request's models are trained, measured and judged; the project learns in a moment."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_lines import Command
+from fake_forge import Forge
+from loans_project import git, write_loans
+
+from modelyard.projects import open_project
+from modelyard.tracking import open_tracking
+
+Job = Callable[..., dict[str, str]]
+WORSE = 'USED = ["income"]'
+
+
+@pytest.fixture
+def loans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "loans"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return write_loans(folder)
+
+
+def change(loans: Path, file: str, old: str, new: str) -> None:
+    path = loans / file
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    git(loans, "commit", "-q", "-a", "-m", "change")
+
+
+def recorded(loans: Path, name: str = "run") -> Any:
+    return json.loads((loans / f".modelyard/ci/{name}.json").read_text())
+
+
+def test_a_worse_model_fails_its_gate_and_nothing_is_lost(command: Command, loans: Path, tmp_path: Path) -> None:
+    """On a fresh machine: the merge base is trained in the same job, and the report says so."""
+    change(loans, "loans/training.py", 'USED = ["income", "age"]', WORSE)
+
+    ran = command("ci", "run", "--base", "main")
+    assert ran.code == 0, ran.err
+
+    (flow,) = recorded(loans)["workflows"]
+    assert flow["states"] == dict.fromkeys(["prepare", "train", "register", "evaluate"], "succeeded")
+    assert flow["left_out"] == ["promote", "tell", "deploy"]
+    (candidate,) = flow["candidates"]
+    assert (candidate["model"], candidate["baseline"]) == ("models:/loans/2", "models:/loans/1")
+    assert (candidate["baseline_kind"], candidate["verdict"], candidate["rows"]) == ("merge-base", "worse", 1500)
+    base = git(loans, "rev-parse", "main")[:12]
+    assert candidate["baseline_note"] == (
+        "There is no champion in this environment, so the merge base was trained in this job. "
+        f"Compared with the merge base {base}."
+    )
+    metrics = {each["name"]: each for each in candidate["metrics"]}
+    loss = metrics["roc_auc"]["baseline"] - metrics["roc_auc"]["candidate"]
+    assert 0.05 < loss < 0.2
+    assert metrics["cost"]["greater_is_better"] is False
+    assert [(each["gate"], each["held"]) for each in candidate["gates"]] == [
+        ("roc_auc >= 0.6", True),
+        ("roc_auc >= champion - 0.005", False),
+    ]
+    assert {each["value"] for each in candidate["slices"]} == {"north", "south"}
+    assert [each["role"] for each in candidate["data"]] == ["training"]
+    assert candidate["data"][0]["digest"] == candidate["data"][0]["baseline_digest"] != ""
+    assert (loans / ".modelyard/ci" / candidate["report"]).read_text().startswith("<!")
+    assert not (loans / "announced.txt").exists()
+
+    gate = command("ci", "gate")
+    assert gate.code == 6
+    assert (
+        f"error: 1 gate does not hold: models:/loans/2: roc_auc >= champion - 0.005 ({candidate['gates'][1]['said']})"
+        in gate.err
+    )
+    assert recorded(loans, "gate")["gate"] == "fail"
+
+    report = command("ci", "report", "--dry-run").out
+    assert "**Gate failed:** <code>roc&#95;auc &#62;= champion - 0&#46;005&#58; " in report
+    assert "so the merge base was trained in this job" in report
+    assert '    step_1["train"]' in report
+
+
+def test_a_champion_is_what_it_is_compared_with(command: Command, loans: Path, github_job: Job, forge: Forge) -> None:
+    assert command("ci", "run", "main", "--all", "--baseline", "none", "--input", "rows=600").code == 0
+    tracking = open_tracking(open_project(loans).environment(), "loans")
+    tracking.registry.point_alias("loans", "champion", 1)
+    change(loans, "loans/training.py", "LogisticRegression()", "LogisticRegression(C=0.5)")
+    variables = github_job()
+
+    assert (
+        command("ci", "run", "main", "--base", "main", "--input", "rows=600", "--gate", "cost <= champion + 1").code
+        == 0
+    )
+
+    (candidate,) = recorded(loans)["workflows"][0]["candidates"]
+    assert (candidate["baseline"], candidate["baseline_kind"]) == ("models:/loans/1", "champion")
+    assert [each["held"] for each in candidate["gates"]] == [True, True, True]
+    assert candidate["gates"][0]["gate"] == "cost <= champion + 1"
+    assert command("ci", "gate").code == 0
+    outputs = Path(variables["GITHUB_OUTPUT"]).read_text()
+    assert "\nmodels:/loans/2\n" in outputs
+    assert "\npass\n" in outputs
+    assert tracking.registry.aliases("loans") == {"champion": 1}  # a request promotes nothing
+
+
+def test_a_change_of_the_text_trains_nothing(command: Command, loans: Path) -> None:
+    (loans / "README.md").write_text("Loans, explained.\n")
+    git(loans, "commit", "-q", "-a", "-m", "docs")
+    ran = command("ci", "run", "--base", "main")
+
+    assert (ran.code, ran.out) == (0, "No model was measured.\n")
+    assert recorded(loans)["workflows"] == []
+    assert not (loans / ".modelyard/mlflow.db").exists()
+    assert command("ci", "gate").code == 0
+    assert recorded(loans, "gate")["gate"] == "none"
+
+
+def test_a_function_that_raises_is_told_with_its_line(
+    command: Command, loans: Path, github_job: Job, forge: Forge
+) -> None:
+    change(
+        loans, "loans/training.py", "    import numpy as np\n", "    raise ValueError('no loans, password=hunter22')\n"
+    )
+    github_job(DB_PASSWORD="hunter22")
+    ran = command("ci", "run", "--baseline", "none", "--base", "main")
+
+    assert ran.code == 7
+    (failure,) = recorded(loans)["workflows"][0]["failures"]
+    assert (failure["step"], failure["kind"], failure["path"], failure["line"]) == (
+        "train",
+        "user_code",
+        "loans/training.py",
+        10,
+    )
+    assert failure["message"].endswith("fit raised ValueError: no loans, password=***. The log has the traceback.")
+    assert command("ci", "gate").code == 7
+    reported = command("ci", "report")
+    assert reported.code == 0
+    assert "::error file=loans/training.py,line=10,title=train failed::" in reported.err
+    assert forge.check_runs[0]["output"]["annotations"][0]["start_line"] == 10
+    everything = json.dumps(forge.state()) + reported.out + reported.err + ran.out + ran.err
+    everything += "".join(path.read_text() for path in (loans / ".modelyard/ci").rglob("*") if path.is_file())
+    assert "hunter22" not in everything
+
+
+def test_a_dry_run_runs_nothing(command: Command, loans: Path) -> None:
+    shown = command("ci", "run", "--all", "--dry-run", "--json")
+    assert json.loads(shown.out) == [
+        {
+            "workflow": "main",
+            "runs": ["prepare", "train", "register", "evaluate"],
+            "left_out": ["promote", "tell", "deploy"],
+        },
+        {"workflow": "announcing", "runs": [], "left_out": ["tell"]},
+    ]
+    assert not (loans / ".modelyard").exists()
+
+
+def test_a_merge_base_that_cannot_be_trained_is_no_error(command: Command, loans: Path) -> None:
+    git(loans, "switch", "-q", "main")
+    change(loans, "loans/training.py", "    import numpy as np\n", "    raise ValueError('broken before')\n")
+    git(loans, "switch", "-q", "-c", "mending")
+    change(loans, "loans/training.py", "    raise ValueError('broken before')\n", "    import numpy as np\n")
+
+    ran = command("ci", "run", "--base", "main", "--baseline", "merge-base", "--input", "rows=300")
+    assert ran.code == 0
+    (candidate,) = recorded(loans)["workflows"][0]["candidates"]
+    assert (candidate["baseline"], candidate["baseline_kind"]) == ("", "none")
+    assert "fit raised ValueError: broken before" in candidate["baseline_note"]
+
+
+def test_jobs_of_a_matrix_are_reported_together(command: Command, loans: Path) -> None:
+    from judged import FAILED, HELD, candidate, run_of
+
+    from modelyard.ci.folder import CiFolder
+
+    for name, gate in (("main", HELD), ("nightly", FAILED)):
+        CiFolder(loans / f".modelyard/ci/{name}").write("run.json", run_of(candidate(gate)))
+    assert command("ci", "gate").code == 6
+    report = command("ci", "report", "--dry-run").out
+    assert report.count("**Candidate**") == 2
+
+
+def test_the_work_that_never_ran_is_a_failure(command: Command, loans: Path) -> None:
+    ended = command("ci", "gate")
+    assert ended.code == 3
+    assert "modelyard ci run has left nothing to judge" in ended.err
+
+
+def test_runs_are_mirrored_to_gitlab(command: Command, loans: Path, gitlab_job: Job, forge: Forge) -> None:
+    gitlab_job()
+    ran = command("ci", "run", "main", "--all", "--baseline", "none", "--input", "rows=300", "--mirror", "--quiet")
+    assert ran.code == 0, ran.err
+    ((name, run),) = forge.mlflow["runs"].items()
+    assert f"Mirrored models:/loans/1 as the run {name}." in ran.err
+    assert forge.mlflow["experiments"] == {"loans-main": run["experiment"]}
+    assert (run["status"], run["tags"]["gitlab.CI_JOB_ID"]) == ("FINISHED", "5678")
+    measured = recorded(loans)["workflows"][0]["candidates"][0]["metrics"]
+    assert run["metrics"] == {each["name"]: each["candidate"] for each in measured}
+
+    gitlab_job(GITLAB_TOKEN="")
+    again = command("ci", "run", "main", "--all", "--baseline", "none", "--input", "rows=300", "--mirror", "--quiet")
+    assert (again.code, "The candidates were not mirrored: CI_JOB_TOKEN cannot comment" in again.err) == (0, True)
