@@ -136,6 +136,30 @@ def test_a_step_may_take_the_whole_event() -> None:
     assert len(reply["id"]) == 16
 
 
+def test_run_and_stream_pretend_to_arrive_as_test_does() -> None:
+    def seen(event: Event) -> Any:
+        return [event.body, event.path, event.method, dict(event.headers)]
+
+    def twice(event: Event) -> Any:
+        yield from (event.path, event.headers["x-key"])
+
+    arrived: dict[str, Any] = {"path": "/p", "method": "PUT", "headers": {"X-Key": "k"}}
+    expected = [1, "/p", "PUT", {"x-key": "k"}]
+    graph = Graph("g")
+    graph.to(seen, full_event=True)
+    for _ in range(2):  # opened, and then again without a detour
+        assert asyncio.run(graph.run(1, **arrived)) == graph.test(1, **arrived) == expected
+    assert asyncio.run(graph.run(1)) == [1, "/", "POST", {}]
+    streaming = Graph("s")
+    streaming.to(twice, full_event=True)
+    assert list(streaming.stream(1, **arrived)) == ["/p", "k"]
+
+    async def collected() -> list[Any]:
+        return [reply async for reply in streaming.stream_async(1, **arrived)]
+
+    assert asyncio.run(collected()) == ["/p", "k"]
+
+
 def test_steps_are_functions_classes_objects_methods_and_paths() -> None:
     graph = Graph("g")
     counter = probe_steps.Counter()

@@ -7,7 +7,7 @@ import httpx
 import probe_steps
 import pytest
 
-from modelyard.graphs import Graph
+from modelyard.graphs import Graph, OpeningFailed
 from modelyard.serving import PortTaken
 from modelyard.serving.local import LocalServer
 
@@ -52,3 +52,54 @@ def test_serve_answers_until_it_is_interrupted() -> None:
         process.send_signal(signal.SIGINT)
         assert process.stdout.read() == "echo ended\n"
         assert process.wait() == 0
+
+
+OWN = """
+import asyncio
+from modelyard.graphs import Graph, OpeningFailed
+
+
+class Own:
+    async def __aenter__(self):
+        self.loop = asyncio.get_running_loop()
+        return self
+
+    async def __aexit__(self, *error):
+        print("closed on its loop" if asyncio.get_running_loop() is self.loop else "closed elsewhere", flush=True)
+
+    async def do(self, body):
+        return "its loop" if asyncio.get_running_loop() is self.loop else "another loop"
+
+
+graph = Graph("own")
+graph.to(Own)
+graph.serve()
+"""
+
+
+def test_what_steps_open_belongs_to_the_loop_that_runs_them() -> None:
+    with subprocess.Popen([sys.executable, "-c", OWN], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().split()[3]
+        assert httpx.post(url, json=3).json() == "its loop"
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.read() == "own ended\nclosed on its loop\n"
+        assert process.wait() == 0
+
+
+def test_a_graph_that_does_not_open_is_said_where_the_block_begins() -> None:
+    graph = Graph("broken")
+
+    class Broken:
+        async def __aenter__(self) -> None:
+            raise ValueError("no key")
+
+        async def __aexit__(self, *error: object) -> None:
+            pass
+
+        async def do(self, body: object) -> object:
+            return body
+
+    graph.to(Broken)
+    with pytest.raises(OpeningFailed, match="no key"), LocalServer(graph.open_async):
+        pass

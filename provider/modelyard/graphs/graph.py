@@ -147,29 +147,73 @@ class Graph(Draft):
             plan.settle()
         return reply
 
-    async def run(self, body: Any = None, *, resources: Resources | None = None) -> Any:
+    async def run(
+        self,
+        body: Any = None,
+        *,
+        path: str = _ROOT,
+        method: str = _POST,
+        headers: Mapping[str, str] | None = None,
+        resources: Resources | None = None,
+    ) -> Any:
         """Return the reply to one event from within a running event loop; see `test` for the rest.
+
+        Parameters
+        ----------
+        body, path, method, headers, resources
+            As for `test`.
 
         Raises
         ------
         StepFailed
             A step raised; the error names graph, step and event.
         """
-        quick = self._at_once
-        if quick is not None and resources is None and self._changes == self.definition.changes:
+        bare = path is _ROOT and method is _POST and headers is None and resources is None
+        quick, waiting = self._at_once, self._quick_async
+        if bare and quick is not None and self._changes == self.definition.changes:
             return quick(body, None)
-        waiting = self._quick_async
-        if waiting is not None and resources is None and self._changes == self.definition.changes:
+        if bare and waiting is not None and self._changes == self.definition.changes:
             return await waiting(body, None)
-        return await self._plan(resources).run_async(Event(body))
+        event = Event(body, path=path, method=method, headers=_lower_case(headers))
+        return await self._plan(resources).run_async(event)
 
-    def stream(self, body: Any = None, *, resources: Resources | None = None) -> Iterator[Any]:
-        """Yield the replies to one event as they come."""
-        return self._plan(resources).stream(Event(body))
+    def stream(
+        self,
+        body: Any = None,
+        *,
+        path: str = _ROOT,
+        method: str = _POST,
+        headers: Mapping[str, str] | None = None,
+        resources: Resources | None = None,
+    ) -> Iterator[Any]:
+        """Yield the replies to one event as they come.
 
-    def stream_async(self, body: Any = None, *, resources: Resources | None = None) -> AsyncIterator[Any]:
-        """Yield the replies to one event as they come, from within a running event loop."""
-        return self._plan(resources).stream_async(Event(body))
+        Parameters
+        ----------
+        body, path, method, headers, resources
+            As for `test`.
+        """
+        event = Event(body, path=path, method=method, headers=_lower_case(headers))
+        return self._plan(resources).stream(event)
+
+    def stream_async(
+        self,
+        body: Any = None,
+        *,
+        path: str = _ROOT,
+        method: str = _POST,
+        headers: Mapping[str, str] | None = None,
+        resources: Resources | None = None,
+    ) -> AsyncIterator[Any]:
+        """Yield the replies to one event as they come, from within a running event loop.
+
+        Parameters
+        ----------
+        body, path, method, headers, resources
+            As for `test`.
+        """
+        event = Event(body, path=path, method=method, headers=_lower_case(headers))
+        return self._plan(resources).stream_async(event)
 
     def map(self, bodies: Iterable[Any], *, at_once: int = 1, resources: Resources | None = None) -> Rows:
         """Return the replies to many events: with whole batches at once where every step can, row by row elsewhere.

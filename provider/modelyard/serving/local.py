@@ -2,7 +2,9 @@
 
 import asyncio
 import threading
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from modelyard.graphs import Graph, Plan, Resources
@@ -10,7 +12,7 @@ from modelyard.serving.access import Access
 from modelyard.serving.application import Application
 from modelyard.serving.limits import Limits
 from modelyard.serving.metrics import ServingMetrics
-from modelyard.serving.server import GraphServer
+from modelyard.serving.server import GraphServer, loop_factory
 from modelyard.serving.server_socket import listen
 from modelyard.serving.tls import Certificates
 from modelyard.serving.traffic import Traffic
@@ -27,7 +29,8 @@ class LocalServer:
     Parameters
     ----------
     plan
-        The open graph.
+        The open graph; or what opens it on the event loop that answers, such as ``partial(graph.open_async,
+        resources)``: what steps open then belongs to the loop that runs them, and is closed there.
     port
         0 takes a free one.
     host
@@ -74,7 +77,7 @@ class LocalServer:
 
     def __init__(
         self,
-        plan: Plan,
+        plan: Plan | Callable[[], Awaitable[Plan]],
         *,
         port: int = 0,
         host: str = "127.0.0.1",
@@ -91,14 +94,14 @@ class LocalServer:
         self._failed: BaseException | None = None
         self.grpc_address = ""
         self._listener = listen(host, port)
-        self._ready = threading.Event()
-        self._server = GraphServer(
-            Application(plan, body_limit=body_limit, limits=limits, traffic=traffic, metrics=metrics, access=access),
-            tls=certificates.context() if certificates else None,
+        self._ready, self._over = threading.Event(), threading.Event()
+        self._plan = plan
+        self._tls = certificates.context() if certificates else None
+        self._answering = partial(
+            Application, body_limit=body_limit, limits=limits, traffic=traffic, metrics=metrics, access=access
         )
-        if metrics and metrics.tracing:
-            self._server.config.app = metrics.tracing.around(self._server.application, plan.graph)
-        self._thread = threading.Thread(target=self._run, name=f"modelyard-{plan.graph}", daemon=True)
+        self._server = None if callable(plan) else self._made(plan)
+        self._thread = threading.Thread(target=self._run, name="modelyard-server", daemon=True)
         scheme = "https" if certificates else "http"
         self.url = f"{scheme}://{_shown(host)}:{self._listener.getsockname()[1]}"
 
@@ -112,41 +115,64 @@ class LocalServer:
 
     def __exit__(self, *error: object) -> None:
         del error
-        self._server.should_exit = True
+        if self._server:
+            self._server.should_exit = True
         self._thread.join()
 
     def wait(self) -> None:
         """Wait until the server ends."""
-        self._thread.join()
+        self._over.wait()  # a join that is interrupted takes the thread for ended ever after
+
+    def _made(self, plan: Plan) -> GraphServer:
+        application = self._answering(plan)
+        server = GraphServer(application, tls=self._tls)
+        if application.metrics.tracing:
+            server.config.app = application.metrics.tracing.around(application, plan.graph)
+        return server
 
     def _run(self) -> None:
-        with asyncio.Runner(loop_factory=self._server.config.get_loop_factory()) as runner:
-            runner.run(self._serve())
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            try:
+                runner.run(self._opened())
+            except BaseException as error:  # noqa: BLE001 (it is raised where the block begins)
+                self._failed = error
+                self._listener.close()
+                self._ready.set()
+        self._over.set()
 
-    async def _serve(self) -> None:
-        clock = await self._server.begin()
+    async def _opened(self) -> None:
+        if not callable(self._plan):
+            assert self._server is not None  # noqa: S101 (it was made with the plan)
+            await self._serve(self._server)
+            return
+        async with await self._plan() as plan:
+            self._server = self._made(plan)
+            await self._serve(self._server)
+
+    async def _serve(self, server: GraphServer) -> None:
+        clock = await server.begin()
         rpc = None
         try:
-            rpc = await self._begin_rpc()
-            await self._server.accept_from(self._listener)
+            rpc = await self._begin_rpc(server)
+            await server.accept_from(self._listener)
         except Exception as error:  # noqa: BLE001 (it is raised where the block begins)
             self._failed = error
-            self._server.should_exit = True
+            server.should_exit = True
             self._listener.close()
         self._ready.set()
         await clock
         if rpc is not None:
             await rpc.stop(5)
-        await self._server.drain(idle=0, limit=5)
+        await server.drain(idle=0, limit=5)
 
-    async def _begin_rpc(self) -> "RpcServer | None":
+    async def _begin_rpc(self, server: GraphServer) -> "RpcServer | None":
         if self._grpc_port is None:
             return None
         from modelyard.serving.rpc import RpcServer
         from modelyard.serving.rpc.guarding import AccessInterceptor
         from modelyard.serving.rpc.spans import TraceInterceptor
 
-        application = self._server.application
+        application = server.application
         tracing = application.metrics.tracing
         spans = [TraceInterceptor(tracing, application.plan.graph)] if tracing else []
         rpc = RpcServer(
@@ -188,13 +214,11 @@ def serve(
     """
     traffic, metrics = Traffic(), options.pop("metrics", None) or ServingMetrics()
     resources = metrics.watching(replace(resources or Resources(), batching=traffic.batching()))
-    with (
-        graph.open(resources) as plan,
-        LocalServer(plan, port=port, host=host, traffic=traffic, metrics=metrics, **options) as server,
-    ):
+    opening = partial(graph.open_async, resources)
+    with LocalServer(opening, port=port, host=host, traffic=traffic, metrics=metrics, **options) as server:
         also = f" and grpc://{server.grpc_address}" if server.grpc_address else ""
-        print(f"{plan.graph} answers at {server.url}{also} (Ctrl+C ends it)", flush=True)  # noqa: T201 (what it is for)
+        print(f"{graph.name} answers at {server.url}{also} (Ctrl+C ends it)", flush=True)  # noqa: T201 (what it is for)
         try:
             server.wait()
         except KeyboardInterrupt:
-            print(f"{plan.graph} ended")  # noqa: T201
+            print(f"{graph.name} ended")  # noqa: T201
