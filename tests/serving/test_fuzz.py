@@ -37,7 +37,8 @@ class Sums:
     """Adds the numbers of a row up."""
 
     def predict(self, matrix: Any) -> Any:
-        return np.asarray(matrix, dtype=float).sum(axis=1)
+        with np.errstate(all="ignore"):  # infinity less infinity is a number that is none
+            return np.asarray(matrix, dtype=float).sum(axis=1)
 
 
 class Models:
@@ -192,6 +193,30 @@ def calls() -> list[bytes]:
         for kind, shape, content in raws
     ]
     return [each.SerializeToString() for each in (typed, *raw)]
+
+
+def test_what_metadata_cannot_hold_does_not_hide_the_status() -> None:
+    request, tensor = message_class("ModelInferRequest"), message_class("ModelInferRequest.InferInputTensor")
+    odd = request(model_name="sums", id="e\n\x007ä", inputs=[tensor(name="z", datatype="FP64", shape=[1])])
+    odd.inputs[0].contents.fp64_contents.append(1.0)
+    long = request(model_name="ä" * 20_000, inputs=odd.inputs)
+
+    async def scene() -> list[tuple[str, dict[str, Any]]]:
+        answering, found = application(sums), []
+        server = RpcServer(answering.service)
+        await server.start()
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+            call: Any = channel.unary_unary(f"/{SERVICE}/ModelInfer")
+            for message in (odd, long):
+                with pytest.raises(grpc.aio.AioRpcError) as caught:
+                    await call(message.SerializeToString())
+                found.append((str(caught.value.code().name), dict(caught.value.trailing_metadata() or ())))
+        await server.stop(1)
+        answering.plan.close()
+        return found
+
+    (status, trailers), (unknown, _) = asyncio.run(scene())
+    assert (status, trailers["x-event"], unknown) == ("INVALID_ARGUMENT", "e??7?", "NOT_FOUND")
 
 
 @pytest.mark.timeout(0)

@@ -21,6 +21,8 @@ _LOG = logging.getLogger("modelyard.serving.rpc")
 Context = Any
 """``grpc.aio.ServicerContext``, which has no usable types."""
 Answered = Callable[[str, str, float], None]
+_MOST = 1000
+"""How long a text about an error is at most: clients take 8 KiB of metadata, and nothing of more."""
 
 
 def status_of(error: BaseException) -> grpc.StatusCode:
@@ -221,12 +223,17 @@ async def _abort(error: Exception, context: Context) -> NoReturn:
         if status in (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN):
             _LOG.error("%s", error, exc_info=error)
         told = ((f"x-{name}", error.facts.get(name)) for name in ("graph", "step", "event"))
-        trailers = tuple((name, str(fact).encode("ascii", "replace").decode()) for name, fact in told if fact)
-        await context.abort(status, str(error), trailers)
+        trailers = tuple((name, _printable(str(fact))) for name, fact in told if fact)
+        await context.abort(status, str(error)[:_MOST], trailers)
     else:
         _LOG.error("a call failed", exc_info=error)
         await context.abort(status, "the server failed; see its log")
     raise AssertionError("abort has raised")
+
+
+def _printable(text: str) -> str:
+    """Return a text as metadata can have it: what is anything else ends the call without its status."""
+    return "".join(each if " " <= each <= "~" else "?" for each in text[:_MOST])
 
 
 def _nobody(protocol: str, status: str, seconds: float) -> None:
