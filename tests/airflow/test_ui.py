@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from airflow.sdk import DAG
@@ -201,6 +202,9 @@ def test_the_card_of_a_task_shows_its_result_and_the_model_behind_it(
     assert (behind["version"]["aliases"], behind["version"]["run_id"]) == (["challenger"], registry[1])
     assert (behind["champion"]["version"], behind["champion"]["metrics"]) == (1, {"accuracy": 0.75})
     assert behind["tracking"] == f"sqlite:///{folder}/mlflow.db"
+
+    task = {"dag_id": "carded", "run_id": run.run_id, "task_id": "promote", "map_index": -1}
+    assert card["links"] == {"ModelLink": f"/modelyard/card?{urlencode(task)}"}
 
     empty = viewer.get("/modelyard/api/card", params={**asked, "task_id": "fail"}).json()
     assert (empty["operation"], empty["result"], empty["state"]) == ("", [], "failed")

@@ -11,6 +11,7 @@ __all__ = [
     "ConnectionNotFound",
     "ConnectionUnused",
     "ReaderUnavailable",
+    "WebhookUnavailable",
 ]
 
 
@@ -81,6 +82,21 @@ class ReaderUnavailable(ModelyardError):
             where=address,
             mend="See whether it runs and can be reached from here.",
             facts={"address": address},
+        )
+
+
+class WebhookUnavailable(ModelyardError):
+    """Raised when a webhook does not answer, or does not take a notification."""
+
+    kind = ErrorKind.UNAVAILABLE
+
+    def __init__(self, conn_id: str, reason: str) -> None:
+        # The address is often the secret itself: only the connection is named.
+        super().__init__(
+            f"the webhook does not take the notification: {reason}",
+            where=f"connection {conn_id}",
+            mend="See whether its address is right and can be reached from here.",
+            facts={"connection": conn_id},
         )
 
 

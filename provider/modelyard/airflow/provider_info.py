@@ -11,6 +11,28 @@ _INTEGRATION = "modelyard"
 _KFP = "Kubeflow Pipelines"
 _TRIGGERS = ["modelyard.airflow.ready_trigger", "modelyard.airflow.work_trigger"]
 
+_CONFIGURATION = {
+    "description": "What the page on models in Airflow shows.",
+    "options": {
+        "connections": {
+            "description": "Connections of the type modelyard to show besides those in Airflow's database, separated "
+            "by commas: those in environment variables and other stores of secrets.",
+            "version_added": "0.1.0",
+            "type": "string",
+            "example": "flights,wines",
+            "default": "",
+        },
+        "projects": {
+            "description": "Projects to show that no connection names, separated by commas, each in its first "
+            "environment: paths on the API server, or git+URL@ref#subfolder.",
+            "version_added": "0.1.0",
+            "type": "string",
+            "example": "/opt/projects/flights",
+            "default": "",
+        },
+    },
+}
+
 
 def get_provider_info() -> dict[str, Any]:
     """Return the provider information; the entry point ``apache_airflow_provider`` names this function.
@@ -47,6 +69,9 @@ def get_provider_info() -> dict[str, Any]:
             {"integration-name": _KFP, "python-modules": ["modelyard.operators.airflow.pipeline_sensor"]},
         ],
         "connection-types": [connection_type()],
+        "task-decorators": [
+            {"name": "modelyard", "class-name": "modelyard.operators.airflow.decorators.modelyard_task"}
+        ],
         "asset-uris": [
             {
                 "schemes": ["modelyard"],
@@ -55,8 +80,12 @@ def get_provider_info() -> dict[str, Any]:
                 "to_openlineage_converter": "modelyard.airflow.lineage.convert_asset_to_openlineage",
             }
         ],
+        "notifications": ["modelyard.airflow.notifications.ModelyardNotifier"],
+        "config": {"modelyard": _CONFIGURATION},
         "extra-links": [
             "modelyard.airflow.links.EndpointLink",
+            "modelyard.airflow.links.ModelLink",
+            "modelyard.airflow.links.RunLink",
             "modelyard.operators.airflow.pipeline_run.PipelineRunLink",
         ],
     }

@@ -30,7 +30,7 @@ _RESERVED = {
         "returns_dag_result roots run_as_user same_host serialize_for_task_group set_downstream set_upstream "
         "shallow_copy_attrs sla start_date start_from_trigger start_trigger_args supports_lineage "
         "task_concurrency task_display_name task_group task_id task_type template_ext template_fields "
-        "template_fields_renderers trigger_rule ui_color ui_fgcolor unmap update_relative upstream_list "
+        "template_fields_renderers tracking trigger_rule ui_color ui_fgcolor unmap update_relative upstream_list "
         "upstream_task_ids valid_modes wait_for_completion wait_for_downstream "
         "wait_for_past_depends_before_skipping weight_rule"
     ),

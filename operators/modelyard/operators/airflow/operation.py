@@ -107,6 +107,7 @@ class OperationOperator(BaseOperator):
         self.python = python
         self.deferrable = _is_deferrable(deferrable, launcher, same_host=same_host)
         self.same_host = same_host
+        self.tracking = ""
         self._work: Work | None = None
         self._ended: Ended | None = None
 
@@ -192,7 +193,7 @@ class OperationOperator(BaseOperator):
             with settings.in_effect():
                 folder = Path(facts["dag"].fileloc).parent
                 place = place_of(settings, text_of(self.project), text_of(self.environment), folder)
-                mask = place.mask
+                mask, self.tracking = place.mask, place.tracking
                 return act(place)
         except ModelyardError as error:
             raise self.failure(context, error, mask, killed=work.killed) from error.__cause__

@@ -22,6 +22,8 @@ class Place(NamedTuple):
     """Where to deploy if the task does not say."""
     mask: Mask
     """Hides the secrets of the environment and of the connection."""
+    tracking: str = ""
+    """Where the environment tracks to."""
 
 
 def connection_settings(conn_id: str) -> ConnectionSettings:
@@ -62,7 +64,8 @@ def place_of(settings: ConnectionSettings, project: str, environment: str, folde
     opened = open_project(located(project or settings.project, folder))
     chosen = opened.environment(environment)
     settings.check_tracking(chosen.name, chosen.tracking)
-    return Place(opened.reference, environment, settings.deploy_target, mask_of(settings.hidden, chosen.secrets))
+    mask = mask_of(settings.hidden, chosen.secrets)
+    return Place(opened.reference, environment, settings.deploy_target, mask, chosen.tracking)
 
 
 def text_of(field: Any) -> str:

@@ -24,7 +24,7 @@ COMMON_FIELDS = ("conn_id", "project", "environment", "key", "python")
 """What every operator templates besides its operation's parameters."""
 
 _PACKAGE = "modelyard.operators.airflow"
-_LINKS = {"url": ("modelyard.airflow.links", "EndpointLink")}
+_LINKS = {"url": "EndpointLink", "run_id": "RunLink", "evaluation": "RunLink", "model": "ModelLink"}
 """Field of a result → the link to what it names."""
 
 _ALWAYS = ("ClassVar", "Unpack")
@@ -52,7 +52,7 @@ def operator_source(spec: OperationSpec) -> str:
         "",
         *_imports(spec),
         "",
-        *(f"from {module} import {name}" for module, name in _link_classes(spec)),
+        *([f"from modelyard.airflow.links import {', '.join(links)}"] if (links := _link_classes(spec)) else []),
         f"from {_PACKAGE}.arguments import OperationArguments",
         f"from {_PACKAGE}.operation import {', '.join(_base_names(spec.parameters))}",
         "",
@@ -86,14 +86,17 @@ def _renderers(parameters: Sequence[Parameter]) -> list[str]:
     return [f"{start}{{", *(f'        "{name}": "{value}",' for name, value in shown.items()), "    }"]
 
 
-def _link_classes(spec: OperationSpec) -> list[tuple[str, str]]:
-    """Return module and name of the links that an operation's result gives rise to."""
-    return [_LINKS[each.name] for each in spec.results if each.name in _LINKS]
+def _link_classes(spec: OperationSpec) -> list[str]:
+    """Return the names of the links that an operation's result gives rise to."""
+    fields = {each.name for each in spec.results}
+    # The model that a run has just stored is no registered version yet.
+    return sorted({_LINKS[each] for each in fields & set(_LINKS) if each != "model" or "run_id" not in fields})
 
 
 def _links(spec: OperationSpec) -> list[str]:
-    made = "".join(f"{name}()," for _, name in _link_classes(spec))
-    return [f"    operator_extra_links: Collection[BaseOperatorLink] = ({made})"] if made else []
+    made = ", ".join(f"{name}()" for name in _link_classes(spec))
+    comma = "" if ", " in made else ","
+    return [f"    operator_extra_links: Collection[BaseOperatorLink] = ({made}{comma})"] if made else []
 
 
 def _class_docstring(spec: OperationSpec) -> list[str]:

@@ -14,12 +14,14 @@ function shown(value) {
   const all = Object.entries(value);
   if (!all.length) return make("span", { cls: "soft" }, "none");
   if (all.some(([, each]) => each !== null && typeof each === "object")) return make("code", {}, JSON.stringify(value));
+  if (all.some(([, each]) => String(each).length > 24)) return make("ul", {}, all.map(([name, each]) => make("li", {}, `${name}: ${each}`)));
   return all.map(([name, each]) => badge(`${name} ${digits(each)}`, typeof each === "boolean" ? (each ? "good" : "bad") : ""));
 }
 
 function result(card) {
   const facts = card.result.flatMap((each) => [make("dt", { title: each.doc }, each.name.replaceAll("_", " ")), make("dd", {}, shown(each.value))]);
-  const links = Object.entries(card.links).map(([name, url]) => [make("dt", {}, name.replace(/Link$/, "")), make("dd", {}, address(url))]);
+  // A link to this card leads nowhere else.
+  const links = Object.entries(card.links).filter(([, url]) => !url.includes("/modelyard/card?")).map(([name, url]) => [make("dt", {}, name.replace(/Link$/, "")), make("dd", {}, address(url))]);
   return make("section", { cls: "sheet" }, make("h2", {}, card.operation, " ", stateBadge(card.state, true)),
     make("p", { cls: "soft" }, card.summary), make("dl", {}, facts, links.flat()));
 }
@@ -44,20 +46,20 @@ function model(found) {
   const version = found?.version;
   if (!version) return make("section", { cls: "sheet" }, make("h2", {}, found.uri), make("p", { cls: "soft" }, "It is not among the newest versions of the registry."));
   const fact = (name, value) => [make("dt", {}, name), make("dd", {}, value)];
-  const tags = Object.entries(version.tags).filter(([name]) => !name.startsWith("mlflow."));
+  const tags = Object.entries(version.tags).filter(([name]) => !name.startsWith("mlflow.") && name !== "modelyard.digest");
   return [
+    make("section", { cls: "sheet" }, make("h2", {}, "Metrics"),
+      make("p", { cls: "soft" }, found.champion ? `beside the champion, version ${found.champion.version}` : version.aliases.includes("champion") ? "it is the champion" : "there is no champion to compare with"),
+      compared(version.metrics, found.champion?.metrics)),
     make("section", { cls: "sheet" },
       make("h2", {}, `${version.name}, version ${version.version} `, version.aliases.map((each) => badge(each, each === "champion" ? "good" : "lead"))),
       make("p", { cls: "soft" }, version.description),
       make("dl", {},
         fact("registered", moment(version.created / 1000)), fact("run", make("code", {}, version.run_id || "unknown")),
-        fact("digest", make("code", {}, version.digest || "none")),
         fact("answers at", found.endpoints.length ? found.endpoints.map((each) => badge(each, "good", true)) : make("span", { cls: "soft" }, "no endpoint")),
-        fact("registry", make("code", {}, found.tracking)),
-        tags.flatMap(([name, value]) => fact(name.replace("modelyard.", ""), make("code", {}, value))))),
-    make("section", { cls: "sheet" }, make("h2", {}, "Metrics"),
-      make("p", { cls: "soft" }, found.champion ? `beside the champion, version ${found.champion.version}` : version.aliases.includes("champion") ? "it is the champion" : "there is no champion to compare with"),
-      compared(version.metrics, found.champion?.metrics)),
+        fact("registry", make("code", {}, found.tracking)), fact("digest", make("code", {}, version.digest || "none"))),
+      tags.length ? make("details", {}, make("summary", {}, `${tags.length} tags`),
+        make("dl", {}, tags.flatMap(([name, value]) => fact(name.replace("modelyard.", "").replaceAll("_", " "), make("code", {}, value))))) : ""),
   ];
 }
 

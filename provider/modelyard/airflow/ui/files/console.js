@@ -11,8 +11,8 @@ function aliases(found) {
 
 function metrics(found) {
   const all = Object.entries(found);
-  const shown = all.slice(0, 6).map(([name, value]) => badge(`${name} ${digits(value)}`));
-  return all.length > 6 ? [...shown, badge(`and ${all.length - 6} more`, "", false, all.map(([name, value]) => `${name} ${digits(value)}`).join("\n"))] : shown;
+  const shown = all.slice(0, 3).map(([name, value]) => badge(`${name} ${digits(value)}`));
+  return all.length > 3 ? [...shown, badge(`and ${all.length - 3} more`, "", false, all.map(([name, value]) => `${name} ${digits(value)}`).join("\n"))] : shown;
 }
 
 function versionRow(version) {
@@ -22,7 +22,7 @@ function versionRow(version) {
     version.aliases.map((alias) => badge(alias, alias === "champion" ? "good" : "lead")),
     metrics(version.metrics),
     moment(version.created / 1000),
-    make("code", {}, version.run_id.slice(0, 12)),
+    make("code", { cls: "whole", title: version.run_id }, version.run_id.slice(0, 8)),
   );
   if (isWanted) made.classList.add("chosen");
   return made;
@@ -67,10 +67,13 @@ function endpointTable(found) {
   return table(["endpoint", "state", "health", "models", "address", "since"], rows, "Nothing is deployed.");
 }
 
+// What an orchestrator runs has a name of it and of its run.
+const nameOf = (run) => run.workflow || (run.run.includes("/") ? run.run.split("/")[0] : run.steps[0]?.operation ?? "run");
+
 function runTable(found) {
   const rows = found.map((run) =>
     row(
-      [make("b", {}, run.workflow || run.steps[0]?.operation || "run"), make("div", { cls: "soft small" }, make("code", {}, run.run))],
+      [make("b", {}, nameOf(run)), make("div", { cls: "soft small" }, make("code", {}, run.run))],
       stateBadge(run.state, true),
       make("span", { cls: "steps" }, run.steps.map((step) =>
         make("i", { cls: kindOf(step.state, true), title: `${step.step}: ${step.state}${step.error ? `\n${step.error}` : ""}` }))),
