@@ -49,7 +49,7 @@ define environment
 endef
 
 $(VENVS)/main/.ready: pyproject.toml constraints/main.txt | $(UV)
-	$(call environment,main,ml$(comma)serving$(comma)otel$(comma)onnx$(comma)explain$(comma)examples$(comma)dev$(comma)peers)
+	$(call environment,main,ml$(comma)serving$(comma)otel$(comma)onnx$(comma)explain$(comma)examples$(comma)dev$(comma)lint$(comma)peers)
 
 $(VENVS)/airflow/.ready: pyproject.toml constraints/airflow.txt | $(UV)
 	$(call environment,airflow,airflow$(comma)airflow-peers$(comma)dev)
@@ -57,9 +57,15 @@ $(VENVS)/airflow/.ready: pyproject.toml constraints/airflow.txt | $(UV)
 $(VENVS)/kfp/.ready: pyproject.toml constraints/kfp.txt | $(UV)
 	$(call environment,kfp,kfp$(comma)dev)
 
+# Node and its packages, on which the tests of the CI templates run: Node itself is a Python package of `main`.
+$(VENVS)/node/.ready: tests/ci/node/package.json tests/ci/node/package-lock.json tests/ci/node/prepare.py | $(VENVS)/main/.ready
+	@echo "preparing $(VENVS)/node"
+	@$(MAIN)/python tests/ci/node/prepare.py $(VENVS)/node
+	@touch $@
+
 comma := ,
 
-environments: $(VENVS)/main/.ready $(VENVS)/airflow/.ready $(VENVS)/kfp/.ready
+environments: $(VENVS)/main/.ready $(VENVS)/airflow/.ready $(VENVS)/kfp/.ready $(VENVS)/node/.ready
 
 # --- the main job -----------------------------------------------------------------------------------------------------
 
@@ -125,7 +131,7 @@ generate: $(VENVS)/main/.ready
 	$(MAIN)/modelyard generate
 
 lock: $(UV)
-	$(LOCK) --extra ml --extra serving --extra otel --extra onnx --extra explain --extra examples --extra dev --extra peers --output-file constraints/main.txt
+	$(LOCK) --extra ml --extra serving --extra otel --extra onnx --extra explain --extra examples --extra dev --extra lint --extra peers --output-file constraints/main.txt
 	$(LOCK) --extra serving --constraints constraints/main.txt --output-file constraints/serving.txt
 	$(LOCK) --extra airflow --extra airflow-peers --extra dev --output-file constraints/airflow.txt
 	$(LOCK) --extra kfp --extra dev --output-file constraints/kfp.txt
