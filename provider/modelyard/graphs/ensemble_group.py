@@ -64,6 +64,8 @@ class EnsembleGroup:
         Takes the body, and the event if there is one; None if a member waits for something.
     batch
         Takes many bodies; None if a member waits for something.
+    partial
+        How many events and rows were answered without some of the members.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class EnsembleGroup:
         own = vars(type(strategy)).get("label_alone", False)  # a subclass may read more than its base
         self._label_alone = bool(own) and getattr(strategy, "field", "") == "label"
         self._models = {member.name: direct_model(member, label_alone=self._label_alone) for member in self._asked}
+        self.partial = 0
         self.is_async = any(member.is_async for member in members.values())
         self.yields = False
         self.direct: Callable[[Any, Event | None], Any] | None = None if self.is_async else self._written()
@@ -157,6 +160,7 @@ class EnsembleGroup:
         reply = self.combined(answers, failures)
         told = {name: str(error) for name, error in failures.items()}
         event.metadata[self.name] = {"answered": list(answers), "failed": told}
+        self.partial += bool(failures)
         if self._final is not None:
             reply = yield from self._final_answer(event, reply)
         return self._telling(reply, failures) if failures else reply
@@ -228,6 +232,7 @@ class EnsembleGroup:
                 told[row] = failures
         if self._final is not None:
             values = rows_of(self._final_batch(bodies, values, wrong))
+        self.partial += len(told)
         values = [self._telling(value, told[row]) if row in told else value for row, value in enumerate(values)]
         if wrong:
             raise RowsFailed(values, wrong)

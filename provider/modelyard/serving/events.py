@@ -15,7 +15,7 @@ from modelyard.serving.cloud_events import is_cloud_event, read_cloud_event, wri
 from modelyard.serving.errors import ReplyInvalid, RequestMalformed, RowsExceeded
 from modelyard.serving.event_records import Runs
 from modelyard.serving.limits import Limits
-from modelyard.serving.replies import Reply, Streamed, encode, error_reply, event_reply
+from modelyard.serving.replies import FAILED, Reply, Streamed, encode, error_reply, event_reply, failed_members
 from modelyard.serving.requests import Request
 
 __all__ = ["EVENT_STREAM", "JSON_LINES", "EventFront"]
@@ -147,8 +147,10 @@ class EventFront:
         # the first reply is waited for, so that what goes wrong before it has a status of its own
         with suppress(StopAsyncIteration):
             begun.append(write(await anext(replies)))
+        failed = ", ".join(failed_members(event.metadata)) if event.metadata else ""
+        headers = ((FAILED, failed.encode()),) if failed else ()
         media_type = EVENT_STREAM if events else JSON_LINES
-        return Streamed(_pieces(begun, replies, write, events=events), content_type=media_type.encode())
+        return Streamed(_pieces(begun, replies, write, events=events), 200, headers, media_type.encode())
 
     def _event(self, body: Any, request: Request) -> Event:
         return Event(

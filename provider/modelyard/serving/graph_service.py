@@ -15,6 +15,7 @@ from modelyard.errors import ErrorKind, ModelyardError
 from modelyard.graphs import Event, Plan, Response
 from modelyard.graphs.answer_columns import AnswerColumns
 from modelyard.graphs.batching import MicroBatcher
+from modelyard.graphs.ensemble_group import EnsembleGroup
 from modelyard.graphs.mapping import answers_one, map_at_once, takes_batches
 from modelyard.graphs.models import ModelServer
 from modelyard.graphs.models import Tensor as Described
@@ -24,6 +25,7 @@ from modelyard.serving.inference.lanes import Lane
 from modelyard.serving.inference.messages import InferenceRequest, InferenceResponse
 from modelyard.serving.inference.rows import body_of, rows_of
 from modelyard.serving.inference.service import (
+    FAILED_PARAMETER,
     Caller,
     ModelMetadata,
     ModelState,
@@ -33,7 +35,7 @@ from modelyard.serving.inference.service import (
     text_of,
 )
 from modelyard.serving.inference.tensors import Tensor
-from modelyard.serving.replies import encode
+from modelyard.serving.replies import encode, failed_members
 from modelyard.serving.traffic import Traffic
 
 __all__ = ["EventRefused", "GraphService", "OutputUnknown", "RowFailed", "RowFiltered"]
@@ -167,6 +169,7 @@ class GraphService:
             alone=_always if batch <= 1 else alone,
             observe=None if observe is None else lambda size: observe(plan.graph, size),
         )
+        self._ensembles = [each for each in plan.groups.values() if isinstance(each, EnsembleGroup)]
         self._routed = any(node.kind == "router" for node in plan.nodes)
         self._features = frozenset(
             tensor["name"] for model in self._models.values() for tensor in model.metadata()["inputs"]
@@ -217,11 +220,11 @@ class GraphService:
         if self._vectorised and default and (name == self.plan.graph or not self._routed):
             try:
                 replies = [await self._batcher(rows[0])] if len(rows) == 1 else self._replies(rows)
-            except _ApartError:  # as events, each row says what is wrong with it
-                replies = await self._one_by_one(rows, request, caller)
-        else:
-            replies = await self._one_by_one(rows, request, caller)
-        return self._response(name, version, request, replies)
+                return self._response(name, version, request, replies)
+            except _ApartError:  # as events, each row says what is wrong with it, or who is missing
+                pass
+        events = [self._event(_Row(row, request.id, caller)) for row in body_of(rows)]
+        return self._response(name, version, request, await self._one_by_one(events), events)
 
     async def stream(
         self, name: str, version: str, request: InferenceRequest, caller: Caller
@@ -232,10 +235,10 @@ class GraphService:
             event = self._event(_Row(row, request.id, caller))
             if self.plan.streams:
                 async for reply in self._runs.stream_async(event):
-                    yield self._response(name, version, request, [self._told(event, reply)])
+                    yield self._response(name, version, request, [self._told(event, reply)], [event])
             else:
                 reply = self._told(event, await self._run(event))
-                yield self._response(name, version, request, [reply])
+                yield self._response(name, version, request, [reply], [event])
 
     def index(self, *, ready: bool) -> Sequence[ModelState]:
         """Return the graph and its models."""
@@ -293,23 +296,28 @@ class GraphService:
 
     def _one(self, row: Any) -> Any:
         if type(row) is tuple and self._answer is not None:
+            partial = self._partial()
             try:
                 reply = self._answer([*row])
             except Exception as error:
                 raise _ApartError from error
-            if type(reply) is Response:
+            if type(reply) is Response or (self._ensembles and self._partial() != partial):
                 raise _ApartError
             return reply
         return self._replies(np.array(row).reshape(1, -1) if isinstance(row, np.ndarray | tuple) else [row])[0]
 
     def _replies(self, rows: Any) -> Any:
+        partial = self._partial()
         found = map_at_once(self.plan, rows)
-        if found is None or found.errors or not _plain(found.values):
+        if found is None or found.errors or not _plain(found.values) or self._partial() != partial:
             raise _ApartError
         return found.values
 
-    async def _one_by_one(self, rows: Any, request: InferenceRequest, caller: Caller) -> list[Any]:
-        events = [self._event(_Row(row, request.id, caller)) for row in body_of(rows)]
+    def _partial(self) -> int:
+        """Return how many rows ensembles answered without some of their members: a batch does not say which."""
+        return sum(each.partial for each in self._ensembles) if self._ensembles else 0
+
+    async def _one_by_one(self, events: list[Event]) -> list[Any]:
         if len(events) == 1:
             return [self._told(events[0], await self._run(events[0]))]
         if not self.plan.is_async:
@@ -346,12 +354,16 @@ class GraphService:
             raise RowFiltered(self.plan.graph, event.id)
         return reply
 
-    def _response(self, name: str, version: str, request: InferenceRequest, replies: Any) -> InferenceResponse:
-        response = InferenceResponse(name, version or self.version, request.id, replies=replies)
+    def _response(
+        self, name: str, version: str, request: InferenceRequest, replies: Any, events: Sequence[Event] = ()
+    ) -> InferenceResponse:
+        failed = {each for event in events if event.metadata for each in failed_members(event.metadata)}
+        told = {FAILED_PARAMETER: ", ".join(sorted(failed))} if failed else {}
+        response = InferenceResponse(name, version or self.version, request.id, None, told, replies=replies)
         if not request.outputs:
             return response
         tensors = _wanted(response.tensors, [each.name for each in request.outputs])
-        return InferenceResponse(name, response.model_version, request.id, tensors)
+        return InferenceResponse(name, response.model_version, request.id, tensors, told)
 
 
 def _always() -> bool:

@@ -20,13 +20,14 @@ from modelyard.serving.errors import (
     ResponseInvalid,
 )
 
-__all__ = ["Reply", "Streamed", "encode", "error_reply", "event_reply"]
+__all__ = ["FAILED", "Reply", "Streamed", "encode", "error_reply", "event_reply", "failed_members"]
 
 _JSON = b"application/json"
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _OWN = ("content-length", "transfer-encoding", "connection")
-_FAILED = b"x-modelyard-failed"
+FAILED = b"x-modelyard-failed"
+"""The header that names the members without which ensembles answered."""
 _EMPTY = (204, 304)
 """Statuses of which HTTP says that they have no body."""
 
@@ -127,8 +128,8 @@ def event_reply(graph: str, event: Event, result: Any) -> Reply:
     if not isinstance(own.status, int) or not 200 <= own.status <= 599:
         raise ResponseInvalid(graph, event.id, f"a reply's status is a number from 200 to 599, not {own.status!r}")
     headers, content_type = list[tuple[bytes, bytes]](), _JSON
-    if event.metadata and (failed := ", ".join(_failed(event.metadata))):
-        headers.append((_FAILED, failed.encode()))
+    if event.metadata and (failed := ", ".join(failed_members(event.metadata))):
+        headers.append((FAILED, failed.encode()))
     for name, value in own.headers.items():
         field = _field(graph, event, name, value)
         if field[0] == b"content-type":
@@ -146,8 +147,19 @@ def event_reply(graph: str, event: Event, result: Any) -> Reply:
         raise ReplyInvalid(graph, event.id, str(error)) from error
 
 
-def _failed(metadata: Mapping[str, Any]) -> Iterator[str]:
-    """Yield ``GROUP.MEMBER`` of each member without which an ensemble answered; encoded, as names are any text."""
+def failed_members(metadata: Mapping[str, Any]) -> Iterator[str]:
+    """Yield ``GROUP.MEMBER`` of each member without which an ensemble answered; encoded, as names are any text.
+
+    Parameters
+    ----------
+    metadata
+        An event's, after the graph has run.
+
+    Examples
+    --------
+    >>> list(failed_members({"vote": {"answered": ["a"], "failed": {"b": "is ill"}}}))
+    ['vote.b']
+    """
     for group, told in metadata.items():
         failed = told.get("failed") if isinstance(told, dict) and "answered" in told else None
         if isinstance(failed, dict):

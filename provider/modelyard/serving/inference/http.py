@@ -16,8 +16,8 @@ from modelyard.serving.inference.messages import (
     read_request,
     write_response,
 )
-from modelyard.serving.inference.service import InferenceService, ModelMetadata
-from modelyard.serving.replies import Reply, Streamed, error_reply
+from modelyard.serving.inference.service import FAILED_PARAMETER, InferenceService, ModelMetadata
+from modelyard.serving.replies import FAILED, Reply, Streamed, error_reply
 from modelyard.serving.requests import Request
 from modelyard.serving.unreadable import UNREADABLE
 
@@ -172,10 +172,11 @@ def _identified(asked: InferenceRequest, request: Request) -> InferenceRequest:
 
 def _written(response: InferenceResponse, asked: InferenceRequest) -> Reply:
     body, length = write_response(response, asked)
+    failed = response.parameters.get(FAILED_PARAMETER, "") if response.parameters else ""
+    headers = ((FAILED, failed.encode()),) if failed else ()
     if not length:
-        return Reply(200, body)
-    header = (_LENGTH, str(length).encode())
-    return Reply(200, body, (header,), content_type=_OCTETS)
+        return Reply(200, body, headers)
+    return Reply(200, body, ((_LENGTH, str(length).encode()), *headers), content_type=_OCTETS)
 
 
 async def _events(

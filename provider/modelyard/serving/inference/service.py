@@ -9,6 +9,7 @@ from modelyard.serving.inference.errors import InferenceRefused
 from modelyard.serving.inference.messages import InferenceRequest, InferenceResponse
 
 __all__ = [
+    "FAILED_PARAMETER",
     "Caller",
     "InferenceService",
     "ModelMetadata",
@@ -19,6 +20,8 @@ __all__ = [
     "text_of",
 ]
 
+FAILED_PARAMETER = "modelyard_failed"
+"""The parameter of a response that names the members without which ensembles answered."""
 EXTENSIONS = ("binary_tensor_data", "model_repository")
 
 
