@@ -12,7 +12,9 @@
     ├── FolderIncomplete             a command needs what an earlier one did not leave
     ├── RequestGatesFailed           a gate of a candidate does not hold
     ├── RequestWorkFailed            a step of the request's work failed
-    └── CandidateUnknown             what shall be promoted is not in the report, or not alone
+    ├── CandidateUnknown             what shall be promoted is not in the report, or not alone
+    ├── CandidateChanged             the version in the registry is no longer the one in the report
+    └── RequestsUnreadable           the requests for a preview cannot be read
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,6 +22,7 @@ from collections.abc import Mapping, Sequence
 from modelyard.errors import ErrorKind, ModelyardError
 
 __all__ = [
+    "CandidateChanged",
     "CandidateUnknown",
     "ChangesUnknown",
     "FolderIncomplete",
@@ -30,6 +33,7 @@ __all__ = [
     "ForgeUnreachable",
     "RequestGatesFailed",
     "RequestWorkFailed",
+    "RequestsUnreadable",
 ]
 
 
@@ -175,3 +179,28 @@ class CandidateUnknown(ModelyardError):
     def __init__(self, asked: str, known: Sequence[str]) -> None:
         what = f"the report has no candidate {asked}" if asked else f"the report has {len(known)} candidates"
         super().__init__(what, where="--model", mend=f"Known: {', '.join(known)}." if known else "It names none.")
+
+
+class CandidateChanged(ModelyardError):
+    """Raised when the version in the registry is no longer the one in the report."""
+
+    kind = ErrorKind.CONFLICT
+
+    def __init__(self, model: str, reported: str, found: str) -> None:
+        super().__init__(
+            f"the report is of files with the digest {reported[:16]}, the registry has {found[:16] or 'none'}",
+            where=model,
+            mend="Let the request be judged again.",
+            facts={"model": model, "reported": reported, "found": found},
+        )
+
+
+class RequestsUnreadable(ModelyardError):
+    """Raised when the requests for a preview cannot be read."""
+
+    kind = ErrorKind.INVALID
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(
+            f"{path}: {reason}", where="--requests", mend="Give a JSON list of bodies, or one on each line."
+        )

@@ -14,6 +14,7 @@ __all__ = [
     "MetricRecord",
     "PlanRecord",
     "PreviewRecord",
+    "PreviewsRecord",
     "RunRecord",
     "ShadowRecord",
     "SliceRecord",
@@ -339,7 +340,7 @@ class ShadowRecord(msgspec.Struct, frozen=True):
 
 
 class PreviewRecord(msgspec.Struct, frozen=True):
-    """A graph that was deployed for a request: ``preview.json``.
+    """A graph that was deployed for a request.
 
     Parameters
     ----------
@@ -375,3 +376,9 @@ class PreviewRecord(msgspec.Struct, frozen=True):
     shadow: ShadowRecord | None = None
     expires: float = 0.0
     failure: str = ""
+
+
+class PreviewsRecord(msgspec.Struct, frozen=True):
+    """The graphs that were deployed for a request: ``preview.json``."""
+
+    previews: tuple[PreviewRecord, ...] = ()

@@ -12,7 +12,7 @@ from fake_forge import Fault, Forge
 from judged import FAILED, HELD, candidate, leave, run_of
 
 from modelyard.ci.folder import CiFolder
-from modelyard.ci.records import FailureRecord, PreviewRecord
+from modelyard.ci.records import FailureRecord, PreviewRecord, PreviewsRecord
 from modelyard.ci.reporting.history import history_of
 
 Job = Callable[..., dict[str, str]]
@@ -242,7 +242,10 @@ def test_two_projects_have_a_comment_each(
 
 
 def test_a_lasting_preview_is_a_deployment(command: Command, github_job: Job, forge: Forge, left: CiFolder) -> None:
-    left.write("preview.json", PreviewRecord("delays", "delays-2", url="https://preview.example.com/delays-2"))
+    left.write(
+        "preview.json",
+        PreviewsRecord((PreviewRecord("delays", "delays-2", url="https://preview.example.com/delays-2"),)),
+    )
     github_job()
     command("ci", "report")
 

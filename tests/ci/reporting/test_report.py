@@ -9,7 +9,7 @@ CONTEXT = CiContext(head_commit="a" * 40, run_url="https://github.com/acme/fligh
 
 
 def test_a_failed_gate_is_the_verdict_with_its_number() -> None:
-    report = build_report("flights", CONTEXT, plan=PLAN, run=run_of(candidate(HELD, FAILED)), preview=PREVIEW)
+    report = build_report("flights", CONTEXT, plan=PLAN, run=run_of(candidate(HELD, FAILED)), previews=[PREVIEW])
 
     assert report.verdict == (
         "failure",
@@ -22,7 +22,7 @@ def test_a_failed_gate_is_the_verdict_with_its_number() -> None:
 
 
 def test_every_part_is_there() -> None:
-    text = render(build_report("flights", CONTEXT, plan=PLAN, run=run_of(candidate(HELD, FAILED)), preview=PREVIEW))
+    text = render(build_report("flights", CONTEXT, plan=PLAN, run=run_of(candidate(HELD, FAILED)), previews=[PREVIEW]))
 
     for line in [
         "| **<code>roc&#95;auc</code>** | 0.7245 | 0.7445 | −0.0200 | **worse** |",
@@ -97,7 +97,7 @@ def test_earlier_pushes_are_folded_and_kept() -> None:
 
 def test_details_are_cut_and_never_the_verdict() -> None:
     made = candidate(FAILED)
-    report = build_report("flights", CONTEXT, plan=PLAN, run=run_of(made), preview=PREVIEW)
+    report = build_report("flights", CONTEXT, plan=PLAN, run=run_of(made), previews=[PREVIEW])
     whole = render(report)
 
     sizes = []

@@ -1,6 +1,7 @@
 """Brings a report to where people look: the request, the commit, the job's page. Nothing that fails here is lost."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -67,7 +68,7 @@ class Publisher:
         *,
         annotations: Sequence[Annotation] = (),
         status: StatusKind = "auto",
-        deployment: DeploymentReport | None = None,
+        deployments: Sequence[DeploymentReport] = (),
         closing: str = "",
     ) -> list[Delivery]:
         """Publish a report; no error of the forge is raised.
@@ -80,7 +81,7 @@ class Publisher:
             Remarks on source lines, for a check run.
         status
             What is put beside the commit.
-        deployment
+        deployments
             What was deployed and lasts.
         closing
             The address of the summary page, where the status leads if the job has no page of its own.
@@ -88,9 +89,7 @@ class Publisher:
         done = [self._tried("comment", lambda: self._comment(report))]
         if status != "none":
             done.append(self._status(report, annotations, status, closing or self._context.run_url))
-        if deployment is not None:
-            wanted = deployment
-            done.append(self._tried("deployment", lambda: self._deployed(wanted)))
+        done += [self._tried("deployment", partial(self._deployed, each)) for each in deployments]
         done.append(self._summary(report, done))
         return done
 
@@ -100,6 +99,10 @@ class Publisher:
             self._context.head_commit, _name(project), "pending", "The models are at work", self._context.run_url
         )
         return self._tried("status", lambda: self._set_status(line))
+
+    def retire(self, deployment: DeploymentReport) -> Delivery:
+        """Say that something that was deployed is gone."""
+        return self._tried("deployment", lambda: self._deployed(deployment))
 
     # --- the parts ----------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """A report as data: a verdict and its sections, the most important first."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -68,7 +68,7 @@ def build_report(
     *,
     plan: PlanRecord | None = None,
     run: RunRecord | None = None,
-    preview: PreviewRecord | None = None,
+    previews: Sequence[PreviewRecord] = (),
     artifacts: str = "",
     at: str = "",
 ) -> Report:
@@ -80,19 +80,19 @@ def build_report(
         The project's name.
     context
         The job.
-    plan, run, preview
+    plan, run, previews
         What the commands before have left; None where one did not get so far.
     artifacts
         The address of the job's artifacts.
     at
         When, as ``2026-11-21 18:20``, in UTC.
     """
-    verdict = verdict_of(plan, run, preview)
+    verdict = verdict_of(plan, run, previews)
     commit = context.head_commit or (run.commit if run else "")
     sections = [
         *_failures(run),
         *(section for each in (run.candidates if run else ()) for section in _candidate(each)),
-        *_preview(preview),
+        *(section for each in previews for section in _preview(each)),
         Section("", _links(context, artifacts, commit)),
         *_graphs(run),
         *_plan(plan),
@@ -133,9 +133,7 @@ def _candidate(candidate: Candidate) -> Iterator[Section]:
     yield Section("Data that changed", data_table(candidate.data), folded=True)
 
 
-def _preview(preview: PreviewRecord | None) -> Iterator[Section]:
-    if preview is None:
-        return
+def _preview(preview: PreviewRecord) -> Iterator[Section]:
     lines = [f"- graph {code(preview.graph)} on {code(preview.target)}, revision {code(preview.revision[:12])}"]
     lines += [f"- model {code(step)}: {code(model)}" for step, model in preview.models.items()]
     lines.append(f"- answers at {_address(preview.url)}" if preview.url else "- it lived for this job only")

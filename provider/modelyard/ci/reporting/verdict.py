@@ -1,5 +1,6 @@
 """The one sentence that a report begins with, and that fits beside a commit."""
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from modelyard.ci.records import Candidate, PlanRecord, PreviewRecord, RunRecord
@@ -41,17 +42,17 @@ class Verdict(NamedTuple):
         return "failure" if self.state == "failure" else "success"
 
 
-def verdict_of(plan: PlanRecord | None, run: RunRecord | None, preview: PreviewRecord | None) -> Verdict:
+def verdict_of(plan: PlanRecord | None, run: RunRecord | None, previews: Sequence[PreviewRecord] = ()) -> Verdict:
     """Return the verdict on what a job has left.
 
     Parameters
     ----------
-    plan, run, preview
+    plan, run, previews
         What the commands before have left; None where one did not get so far.
 
     Examples
     --------
-    >>> verdict_of(None, None, None).line
+    >>> verdict_of(None, None).line
     'Not finished: the job ended before it could judge anything'
     """
     if run is None:
@@ -66,11 +67,12 @@ def verdict_of(plan: PlanRecord | None, run: RunRecord | None, preview: PreviewR
         candidate, gate = failed[0]
         more = f", and {len(failed) - 1} more" if len(failed) > 1 else ""
         return Verdict("failure", "gate failed", f"{gate.gate}: {gate.said} ({candidate.model}){more}")
-    if preview is not None and preview.failure:
-        return Verdict("failure", "preview failed", preview.failure)
-    if preview is not None and preview.smoke_failures:
-        told = f"{preview.smoke_failures} of {preview.smoke_requests} requests failed"
-        return Verdict("failure", "preview failed", told)
+    for each in previews:
+        if each.failure:
+            return Verdict("failure", "preview failed", f"{each.graph}: {each.failure}")
+        if each.smoke_failures:
+            told = f"{each.graph}: {each.smoke_failures} of {each.smoke_requests} requests failed"
+            return Verdict("failure", "preview failed", told)
     return _good(run, plan)
 
 

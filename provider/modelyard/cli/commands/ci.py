@@ -12,6 +12,10 @@ _COMMANDS = {
     "detect": ("modelyard.cli.commands.ci_detect:detect_job", "Show what runs this job, why, and for which change."),
     "plan": ("modelyard.cli.commands.ci_plan:plan_job", "Show which functions, graphs and workflows a change touches."),
     "run": ("modelyard.cli.commands.ci_run:run_job", "Train and measure what the change needs, beside the champion."),
+    "preview": (
+        "modelyard.cli.commands.ci_preview:preview_job",
+        "Deploy the change's graphs, ask them beside the champion.",
+    ),
     "gate": (
         "modelyard.cli.commands.ci_gate:gate_job",
         "End with the exit code of a failed gate if one does not hold.",
@@ -19,6 +23,10 @@ _COMMANDS = {
     "report": (
         "modelyard.cli.commands.ci_report:report_job",
         "Write what the job found on the request and its commit.",
+    ),
+    "promote": (
+        "modelyard.cli.commands.ci_promote:promote_job",
+        "Promote exactly the model version that a report names.",
     ),
 }
 """Command → the place of its implementation, and its line of help, in the order of a job."""

@@ -12,7 +12,7 @@ from modelyard.ci.forges import DeploymentReport, Forge, open_forge
 from modelyard.ci.hosts import CiContext, detect
 from modelyard.ci.job import FOLDER, CiJob, open_job
 from modelyard.ci.outputs import write_outputs
-from modelyard.ci.records import FailureRecord, PlanRecord, PreviewRecord, RunRecord
+from modelyard.ci.records import FailureRecord, PlanRecord, PreviewRecord, PreviewsRecord, RunRecord
 from modelyard.ci.redaction import Redaction
 from modelyard.ci.reporting import (
     Delivery,
@@ -46,7 +46,7 @@ class _Found(NamedTuple):
     redaction: Redaction
     plan: PlanRecord | None
     run: RunRecord | None
-    preview: PreviewRecord | None
+    previews: tuple[PreviewRecord, ...]
 
 
 @click.command("report")
@@ -84,7 +84,7 @@ def report_job(
         found.context,
         plan=found.plan,
         run=found.run,
-        preview=found.preview,
+        previews=found.previews,
         artifacts=found.redaction(artifacts),
         at=now,
     )
@@ -112,10 +112,10 @@ def _found(project: str, folder: str) -> _Found:
         run = RunRecord(project=name, failures=(failure,))
         place = CiFolder(Path(folder or FOLDER))
         redaction = Redaction.of(dict(_environment()))
-        return _Found(name, context, place, redaction, None, redaction.record(run), None)
+        return _Found(name, context, place, redaction, None, redaction.record(run), ())
     records = job.folder
     plan, run_record = records.read("plan.json", PlanRecord), records.runs()
-    preview = records.read("preview.json", PreviewRecord)
+    previews = records.read("preview.json", PreviewsRecord) or PreviewsRecord()
     clean = job.redaction
     return _Found(
         job.project.name,
@@ -124,7 +124,7 @@ def _found(project: str, folder: str) -> _Found:
         clean,
         plan and clean.record(plan),
         run_record and clean.record(run_record),
-        preview and clean.record(preview),
+        clean.record(previews).previews,
     )
 
 
@@ -139,7 +139,7 @@ def _keep(found: _Found, report: Report) -> None:
     found.folder.write_text("report.md", render(report, limit=10_000_000))
     found.folder.write_text("metrics.txt", openmetrics(found.run))
     found.folder.write_text("junit.xml", junit(found.run))
-    links = [("Preview", found.preview.url)] if found.preview and found.preview.url else []
+    links = [(f"Preview of {each.graph}", each.url) for each in found.previews if each.url]
     found.folder.write("annotations.json", gitlab_annotations(links))
 
 
@@ -155,19 +155,20 @@ def _published(found: _Found, report: Report, status: StatusKind, *, pending: bo
         if pending:
             return [publisher.pending(found.name)]
         return publisher.publish(
-            report, annotations=annotations_of(found.run), status=status, deployment=_deployment(found, report)
+            report, annotations=annotations_of(found.run), status=status, deployments=_deployments(found, report)
         )
     finally:
         if forge:
             forge.close()
 
 
-def _deployment(found: _Found, report: Report) -> DeploymentReport | None:
-    """Return what a forge is told of a preview that lasts."""
-    preview = found.preview
-    if preview is None or not preview.url or preview.failure or not report.commit:
-        return None
-    return DeploymentReport(report.commit, f"preview/{preview.endpoint}", preview.url, "success", found.context.run_url)
+def _deployments(found: _Found, report: Report) -> list[DeploymentReport]:
+    """Return what a forge is told of the previews that last."""
+    return [
+        DeploymentReport(report.commit, f"preview/{each.endpoint}", each.url, "success", found.context.run_url)
+        for each in found.previews
+        if each.url and not each.failure and report.commit
+    ]
 
 
 def _tell(found: _Found, report: Report, deliveries: list[Delivery], *, json: bool) -> None:
