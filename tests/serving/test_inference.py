@@ -327,6 +327,13 @@ def test_paths_of_the_protocol_that_are_none(url: str) -> None:
     )
 
 
+def test_a_model_is_asked_for_a_stream_as_for_a_prediction(url: str) -> None:
+    both = {"name": "x", "datatype": "FP64", "shape": [2, 2], "data": [[19.0, 1.0], [6.0, 1.0]]}
+    pieces = httpx.post(f"{url}/v2/models/late/infer_stream", json={"inputs": [both]}).text.split("\n\n")
+    labels = [json.loads(each.removeprefix("data: "))["outputs"][0]["data"] for each in pieces if each]
+    assert labels == [[True], [False]]
+
+
 def test_a_model_is_loaded_anew(url: str) -> None:
     assert httpx.post(f"{url}/v2/repository/models/late/load", json={"parameters": {}}).status_code == 200
     assert httpx.post(f"{url}/", json={"hour": 6, "distance": 1.0}).json() == {"label": False, "probability": 0.25}

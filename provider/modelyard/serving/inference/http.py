@@ -129,6 +129,7 @@ class InferenceFront:
         _only(request, "POST")
         asked = _identified(read_request(await request.body(), request.header(_LENGTH)), request)
         self._service.model_ready(name, version)
+        request.path = request.path.rstrip("/").removesuffix("_stream")  # to the graph it is a prediction
         answers = self._service.stream(name, version, asked, request)
         return Streamed(_events(answers, asked, request), content_type=_EVENTS)
 
