@@ -36,7 +36,12 @@ _APIS = (
 )
 _CALL = re.compile(r"'(/apis/v2beta1/[^']*)', '([A-Z]+)'")
 _QUERY = re.compile(r"query_params\.append\(\('(\w+)'")
-_BODY = {"/runs": "V2beta1Run", "/recurringruns": "V2beta1RecurringRun", "/experiments": "V2beta1Experiment"}
+_BODY = {
+    "/runs": "V2beta1Run",
+    "/recurringruns": "V2beta1RecurringRun",
+    "/experiments": "V2beta1Experiment",
+    "/pipelines": "V2beta1Pipeline",
+}
 
 
 def _operations() -> list[tuple[str, re.Pattern[str], set[str]]]:
@@ -69,6 +74,7 @@ class FakeServer:
         self.runs: dict[str, dict[str, Any]] = {}
         self.versions: dict[str, list[dict[str, Any]]] = {}
         self.pipelines: dict[str, str] = {}
+        self.schedules: dict[str, dict[str, Any]] = {}
         self.experiments: dict[str, str] = {}
         self.refusals: list[str] = []
         self._operations = _operations()
@@ -108,6 +114,9 @@ class FakeServer:
         if path == "/pipelines/upload":
             self.pipelines[query["name"]] = f"pipeline-{len(self.pipelines) + 1}"
             return 200, {"pipeline_id": self.pipelines[query["name"]]}
+        if path == "/pipelines":
+            self.pipelines[body["display_name"]] = f"pipeline-{len(self.pipelines) + 1}"
+            return 200, {"pipeline_id": self.pipelines[body["display_name"]]}
         if path == "/pipelines/upload_version":
             return 200, {"pipeline_version_id": f"{query['pipelineid']}-{query['name']}"}
         if path == "/experiments" and verb == "GET":
@@ -120,9 +129,19 @@ class FakeServer:
             return 200, {"experiment_id": self.experiments[body["display_name"]]}
         if path.endswith("/versions"):
             return 200, {"pipeline_versions": self.versions.get(path.split("/")[2], [])}
-        if path == "/recurringruns":
-            return 200, {"recurring_run_id": "schedule-1"}
+        if path.startswith("/recurringruns"):
+            return self._reply_about_schedules(verb, path, body)
         return self._reply_about_runs(verb, path, query, body)
+
+    def _reply_about_schedules(self, verb: str, path: str, body: Any) -> tuple[int, Any]:
+        if path.endswith(":disable"):
+            self.schedules[path.split("/")[2].partition(":")[0]]["status"] = "DISABLED"
+            return 200, {}
+        if verb == "GET":
+            return 200, {"recurringRuns": list(reversed(self.schedules.values()))}
+        made = f"schedule-{len(self.schedules) + 1}"
+        self.schedules[made] = {"recurring_run_id": made, "display_name": body["display_name"], "status": "ENABLED"}
+        return 200, {"recurring_run_id": made}
 
     def _reply_about_runs(self, verb: str, path: str, query: dict[str, str], body: Any) -> tuple[int, Any]:
         if path == "/runs" and verb == "GET":

@@ -14,8 +14,9 @@ from kfp_server_api import V2beta1RuntimeState
 from modelyard.errors import ErrorKind
 from modelyard.operations import RunState
 from modelyard.operators.kfp import Components, Image, PodSettings
-from modelyard.operators.kfp.api import _STATES, KfpApi, PipelineRun, pipeline_document
+from modelyard.operators.kfp.api import KfpApi, PipelineRun, pipeline_document
 from modelyard.operators.kfp.api_errors import ApiRefused, ApiUnreachable, RunFailed, StateUnknown, VersionNotFound
+from modelyard.operators.kfp.pipeline_runs import STATES
 from modelyard.operators.kfp.run_watch import RunWatch
 
 
@@ -178,7 +179,7 @@ def test_a_terminated_run_is_cancelled(server: FakeServer) -> None:
 
 
 def test_every_state_of_the_definition_is_mapped_and_another_is_an_error(server: FakeServer) -> None:
-    assert set(_STATES) == set(V2beta1RuntimeState.allowable_values)
+    assert set(STATES) == set(V2beta1RuntimeState.allowable_values)
     server.states = ["MELTED"]
 
     with pytest.raises(StateUnknown, match="the server says that the run is 'MELTED'"):

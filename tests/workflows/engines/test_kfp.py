@@ -371,6 +371,43 @@ def test_what_kfp_says_of_the_steps_is_told_while_it_runs(
     assert lines == ["one: succeeded", "two: succeeded", "three: succeeded"]
 
 
+def test_a_version_is_published_and_its_schedule_takes_the_place_of_the_one_before(
+    prod: Path, server: FakeServer
+) -> None:
+    command = [
+        str(Path(sys.executable).with_name("modelyard")),
+        "workflows",
+        "publish",
+        "contract.flows:chain",
+        "--json",
+    ]
+
+    def publish(*words: str) -> Any:
+        ended = subprocess.run([*command, "--project", str(prod), *words], capture_output=True, text=True, check=False)
+        assert ended.returncode == 0, ended.stderr
+        return json.loads(ended.stdout)
+
+    page = f"{server.endpoint}/#/pipelines/details/pipeline-1/version/pipeline-1"
+    told = {"name": "contract-chain", "schedule": "", "replaced": []}
+    assert publish("--version", "v1") == {**told, "version": "v1", "url": f"{page}-v1"}
+    first = publish("--version", "v2", "--schedule", "0 0 3 * * *", "--param", "start=5")
+    assert first == {**told, "version": "v2", "url": f"{page}-v2", "schedule": "schedule-1"}
+    second = publish("--version", "v3", "--schedule", "0 0 4 * * *")
+    assert (second["schedule"], second["replaced"]) == ("schedule-2", ["schedule-1"])
+
+    assert {name: each["status"] for name, each in server.schedules.items()} == {
+        "schedule-1": "DISABLED",
+        "schedule-2": "ENABLED",
+    }
+    bodies = [body for verb, path, _, body in server.asked if (verb, path) == ("POST", "/recurringruns")]
+    assert bodies[0]["runtime_config"]["parameters"] == {"start": 5, "modelyard_exact": ""}
+    assert bodies[0]["pipeline_version_reference"] == {
+        "pipeline_id": "pipeline-1",
+        "pipeline_version_id": "pipeline-1-v2",
+    }
+    assert [path for verb, path, *_ in server.asked if verb == "POST"].count("/pipelines") == 1
+
+
 def test_changes_and_unpushed_commits_are_refused(pushed: Path) -> None:
     clean = reproducible_project(pushed)
     (pushed / "new.py").write_text("")

@@ -21,9 +21,9 @@ from modelyard.operators.kfp.api_errors import (
     ApiUnreachable,
     PackageUnreadable,
     RunFailed,
-    StateUnknown,
     VersionNotFound,
 )
+from modelyard.operators.kfp.pipeline_runs import PipelineRun, run_of
 from modelyard.operators.kfp.run_watch import PATIENCE, RunWatch
 
 __all__ = ["ENDPOINT_VARIABLE", "KfpApi", "PipelineRun", "pipeline_document"]
@@ -34,42 +34,6 @@ ENDPOINT_VARIABLE = "KF_PIPELINES_ENDPOINT"
 _TOKEN_PATH_VARIABLE = "KF_PIPELINES_SA_TOKEN_PATH"  # noqa: S105 - the name of a variable
 _TOKEN_PATH = Path("/var/run/secrets/kubeflow/pipelines/token")
 _ROOT = "/apis/v2beta1"
-_STATES = {
-    "RUNTIME_STATE_UNSPECIFIED": RunState.QUEUED,
-    "PENDING": RunState.QUEUED,
-    "RUNNING": RunState.RUNNING,
-    "PAUSED": RunState.RUNNING,
-    "CANCELING": RunState.RUNNING,
-    "SUCCEEDED": RunState.SUCCEEDED,
-    "SKIPPED": RunState.SUCCEEDED,
-    "FAILED": RunState.FAILED,
-    "CANCELED": RunState.CANCELLED,
-}
-
-
-@dataclass(frozen=True)
-class PipelineRun:
-    """A run as the server has it.
-
-    Parameters
-    ----------
-    run_id
-        Its id.
-    state
-        Where it stands.
-    message
-        What the server says of its failure.
-    tasks
-        The state of each task by its name; a task of a loop stands once for all of its items.
-    phase
-        The server's own word for the state, such as ``CANCELING`` of a run that still runs but is being ended.
-    """
-
-    run_id: str
-    state: RunState
-    message: str = ""
-    tasks: Mapping[str, str] = field(default_factory=dict)
-    phase: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +84,15 @@ class KfpApi:
         query = {"name": name, "description": description, "namespace": self.namespace}
         answer = self._upload("/pipelines/upload", query, package)
         return str(answer["pipeline_id"])
+
+    def create_pipeline(self, name: str, *, description: str = "") -> str:
+        """Make a pipeline that has no version yet, and return its id; one of that name is kept."""
+        found = self.find_pipeline(name)
+        if found:
+            return found
+        given = {"display_name": name, "description": description, "namespace": self.namespace}
+        body = {key: value for key, value in given.items() if value}
+        return str(self._ask("POST", "/pipelines", {}, body)["pipeline_id"])
 
     def find_pipeline(self, name: str) -> str:
         """Return the id of the pipeline of that name; empty if there is none."""
@@ -233,6 +206,19 @@ class KfpApi:
         body |= {key: value for key, value in given.items() if value}
         return str(self._ask("POST", "/recurringruns", {}, body)["recurring_run_id"])
 
+    def schedules(self, name: str) -> list[str]:
+        """Return the ids of the schedules of that name which start runs, the newest first."""
+        query = {"namespace": self.namespace, "sort_by": "created_at desc"}
+        return [
+            str(each["recurring_run_id"])
+            for each in self._pages("/recurringruns", "recurringRuns", {**query, "filter": _named(name)})
+            if each.get("display_name") == name and each.get("status") != "DISABLED"
+        ]
+
+    def disable_schedule(self, schedule_id: str) -> None:
+        """Have a schedule start no more runs; its page and its runs stay."""
+        self._ask("POST", f"/recurringruns/{quote(schedule_id, safe='')}:disable")
+
     def experiment(self, name: str) -> str:
         """Return the id of the experiment of that name, made if need be."""
         for each in self._pages("/experiments", "experiments", {"namespace": self.namespace}):
@@ -249,15 +235,14 @@ class KfpApi:
         StateUnknown
             The server names a state that nobody has heard of.
         """
-        return _run_of(run_id, self._ask("GET", f"/runs/{quote(run_id, safe='')}"))
+        return run_of(run_id, self._ask("GET", f"/runs/{quote(run_id, safe='')}"))
 
     def find_run(self, name: str) -> PipelineRun | None:
         """Return the newest run that people see under a name; None if there is none."""
-        predicate = {"operation": 1, "key": "display_name", "stringValue": name}  # 1 is EQUALS
         query = {"namespace": self.namespace, "sort_by": "created_at desc"}
-        for each in self._pages("/runs", "runs", {**query, "filter": json.dumps({"predicates": [predicate]})}):
+        for each in self._pages("/runs", "runs", {**query, "filter": _named(name)}):
             if each.get("display_name") == name:
-                return _run_of(str(each["run_id"]), each)
+                return run_of(str(each["run_id"]), each)
         return None
 
     def page(self, run_id: str) -> str:
@@ -363,13 +348,9 @@ class KfpApi:
         return {"Authorization": f"Bearer {token}"} if token else {}
 
 
-def _run_of(run_id: str, answer: Mapping[str, Any]) -> PipelineRun:
-    details = answer.get("run_details", {}).get("task_details", ())
-    tasks = {each["display_name"]: each.get("state", "PENDING") for each in details if each.get("display_name")}
-    phase = answer.get("state", "RUNTIME_STATE_UNSPECIFIED")
-    if phase not in _STATES:
-        raise StateUnknown(run_id, phase)
-    return PipelineRun(run_id, _STATES[phase], str(answer.get("error", {}).get("message", "")), tasks, phase)
+def _named(name: str) -> str:
+    predicate = {"operation": 1, "key": "display_name", "stringValue": name}  # 1 is EQUALS
+    return json.dumps({"predicates": [predicate]})
 
 
 def _what(pipeline: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """``modelyard workflows``: the workflows that a project names."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from modelyard.cli.tree import CommandGroup
 from modelyard.operations.atomic import write_atomically
 from modelyard.projects import open_project
 from modelyard.workflows import NotAWorkflow, Step, Workflow, as_mermaid
-from modelyard.workflows.engines.registry import compiler_of
+from modelyard.workflows.engines.registry import compiler_of, publisher_of
 from modelyard.workflows.engines.remote import RunRequest
 from modelyard.workflows.references import as_json
 
@@ -22,7 +23,7 @@ __all__ = ["workflows"]
 
 @click.group(cls=CommandGroup)
 def workflows() -> None:
-    """Show a project's workflows: list, show, draw, compile."""
+    """Show a project's workflows: list, show, draw, compile, publish."""
 
 
 @workflows.command("list")
@@ -120,12 +121,61 @@ def compile_workflow(
         raise FileUnwritable("--output", output, error.strerror or str(error)) from error
 
 
-def _options(given: tuple[str, ...]) -> dict[str, str]:
+@workflows.command("publish")
+@click.argument("name")
+@click.option(
+    "--engine", type=click.Choice(("kfp",)), default="kfp", show_default=True, help="Where: Kubeflow Pipelines (kfp)."
+)
+@click.option("--version", required=True, metavar="NAME", help="The name of this version; it must be new.")
+@click.option(
+    "--schedule",
+    default="",
+    metavar="CRON",
+    help='When to start it: six fields, with seconds, such as "0 0 3 * * *". An earlier schedule is switched off.',
+)
+@click.option("--param", "parameters", multiple=True, metavar="NAME=VALUE", help="A parameter of the scheduled runs.")
+@project_options
+def publish_workflow(
+    name: str,
+    engine: str,
+    version: str,
+    schedule: str,
+    parameters: tuple[str, ...],
+    project: str,
+    environment: str,
+    json: bool,
+) -> None:
+    """Put one workflow where people start it, as a version; or have it started by a schedule."""
+    opened = open_project(project)
+    found = _load(project, name)
+    given = _options(parameters, "--param")
+    if given and not schedule:
+        raise click.UsageError("--param is for the runs of a --schedule.")
+    request = RunRequest(
+        workflow=found,
+        name=name,
+        inputs=found.bind(given) if schedule else {},
+        project=opened.reference,
+        project_name=opened.name,
+        environment=environment,
+        workflow_run="",
+    )
+    published = publisher_of(engine)(request, version, schedule)
+    if json:
+        write_json(asdict(published))
+        return
+    facts = {"version": published.version, "at": published.url}
+    if published.schedule:
+        facts |= {"schedule": published.schedule, "instead of": ", ".join(published.replaced) or "none"}
+    show_mapping(published.name, facts)
+
+
+def _options(given: tuple[str, ...], flag: str = "--option") -> dict[str, str]:
     found = {}
     for each in given:
         option, equals, value = each.partition("=")
         if not equals:
-            raise click.UsageError(f"--option takes NAME=VALUE, got {each}.")
+            raise click.UsageError(f"{flag} takes NAME=VALUE, got {each}.")
         found[option] = value
     return found
 

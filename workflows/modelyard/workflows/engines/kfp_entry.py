@@ -9,10 +9,10 @@ from modelyard.projects.environment import Environment
 from modelyard.projects.errors import StateNotLocal
 from modelyard.workflows.engines.kfp_run import KfpRun
 from modelyard.workflows.engines.kfp_submit import Submission, submission_of
-from modelyard.workflows.engines.remote import RemoteRun, RunRequest
+from modelyard.workflows.engines.remote import Publication, RemoteRun, RunRequest
 from modelyard.workflows.outcome import WorkflowOutcome
 
-__all__ = ["as_pipeline", "submit"]
+__all__ = ["as_pipeline", "publish", "submit"]
 
 _STATES = {"SUCCEEDED": "succeeded", "SKIPPED": "skipped", "FAILED": "failed", "CANCELED": "cancelled"}
 """KFP's words for the end of a task, and ours."""
@@ -74,6 +74,28 @@ def _outcome(environment: Environment, run: str) -> WorkflowOutcome | None:
         return KfpRun(environment.state, f"kfp-{run}").outcome()
     except StateNotLocal:
         return None
+
+
+def publish(request: RunRequest, version: str, schedule: str) -> Publication:
+    """Upload a workflow to the KFP server of the environment, and have it started by a schedule.
+
+    Parameters
+    ----------
+    request
+        The workflow, and its inputs where there is a schedule.
+    version
+        The version's name.
+    schedule
+        Six fields, with seconds, such as ``0 0 3 * * *``; none if empty.
+
+    Raises
+    ------
+    ModelyardError
+        The pipeline cannot be made, or the server refuses it.
+    """
+    submission, _ = _submission(request)
+    name = f"{request.project_name}-{request.workflow.name}"
+    return submission.publish(name, version, cron=schedule, inputs=request.inputs)
 
 
 def as_pipeline(request: RunRequest, options: Mapping[str, str]) -> str:

@@ -16,6 +16,7 @@ from modelyard.workflows.definition import Workflow
 from modelyard.workflows.engines.kfp import KfpEngine
 from modelyard.workflows.engines.kfp_inputs import pipeline_arguments
 from modelyard.workflows.engines.kfp_settings import KfpSettings, settings_of
+from modelyard.workflows.engines.remote import Publication
 
 __all__ = ["Submission", "submission_of"]
 
@@ -107,6 +108,54 @@ class Submission:
         else:
             log.info("the run %s is there already", found.run_id)
         return found.run_id
+
+    def publish(
+        self, name: str, version: str, *, cron: str = "", inputs: Mapping[str, Any] | None = None
+    ) -> Publication:
+        """Upload the workflow as a version of a pipeline, and have the server start it by a schedule.
+
+        An earlier schedule of that name is switched off, as soon as the new one is there.
+
+        Parameters
+        ----------
+        name
+            The pipeline's name on the server; made if it is new.
+        version
+            The version's name, which must be new.
+        cron
+            The schedule, in six fields with seconds; none if empty.
+        inputs
+            The workflow's inputs of the runs that the schedule starts.
+
+        Raises
+        ------
+        KfpMissing
+            There is no KFP in this environment, which is needed to compile.
+        ApiRefused, ApiUnreachable
+            The server refuses it, or does not answer.
+        """
+        api, settings = self._api(), self.settings
+        arguments = pipeline_arguments(self.workflow, inputs or {}) if cron else {}
+        with tempfile.TemporaryDirectory(prefix="modelyard-kfp-") as folder:
+            path = Path(folder) / "pipeline.yaml"
+            write_atomically(path, self.compiled())
+            pipeline = api.create_pipeline(name, description=self.workflow.summary)
+            found = api.upload_version(path, pipeline, version)
+        url = f"{api.endpoint}/#/pipelines/details/{pipeline}/version/{found}"
+        if not cron:
+            return Publication(name=name, version=version, url=url)
+        before = api.schedules(name)
+        schedule = api.schedule(
+            name,
+            {"pipeline_id": pipeline, "pipeline_version_id": found},
+            cron,
+            arguments=arguments,
+            experiment=api.experiment(settings.experiment) if settings.experiment else "",
+            service_account=settings.service_account,
+        )
+        for each in before:
+            api.disable_schedule(each)
+        return Publication(name=name, version=version, url=url, schedule=schedule, replaced=tuple(before))
 
     def page(self, run_id: str) -> str:
         """Return where people look at a run."""

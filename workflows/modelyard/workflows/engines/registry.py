@@ -4,14 +4,16 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from modelyard.workflows.engines.remote import RemoteRun, RunRequest
+from modelyard.workflows.engines.remote import Publication, RemoteRun, RunRequest
 from modelyard.workflows.errors import EngineUnknown
 
-__all__ = ["ENGINES", "EngineEntry", "compiler_of", "submitter_of"]
+__all__ = ["ENGINES", "EngineEntry", "compiler_of", "publisher_of", "submitter_of"]
 
 Submit = Callable[[RunRequest], RemoteRun]
 Compile = Callable[[RunRequest, Mapping[str, str]], str]
 """Returns the text of the file: for a workflow, and options of the engine's own."""
+Publish = Callable[[RunRequest, str, str], Publication]
+"""Publishes a workflow under a version's name; the last is a schedule, or empty."""
 
 
 class EngineEntry(NamedTuple):
@@ -23,10 +25,13 @@ class EngineEntry(NamedTuple):
         The function that starts a run, as ``package.module:name``; empty where runs are not started elsewhere.
     compile
         The function that makes the engine's own file of a workflow; empty where it has none.
+    publish
+        The function that puts a workflow where people start it; empty where there is no such place.
     """
 
     submit: str = ""
     compile: str = ""
+    publish: str = ""
 
 
 ENGINES: dict[str, EngineEntry] = {
@@ -38,6 +43,7 @@ ENGINES: dict[str, EngineEntry] = {
     "kfp": EngineEntry(
         submit="modelyard.workflows.engines.kfp_entry:submit",
         compile="modelyard.workflows.engines.kfp_entry:as_pipeline",
+        publish="modelyard.workflows.engines.kfp_entry:publish",
     ),
 }
 """Engine → its entry."""
@@ -65,6 +71,18 @@ def compiler_of(engine: str) -> Compile:
     """
     compile_: Compile = _loaded(engine, "compile", "engine with a file of its own is")
     return compile_
+
+
+def publisher_of(engine: str) -> Publish:
+    """Return what puts a workflow where people start it.
+
+    Raises
+    ------
+    EngineUnknown
+        There is no such engine, or it has no such place.
+    """
+    publish: Publish = _loaded(engine, "publish", "engine that keeps versions is")
+    return publish
 
 
 def _loaded(engine: str, what: str, words: str) -> Any:

@@ -8,7 +8,7 @@ from modelyard.operations import NoProgress, Progress
 from modelyard.workflows.definition import Workflow
 from modelyard.workflows.outcome import WorkflowOutcome
 
-__all__ = ["RemoteRun", "RunRequest"]
+__all__ = ["Publication", "RemoteRun", "RunRequest"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,3 +62,28 @@ class RemoteRun:
     run: str
     url: str = ""
     outcome: WorkflowOutcome | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Publication:
+    """A workflow that people can start elsewhere.
+
+    Parameters
+    ----------
+    name
+        What it is called there.
+    version
+        The version's name.
+    url
+        Where people look at it.
+    schedule
+        The id of what starts it; empty where nothing does.
+    replaced
+        The ids of earlier schedules of the same name, which start nothing any more.
+    """
+
+    name: str
+    version: str
+    url: str
+    schedule: str = ""
+    replaced: tuple[str, ...] = ()
