@@ -37,7 +37,7 @@ def start(folder: Path, bundle: str, port: int, workers: int) -> int:
     listener = socket.create_server(("127.0.0.1", port), backlog=2048)
     for _ in range(workers - 1):
         command = [sys.executable, __file__, str(folder), bundle, "0", "1", str(listener.fileno())]
-        subprocess.Popen(command, pass_fds=[listener.fileno()])
+        subprocess.Popen(command, pass_fds=[listener.fileno()], start_new_session=True)
     return serve(folder, bundle, listener)
 
 
