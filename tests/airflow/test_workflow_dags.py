@@ -226,11 +226,13 @@ def test_a_failing_exit_handler_fails_the_run(work: Path, runs: Runs) -> None:
     assert runs.states(run) == {"only": "success", "told": "failed", "told-done": "upstream_failed"}
 
 
-def test_a_project_in_the_bundle_is_found_from_its_root(work: Path, tmp_path: Path) -> None:
+def test_a_project_in_the_bundle_is_found_from_its_root_when_the_task_runs(
+    work: Path, tmp_path: Path, runs: Runs
+) -> None:
     bundle = tmp_path / "bundle"
     shutil.copytree(work, bundle / "projects/work")
     (bundle / "dags").mkdir()
-    line = 'dag = airflow_dag("bundle:projects/work", "small")'
+    line = 'dag = airflow_dag("bundle:projects/work", "small", launcher="inline")'
     (bundle / "dags/small.py").write_text(f"from modelyard.workflows import airflow_dag\n\n{line}\n")
     wrong = 'dag = airflow_dag("bundle:nowhere", "small")'
     (bundle / "dags/wrong.py").write_text(f"from modelyard.workflows import airflow_dag\n\n{wrong}\n")
@@ -238,9 +240,11 @@ def test_a_project_in_the_bundle_is_found_from_its_root(work: Path, tmp_path: Pa
 
     assert list(bag.dags) == ["work-small"]
     task: Any = bag.dags["work-small"].task_dict["first"]
-    assert task.project == str(bundle / "projects/work")
+    assert task.project == "bundle:projects/work"
     (error,) = bag.import_errors.values()
-    assert f"no folder above {bundle}/dags/wrong.py has nowhere/modelyard.yaml" in error
+    assert f"no folder from {bundle}/dags upwards has nowhere/modelyard.yaml" in error
+    run = runs.run(bag.dags["work-small"])
+    assert runs.xcom(run, "last") == {"value": {"month": 7}}
 
 
 def test_a_git_repository_is_read_once_and_then_from_the_cache(

@@ -57,6 +57,7 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": _INTEGRATION,
                 "python-modules": ["modelyard.operators.airflow.operation", *OPERATOR_MODULES],
             },
+            {"integration-name": _INTEGRATION, "python-modules": ["modelyard.operators.airflow.approval"]},
             {"integration-name": _KFP, "python-modules": ["modelyard.operators.airflow.pipeline_run"]},
         ],
         "hooks": [{"integration-name": _INTEGRATION, "python-modules": ["modelyard.airflow.hook"]}],

@@ -19,6 +19,7 @@ from door_operator import DoorOperator
 from modelyard.operations import ParameterInvalid
 from modelyard.operators.airflow import OperationOperator
 from modelyard.operators.airflow.arguments import LauncherName
+from modelyard.operators.airflow.errors import BundleProjectNotFound
 from modelyard.operators.airflow.place import located
 
 pytestmark = needs_main_environment
@@ -295,6 +296,18 @@ def test_the_project_is_that_of_the_dag_file_unless_named(project: Path) -> None
     assert located("../flights", Path("/dags/team")) == "/dags/team/../flights"
     assert located("/projects/flights", Path("/dags/team")) == "/projects/flights"
     assert located("git+https://host/flights@main#sub", Path("/dags")) == "git+https://host/flights@main#sub"
+
+
+def test_a_project_of_the_bundle_is_looked_for_from_the_folder_of_the_dag_file_upwards(project: Path) -> None:
+    dags = project.parent / "dags/team"
+    dags.mkdir(parents=True)
+    assert located("bundle:project", dags) == str(project)
+    with pytest.raises(BundleProjectNotFound) as caught:
+        located("bundle:elsewhere", dags)
+    assert str(caught.value) == (
+        f"bundle:elsewhere: no folder from {dags} upwards has elsewhere/modelyard.yaml. "
+        "Name the project's folder as it lies in the bundle."
+    )
 
 
 def test_an_unknown_launcher_is_refused_while_the_dag_file_is_read() -> None:

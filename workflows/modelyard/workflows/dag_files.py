@@ -22,7 +22,9 @@ def airflow_dag(project: str = ".", workflow: str = "main", **settings: Any) -> 
     **settings
         ``dag_id`` (by default made of project and workflow), ``schedule``; ``parameters``: values and templates, such
         as ``{"day": "{{ ds }}"}``, for parameters that the form shall not ask for; ``environment``, ``launcher`` and
-        ``python`` as for every operator; and whatever Airflow's DAG takes.
+        ``python`` as for every operator; ``approve``: names of promoting steps that ask people first, or what
+        `modelyard.operators.airflow.approval.ApprovedPromoteOperator` takes by these names; and whatever Airflow's DAG
+        takes.
 
     Returns
     -------
@@ -51,8 +53,8 @@ def airflow_group(
     parameters
         The workflow's parameters: values, templates, outputs of other tasks. Those left out have their defaults.
     **settings
-        ``group_id`` (by default the workflow's name), which stands before the task ids; ``environment``, ``launcher``
-        and ``python``.
+        ``group_id`` (by default the workflow's name), which stands before the task ids; ``environment``, ``launcher``,
+        ``python`` and ``approve``.
 
     Returns
     -------

@@ -4,7 +4,33 @@ from collections.abc import Sequence
 
 from modelyard.errors import ErrorKind, ModelyardError, near_name
 
-__all__ = ["ResultFieldUnknown"]
+__all__ = ["BundleProjectNotFound", "PromotionRejected", "ResultFieldUnknown"]
+
+
+class BundleProjectNotFound(ModelyardError):
+    """Raised when a DAG bundle has no project at the path that a ``bundle:`` reference names."""
+
+    kind = ErrorKind.NOT_FOUND
+
+    def __init__(self, project: str, folder: str) -> None:
+        inside = f"{project.partition(':')[2].strip('/')}/modelyard.yaml".lstrip("/")
+        super().__init__(
+            f"no folder from {folder} upwards has {inside}",
+            where=project,
+            mend="Name the project's folder as it lies in the bundle.",
+            facts={"project": project, "folder": folder},
+        )
+
+
+class PromotionRejected(ModelyardError):
+    """Raised when people would not have a version promoted, or nobody answered and that counts as no."""
+
+    kind = ErrorKind.GATE_FAILED
+
+    def __init__(self, model: str, by: str, reason: str) -> None:
+        who = f" by {by}" if by else ""
+        why = f": {reason}" if reason else ""
+        super().__init__(f"{model} was rejected{who}{why}", facts={"model": model, "by": by, "reason": reason})
 
 
 class ResultFieldUnknown(ModelyardError):

@@ -5,10 +5,14 @@ from typing import Any, NamedTuple
 
 from modelyard.airflow.connection import ConnectionSettings
 from modelyard.operations import ParameterType
+from modelyard.operators.airflow.errors import BundleProjectNotFound
 from modelyard.operators.airflow.masking import Mask, mask_of
 from modelyard.operators.airflow.values import plain
 
-__all__ = ["Place", "connection_settings", "located", "place_of", "text_of"]
+__all__ = ["BUNDLE", "Place", "connection_settings", "located", "place_of", "text_of"]
+
+BUNDLE = "bundle:"
+"""Begins a reference to a project by its path from the root of the DAG bundle."""
 
 
 class Place(NamedTuple):
@@ -75,13 +79,31 @@ def text_of(field: Any) -> str:
 
 
 def located(project: str, folder: Path) -> str:
-    """Return a project reference, a relative path taken from the folder of the DAG file.
+    """Return a project reference, a path taken from the folder of the DAG file or from the root of its DAG bundle.
+
+    Parameters
+    ----------
+    project
+        A path, relative to the folder; ``bundle:`` and a path from the root of the DAG bundle; or ``git+URL@ref#sub``.
+    folder
+        The folder of the DAG file, as it lies on this machine: for a run of a versioned bundle, in that version.
+
+    Raises
+    ------
+    BundleProjectNotFound
+        Neither this folder nor one above it has that path.
 
     Examples
     --------
     >>> located("../flights", Path("/dags")), located("git+https://host/flights@main", Path("/dags"))
     ('/dags/../flights', 'git+https://host/flights@main')
     """
+    if project.startswith(BUNDLE):
+        inside = project.removeprefix(BUNDLE).strip("/")
+        for above in (folder, *folder.parents):
+            if (above / inside / "modelyard.yaml").is_file():
+                return str(above / inside)
+        raise BundleProjectNotFound(project, str(folder))
     if project.startswith("git+") or "://" in project:
         return project
     return str(folder / project)

@@ -1,7 +1,7 @@
 """A workflow as an Airflow DAG, or as a task group of one."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +9,11 @@ from airflow.sdk import DAG, Param, TaskGroup
 
 from modelyard.operations import ParameterType, ParameterUnknown
 from modelyard.operators.airflow.arguments import LauncherName
+from modelyard.operators.airflow.place import BUNDLE, located
 from modelyard.workflows.definition import Workflow, WorkflowInput
 from modelyard.workflows.drawing import as_mermaid
-from modelyard.workflows.engines.airflow.definitions import find_workflow, located
+from modelyard.workflows.engines.airflow.approvals import approvals_of
+from modelyard.workflows.engines.airflow.definitions import find_workflow
 from modelyard.workflows.engines.airflow.rendering import Rendering
 from modelyard.workflows.engines.airflow_plan import Plan
 from modelyard.workflows.errors import WorkflowInvalid
@@ -41,12 +43,12 @@ def airflow_dag(
     environment: str = "",
     launcher: LauncherName = "process",
     python: str = "",
+    approve: Sequence[str] | Mapping[str, Mapping[str, Any]] = (),
     **arguments: Any,
 ) -> DAG:
     """See `modelyard.workflows.airflow_dag`."""
     file = _caller()
-    reference = located(project, file)
-    found = find_workflow(reference, workflow)
+    found = find_workflow(located(project, file.parent), workflow)
     given = _given(found.workflow, parameters)
     arguments.setdefault("catchup", False)
     arguments.setdefault("tags", ["modelyard"])
@@ -59,10 +61,16 @@ def airflow_dag(
         **arguments,
     )
     dag.fileloc = str(file)
+    approvals = approvals_of(found.workflow, approve)
     plan = Plan(found.workflow.in_order(), "", given)
-    settings = {"project": reference, "environment": environment, "launcher": launcher, "python": python}
+    settings = {
+        "project": _reference(project, file),
+        "environment": environment,
+        "launcher": launcher,
+        "python": python,
+    }
     with dag:
-        Rendering(plan, settings).render()
+        Rendering(plan, settings, approvals).render()
     return dag
 
 
@@ -75,20 +83,32 @@ def airflow_group(
     environment: str = "",
     launcher: LauncherName = "process",
     python: str = "",
+    approve: Sequence[str] | Mapping[str, Mapping[str, Any]] = (),
 ) -> TaskGroup:
     """See `modelyard.workflows.airflow_group`."""
-    reference = located(project, _caller())
-    found = find_workflow(reference, workflow)
+    file = _caller()
+    found = find_workflow(located(project, file.parent), workflow)
     given = _given(found.workflow, parameters)
     if missing := [each.name for each in found.workflow.inputs if each.required and each.name not in given]:
         mend = "Pass it in parameters={…}."
         raise WorkflowInvalid(f"the workflow needs {missing[0]}", where=f"workflow {workflow}", mend=mend)
     name = group_id or found.workflow.name
+    approvals = approvals_of(found.workflow, approve)
     plan = Plan(found.workflow.in_order(), f"{name}.", given, asks=False)
-    settings = {"project": reference, "environment": environment, "launcher": launcher, "python": python}
+    settings = {
+        "project": _reference(project, file),
+        "environment": environment,
+        "launcher": launcher,
+        "python": python,
+    }
     with TaskGroup(name, prefix_group_id=False, tooltip=found.workflow.summary) as group:
-        Rendering(plan, settings).render()
+        Rendering(plan, settings, approvals).render()
     return group
+
+
+def _reference(project: str, file: Path) -> str:
+    """Return what the tasks are given: what is in the bundle they look for themselves, in their run's version of it."""
+    return project if project.startswith(BUNDLE) else located(project, file.parent)
 
 
 def _caller() -> Path:

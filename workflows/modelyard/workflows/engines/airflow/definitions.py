@@ -12,14 +12,13 @@ from modelyard.operations.atomic import write_atomically
 from modelyard.projects import open_project
 from modelyard.projects.folders import cache_folder
 from modelyard.workflows.definition import Workflow
-from modelyard.workflows.errors import NotAWorkflow, WorkflowInvalid
+from modelyard.workflows.errors import NotAWorkflow
 
-__all__ = ["Found", "find_workflow", "located"]
+__all__ = ["Found", "find_workflow"]
 
 REFRESH_SECONDS = 300.0
 """How long the definition of a branch of a git repository is taken from the cache."""
 
-BUNDLE = "bundle:"
 _LOG = logging.getLogger("modelyard.workflows")
 
 
@@ -36,39 +35,6 @@ class _Cached(msgspec.Struct, frozen=True):
     at: float
 
 
-def located(project: str, dag_file: Path) -> str:
-    """Return a project reference that works when a task of the DAG runs.
-
-    Parameters
-    ----------
-    project
-        A path, relative to the folder of the DAG file; ``bundle:`` and a path from the root of the DAG bundle that the
-        file is part of; or ``git+URL@ref#subfolder``.
-    dag_file
-        The DAG file.
-
-    Raises
-    ------
-    WorkflowInvalid
-        No folder above the DAG file has that path.
-
-    Examples
-    --------
-    >>> located("../flights", Path("/dags/daily.py")), located("git+https://host/flights@main", Path("/dags/daily.py"))
-    ('/dags/../flights', 'git+https://host/flights@main')
-    """
-    if project.startswith("git+") or "://" in project:
-        return project
-    if not project.startswith(BUNDLE):
-        return str(dag_file.parent / project)
-    inside = project.removeprefix(BUNDLE).strip("/")
-    for folder in dag_file.parents:
-        if (folder / inside / "modelyard.yaml").is_file():
-            return str(folder / inside)
-    mend = "Name the project's folder as it lies in the bundle."
-    raise WorkflowInvalid(f"no folder above {dag_file} has {inside}/modelyard.yaml", where=project, mend=mend)
-
-
 def find_workflow(project: str, name: str) -> Found:
     """Return a workflow of a project.
 
@@ -78,7 +44,7 @@ def find_workflow(project: str, name: str) -> Found:
     Parameters
     ----------
     project
-        The project's reference, as `located` returns it.
+        The project's reference, as `modelyard.operators.airflow.place.located` returns it.
     name
         The workflow's name in modelyard.yaml, or package.module:name.
 

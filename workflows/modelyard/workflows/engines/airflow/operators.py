@@ -230,7 +230,7 @@ class StepTask(OperationOperator):
         ti.xcom_push(FAILURE_KEY, {"kind": str(error.error_kind), "message": mask.hide(str(error))})
 
 
-def step_operator(plan: Plan, step: Step, *, exiting: bool = False) -> type[StepTask]:
+def step_operator(plan: Plan, step: Step, *, exiting: bool = False, base: type[StepTask] = StepTask) -> type[StepTask]:
     """Return the operator class of one step: the operation's own operator, with the step's parameters.
 
     Parameters
@@ -239,6 +239,8 @@ def step_operator(plan: Plan, step: Step, *, exiting: bool = False) -> type[Step
         The step and the plan that it is part of.
     exiting
         Whether it is the exit handler.
+    base
+        What the step's task is besides.
     """
     spec = load_catalogue().spec(step.operation)
     name = "".join(part.capitalize() for part in step.operation.split("_")) + "Operator"
@@ -246,7 +248,7 @@ def step_operator(plan: Plan, step: Step, *, exiting: bool = False) -> type[Step
     parameters: dict[str, Any] = {each.name: each.default for each in spec.parameters}
     for key, value in step.parameters.items():
         parameters[key] = StepParameter(plan, step, value, exiting=exiting)
-    fields = (*parameters, *OperationOperator.template_fields)
+    fields = tuple(dict.fromkeys((*parameters, *OperationOperator.template_fields, *base.template_fields)))
     body = {
         **parameters,
         "plan": plan,
@@ -257,9 +259,9 @@ def step_operator(plan: Plan, step: Step, *, exiting: bool = False) -> type[Step
         "template_fields_renderers": _renderers(spec),
         "custom_operator_name": name,
         "__module__": __name__,
-        "__doc__": StepTask.__doc__,
+        "__doc__": base.__doc__,
     }
-    bases = (StepTask,) if own is OperationOperator else (StepTask, own)
+    bases = (base,) if issubclass(base, own) else (base, own)
     return cast("type[StepTask]", type(f"StepTask_{step.name.replace('-', '_')}", bases, body))
 
 

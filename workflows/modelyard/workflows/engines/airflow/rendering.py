@@ -11,7 +11,14 @@ from airflow.sdk.definitions._internal.expandinput import DictOfListsExpandInput
 from airflow.sdk.definitions.taskgroup import MappedTaskGroup
 
 from modelyard.workflows.definition import Choice, Loop, Node, Step
-from modelyard.workflows.engines.airflow.operators import ChoiceOperator, block_operator, settings_of, step_operator
+from modelyard.workflows.engines.airflow.approvals import Approvals, ApprovedStepTask
+from modelyard.workflows.engines.airflow.operators import (
+    ChoiceOperator,
+    StepTask,
+    block_operator,
+    settings_of,
+    step_operator,
+)
 from modelyard.workflows.engines.airflow_plan import Plan
 
 __all__ = ["Rendering"]
@@ -34,10 +41,13 @@ class Rendering:
         What to render.
     settings
         What every step's operator gets: project, environment, launcher, python.
+    approvals
+        The steps that ask people first.
     """
 
-    def __init__(self, plan: Plan, settings: dict[str, Any]) -> None:
+    def __init__(self, plan: Plan, settings: dict[str, Any], approvals: Approvals) -> None:
         self._plan = plan
+        self._approvals = approvals
         self._launcher = settings.pop("launcher")
         self._settings = settings
         self._found: dict[str, Any] = {}
@@ -93,8 +103,10 @@ class Rendering:
         return self._choice(node, loop)
 
     def _step(self, step: Step, loop: Loop | None) -> Any:
-        operator = step_operator(self._plan, step)
+        base = ApprovedStepTask if step.name in self._approvals else StepTask
+        operator = step_operator(self._plan, step, base=base)
         settings = {**self._settings, **settings_of(step, self._launcher), "task_id": self._plan.task_id(step.name)}
+        settings.update(self._approvals.get(step.name, {}))
         parallel = max((each.parallel for each in self._plan.loops(step.name)), default=0)
         if parallel:
             settings["max_active_tis_per_dagrun"] = parallel
