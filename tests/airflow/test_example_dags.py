@@ -26,8 +26,20 @@ def test_all_examples_are_read_without_errors_and_fast(examples: Path) -> None:
     bag = DagBag(examples)
 
     assert bag.import_errors == {}
-    assert set(bag.dags) == {"example_wine", "example_rescore"}
+    assert set(bag.dags) == {"example_wine", "example_rescore", "example_decorator"}
     assert max(each.duration.total_seconds() for each in bag.dagbag_stats) < 1
+
+
+@needs_main_environment
+def test_functions_of_the_dag_file_run_in_the_projects_interpreter(runs: Runs, examples: Path) -> None:
+    run = runs.run(DagBag(examples / "example_decorator.py").get_dag("example_decorator"))
+    day = run.logical_date.date()
+
+    assert runs.xcom(run, "growers") == ["grower-0, 4 columns", "grower-1, 4 columns"]
+    assert [runs.xcom(run, "greeting", index=index) for index in (0, 1)] == [
+        f"grower-0, 4 columns on {day}",
+        f"grower-1, 4 columns on {day}",
+    ]
 
 
 @needs_main_environment
