@@ -1,8 +1,10 @@
 """Keeps secrets out of whatever leaves the job."""
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import msgspec
 
@@ -34,8 +36,10 @@ class Redaction:
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        # The longest first: one secret may hold another.
         lines = {line.strip() for secret in secrets for line in [secret, *secret.splitlines()]}
+        # As programs write them: within JSON, as Python's own text, in an address.
+        lines |= {form for each in lines for form in (json.dumps(each)[1:-1], repr(each)[1:-1], quote(each, safe=""))}
+        # The longest first: one secret may hold another.
         known = sorted((each for each in lines if len(each) >= _SHORTEST), key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, known))) if known else None
 

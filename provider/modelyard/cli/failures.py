@@ -80,7 +80,9 @@ def _unexpected(error: Exception) -> ErrorRecord:
 def _say(message: object) -> None:
     plain = bool(os.environ.get("NO_COLOR")) or not sys.stderr.isatty()
     label = "error:" if plain else click.style("error:", fg="red", bold=True)
-    sys.stderr.write(f"{label} {' '.join(str(message).split())}\n")
+    line = " ".join(str(message).split())
+    # CI hosts read commands from logs, this one anywhere in a line; an error may tell what others have written.
+    sys.stderr.write(f"{label} {line.replace('##[', '# #[')}\n")
 
 
 def _write_result(path: str, record: ErrorRecord) -> None:

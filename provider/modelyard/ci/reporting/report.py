@@ -14,7 +14,7 @@ from modelyard.ci.reporting.verdict import Verdict, verdict_of
 __all__ = ["Report", "Section", "build_report"]
 
 _MOST_FILES, _MOST_REASONS = 40, 3
-_ADDRESS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~:/?#@!$&'+,;=%")
+_ADDRESS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~:/?#!$'+,;=%")
 
 
 class Section(NamedTuple):
@@ -201,4 +201,11 @@ def _target(url: str) -> str:
     """Return an address that ends nothing in Markdown; one that is no web page leads nowhere."""
     if not url.startswith(("http://", "https://")):
         return "#"
-    return "".join(each if each in _ADDRESS else quote(each, safe="") for each in one_line(url, 2_000))
+    return "".join(_in_address(each) for each in one_line(url, 2_000))
+
+
+def _in_address(character: str) -> str:
+    if character in _ADDRESS:
+        return character
+    # Markdown reads entities in addresses, too: a bare & could begin one.
+    return "&amp;" if character == "&" else quote(character, safe="")

@@ -1,0 +1,40 @@
+import pytest
+
+from modelyard.ci.redaction import Redaction
+
+
+@pytest.mark.parametrize(
+    ("name", "hidden"),
+    [
+        ("GITHUB_TOKEN", True),
+        ("DB_PASSWORD", True),
+        ("AWS_SECRET_ACCESS_KEY", True),
+        ("OPENAI_API_KEY", True),
+        ("APIKEY", True),
+        ("SENTRY_DSN", True),
+        ("MODELYARD_FORGE_TOKEN", True),
+        ("CI_COMMIT_SHA", False),
+        ("KEYBOARD", False),
+        ("GITHUB_REPOSITORY", False),
+    ],
+)
+def test_by_its_name_a_variable_is_secret(name: str, hidden: bool) -> None:
+    assert (Redaction.of({name: "value-of-it"})("say value-of-it") == "say ***") is hidden
+
+
+def test_a_secret_that_holds_another() -> None:
+    assert Redaction(["abcdef", "abcdefgh"])("abcdefgh abcdef") == "*** ***"
+
+
+def test_what_is_too_short_is_left() -> None:
+    assert Redaction(["test", ""])("a test") == "a test"
+
+
+@pytest.mark.parametrize("form", ['a"\\b c/d', 'a\\"\\\\b c/d', "'a\"\\\\b c/d'", "a%22%5Cb%20c%2Fd"])
+def test_a_secret_as_programs_write_it(form: str) -> None:
+    assert "b c/d" not in Redaction(['a"\\b c/d'])(form)
+    assert "b%20c" not in Redaction(['a"\\b c/d'])(form)
+
+
+def test_the_user_in_an_address() -> None:
+    assert Redaction([])("git clone https://ada:pw@git.example.com/x") == "git clone https://***@git.example.com/x"
