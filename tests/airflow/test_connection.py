@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -259,17 +257,3 @@ def test_the_form_keeps_to_the_stricter_schema_and_hides_what_is_secret() -> Non
     assert set(form["conn-fields"]) == {
         *("project", "environment", "python", "tracking_uri", "deploy_target", "secrets"),
     }
-
-
-def test_airflow_lists_the_hook() -> None:
-    result = subprocess.run(
-        [Path(sys.executable).with_name("airflow"), "providers", "hooks", "-o", "json"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    shown = json.loads(result.stdout[result.stdout.index("[{") :])
-
-    assert [each["class"] for each in shown if each["connection_type"] == "modelyard"] == [
-        "modelyard.airflow.hook.ModelyardHook"
-    ]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import pytest
 
 import airflow
 from modelyard.airflow import get_provider_info
@@ -66,14 +67,68 @@ def test_the_information_is_light() -> None:
     assert result.stdout.strip() == ""
 
 
-def test_airflow_lists_the_provider() -> None:
-    result = subprocess.run(
-        [Path(sys.executable).with_name("airflow"), "providers", "get", "modelyard", "--full", "-o", "json"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    shown = json.loads(result.stdout[result.stdout.index("[{") :])
+COMMANDS = ("get modelyard --full", "hooks", "links", "notifications", "triggers", "configs")
+ASK = """
+import contextlib, io, json
+from airflow.cli.cli_parser import get_parser
+parser = get_parser()
+for command in {commands}:
+    told = io.StringIO()
+    with contextlib.redirect_stdout(told):
+        arguments = parser.parse_args([*command.split(), "-o", "json"])
+        arguments.func(arguments)
+    print("ASKED", command, told.getvalue())
+"""
 
-    assert shown[0]["package-name"] == "modelyard"
-    assert "modelyard.operators.airflow.operation" in json.dumps(shown[0]["operators"])
+
+@pytest.fixture(scope="module")
+def told() -> dict[str, list[dict[str, Any]]]:
+    """Return what Airflow's own commands say, each as JSON: one process for all of them."""
+    commands = [*(f"providers {each}" for each in COMMANDS), "plugins"]
+    done = subprocess.run(
+        [sys.executable, "-c", ASK.format(commands=commands)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    answers = done.stdout.split("ASKED ")[1:]
+    assert len(answers) == len(commands)
+    return {
+        name: json.loads(answer.removeprefix(name)[answer.removeprefix(name).index("[{") :])
+        for name, answer in zip(commands, answers, strict=True)
+    }
+
+
+def test_airflow_shows_all_that_is_ours(told: dict[str, list[dict[str, Any]]]) -> None:
+    (provider,) = told["providers get modelyard --full"]
+    assert provider["package-name"] == "modelyard"
+    assert "modelyard.operators.airflow.operation" in json.dumps(provider["operators"])
+
+    def ours(command: str, column: str) -> list[str]:
+        return sorted(str(each[column]) for each in told[command] if str(each[column]).startswith("modelyard."))
+
+    assert ours("providers hooks", "class") == ["modelyard.airflow.hook.ModelyardHook"]
+    assert {
+        "modelyard.airflow.links.EndpointLink",
+        "modelyard.airflow.links.ModelLink",
+        "modelyard.airflow.links.RunLink",
+    } <= set(ours("providers links", "extra_link_class_name"))
+    assert ours("providers notifications", "notification_class_name") == [
+        "modelyard.airflow.notifications.ModelyardNotifier"
+    ]
+    assert {"modelyard.airflow.ready_trigger", "modelyard.airflow.work_trigger"} <= {
+        module
+        for each in told["providers triggers"]
+        for module in str(each).split("'")
+        if module.startswith("modelyard")
+    }
+    configured = dict(each["provider_config"] for each in told["providers configs"])["modelyard"]
+    assert set(configured["modelyard"]["options"]) == {"connections", "projects"}
+    (plugin,) = [each for each in told["plugins"] if each["name"] == "modelyard"]
+    assert [each["name"] for each in plugin["external_views"]] == ["Models", "Model card"]
+
+
+def test_the_configuration_is_that_of_the_page() -> None:
+    page = (Path(__file__).parents[2] / "docs/airflow/configuration.md").read_text()
+    options = get_provider_info()["config"]["modelyard"]["options"]
+
+    assert set(options) == {"connections", "projects"}
+    assert [name for name in options if f"`{name}`" not in page] == []

@@ -271,6 +271,19 @@ def test_airflow_knows_the_views_and_found_nothing_wrong(browse: Callable[..., T
     assert admin.get("/api/v2/plugins/importErrors").json() == {"import_errors": [], "total_entries": 0}
 
 
+def test_airflow_shows_the_form_of_connections(browse: Callable[..., TestClient]) -> None:
+    forms = browse("ADMIN").get("/ui/connections/hook_meta").json()
+    (form,) = [each for each in forms if each["connection_type"] == "modelyard"]
+    standard = form["standard_fields"]
+
+    assert list(form["extra_fields"]) == [
+        *("project", "environment", "python", "tracking_uri", "deploy_target", "secrets"),
+    ]
+    assert form["extra_fields"]["secrets"]["schema"]["format"] == "password"
+    assert (standard["login"]["title"], standard["password"]["title"]) == ("Tracking user", "Tracking password")
+    assert {name for name, each in standard.items() if each and each["hidden"]} == {"host", "port", "url_schema"}
+
+
 def test_addresses_are_below_the_path_of_airflow() -> None:
     code = "from modelyard.airflow.plugin import ModelyardPlugin as P; print(P.external_views[0]['href'])"
     base = {"AIRFLOW__API__BASE_URL": "https://tools.example.com/airflow/", "AIRFLOW_HOME": "/nonexistent"}

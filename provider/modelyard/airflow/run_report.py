@@ -96,7 +96,7 @@ class RunReport:
         lines = [f"{name} {self.verdict} (run {self.run}{again})"]
         lines += [self.error] if self.error else []
         for each in self.tasks:
-            head = [] if self.task else [f"{each.task}:"]
+            head = [] if self.task or not each.lines else [f"{each.task}:"]
             lines += head + [f"  {line}" if head else line for line in each.lines]
         return "\n".join([*lines, f"log: {self.log}"] if self.log and self.verdict == "failed" else lines)
 

@@ -100,7 +100,7 @@ def _listed(option: str) -> list[str]:
 def _of_database() -> Iterator[Place]:
     from sqlalchemy import select
 
-    from airflow.models import Connection
+    from airflow.models.connection import Connection
     from airflow.utils.session import create_session
 
     with create_session() as session:
@@ -109,7 +109,7 @@ def _of_database() -> Iterator[Place]:
 
 
 def _of_connection(conn_id: str) -> Place:
-    from airflow.models import Connection
+    from airflow.models.connection import Connection
     from airflow.sdk.exceptions import AirflowNotFoundException
 
     try:
