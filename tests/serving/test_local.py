@@ -103,3 +103,9 @@ def test_a_graph_that_does_not_open_is_said_where_the_block_begins() -> None:
     graph.to(Broken)
     with pytest.raises(OpeningFailed, match="no key"), LocalServer(graph.open_async):
         pass
+
+
+def test_requests_are_not_logged(capfd: pytest.CaptureFixture[str]) -> None:
+    with LocalServer(echo().open()) as server:
+        assert httpx.post(server.url, json=2).json() == 2.0
+    assert capfd.readouterr() == ("", "")

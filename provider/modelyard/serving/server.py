@@ -22,7 +22,8 @@ _TICK = 0.02
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     """Return what makes the event loop that a server runs on: uvloop's where it is installed."""
-    return uvicorn.Config("").get_loop_factory()
+    # whoever makes a configuration sets up uvicorn's log, if it does not say that it must not
+    return uvicorn.Config("", log_config=None, access_log=False).get_loop_factory()
 
 
 class GraphServer(uvicorn.Server):
