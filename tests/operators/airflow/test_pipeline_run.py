@@ -342,10 +342,35 @@ def test_a_trigger_tells_what_waiting_would_not_help(server: Server) -> None:
     assert event["retry"] is False
 
 
-@pytest.mark.parametrize("given", [{}, {"package": "a.yaml", "pipeline": "a"}])
-def test_what_runs_is_named_once(given: dict[str, str]) -> None:
-    with pytest.raises(ParameterInvalid, match="package: must be given, or else pipeline, and not both"):
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({}, "package: must be given, or else pipeline, got"),
+        (
+            {"package": "a.yaml", "pipeline": "a"},
+            "version: must be given, where package is to be a version of pipeline",
+        ),
+    ],
+)
+def test_what_runs_must_be_named(given: dict[str, str], message: str) -> None:
+    with pytest.raises(ParameterInvalid, match=message):
         PipelineRunOperator(task_id="t", **given)
+
+
+def test_a_package_is_uploaded_once_as_a_version_of_a_pipeline(
+    runs: Runs, server: Server, common: dict[str, Any]
+) -> None:
+    dag = _dag("kfp_uploads", **common, pipeline="flights", version="v7")
+    run = runs.run(dag)
+    server.set(versions={"pipeline-1": [{"pipeline_version_id": "pipeline-1-v7", "name": "v7"}]})
+    runs.run(dag, at=run.logical_date)
+    posts = [path for verb, path, *_ in server.set()["asked"] if verb == "POST"]
+
+    assert posts == ["/pipelines", "/pipelines/upload_version", "/runs", "/runs"]
+    for body in server.asked("POST", "/runs"):
+        reference = {"pipeline_id": "pipeline-1", "pipeline_version_id": "pipeline-1-v7"}
+        assert body["pipeline_version_reference"] == reference
+        assert body["runtime_config"]["parameters"]["month"] == 8
 
 
 def test_a_dag_file_with_it_imports_no_client_and_no_kfp() -> None:

@@ -198,7 +198,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.fake.authorizations.append(self.headers.get("Authorization"))
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
         status, told = self.fake.answer(self.command, parts.path, query, self.headers["Content-Type"] or "", content)
-        if 400 <= status < 500:
+        if status in (400, 405):
             self.fake.refusals.append(str(told))
         self._reply(status, told)
 

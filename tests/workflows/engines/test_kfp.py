@@ -24,7 +24,18 @@ from modelyard.operators.kfp.api_errors import RunFailed
 from modelyard.operators.kfp.errors import ImageNotPinned, ProjectNotReproducible, SettingInvalid
 from modelyard.operators.kfp.sources import reproducible_project
 from modelyard.projects import open_project
-from modelyard.workflows import Failure, StepHandle, WorkflowOutcome, collect, each, steps, when, workflow
+from modelyard.projects.dispatch import journal_of
+from modelyard.workflows import (
+    Failure,
+    StepHandle,
+    WorkflowInvalid,
+    WorkflowOutcome,
+    collect,
+    each,
+    steps,
+    when,
+    workflow,
+)
 from modelyard.workflows.engines import kfp_entry, kfp_run
 from modelyard.workflows.engines.kfp import KfpEngine
 from modelyard.workflows.engines.kfp_inputs import pipeline_arguments
@@ -406,6 +417,36 @@ def test_a_version_is_published_and_its_schedule_takes_the_place_of_the_one_befo
         "pipeline_version_id": "pipeline-1-v2",
     }
     assert [path for verb, path, *_ in server.asked if verb == "POST"].count("/pipelines") == 1
+
+
+def test_a_cluster_kept_in_git_gets_a_workflow_as_objects(prod: Path) -> None:
+    text = kfp_entry.as_pipeline(_request(prod, environment="prod"), {"version": "v3"})
+    pipeline, version = yaml.safe_load_all(text)
+
+    assert (pipeline["kind"], pipeline["metadata"]) == ("Pipeline", {"name": "contract-chain", "namespace": "kubeflow"})
+    assert (version["kind"], version["metadata"]["name"]) == ("PipelineVersion", "contract-chain-v3")
+    assert version["spec"]["pipelineName"] == "contract-chain"
+    spec = json_format.ParseDict(version["spec"]["pipelineSpec"], pipeline_spec_pb2.PipelineSpec())
+    assert spec.pipeline_info.name == "chain"
+    with pytest.raises(WorkflowInvalid, match=r"--option: there is no option 'verison'\. Did you mean version\?"):
+        kfp_entry.as_pipeline(_request(prod), {"verison": "v3"})
+
+
+def test_a_step_runs_where_it_says(project: Path) -> None:
+    flow = workflow_of(project, "single")
+    for run, launcher in (("1", ""), ("2", "inline")):
+        place = {**_place(project), "run": run}
+        changed = tuple(msgspec.structs.replace(step, launcher=launcher) for step in flow.steps)
+        kfp_run.begin({**place, "exact": ""}, msgspec.structs.replace(flow, body=changed).encoded().decode(), {})
+        kfp_run.do_step(place, "only")
+    journal = journal_of(project)
+    handles = [
+        journal.job(record).handle()
+        for record in journal.records()
+        if record.key.endswith(("kfp-1/only", "kfp-2/only"))
+    ]
+
+    assert sorted(each.launcher for each in handles if each) == ["inline", "process"]
 
 
 def test_changes_and_unpushed_commits_are_refused(pushed: Path) -> None:

@@ -64,7 +64,8 @@ class PipelineRunOperator(BaseOperator):
     package
         A compiled pipeline: a YAML file, relative to the folder of the DAG file; read when the task runs.
     pipeline
-        Instead of a package: the name of a pipeline on the server.
+        Instead of a package: the name of a pipeline on the server. With a package: the pipeline, made if need be, of
+        which the package is uploaded as `version`, unless it has that version already.
     version
         The version of `pipeline`; the newest if empty.
     arguments
@@ -92,7 +93,7 @@ class PipelineRunOperator(BaseOperator):
     Raises
     ------
     ParameterInvalid
-        Both or neither of `package` and `pipeline` are given.
+        Neither `package` nor `pipeline` is given, or both without a `version`.
     """
 
     template_fields: Collection[str] = (
@@ -131,8 +132,10 @@ class PipelineRunOperator(BaseOperator):
     ) -> None:
         kwargs.setdefault("multiple_outputs", True)
         super().__init__(**kwargs)
-        if bool(package) == bool(pipeline):
-            raise ParameterInvalid("package", "given, or else pipeline, and not both", package)
+        if not package and not pipeline:
+            raise ParameterInvalid("package", "given, or else pipeline", package)
+        if package and pipeline and not version:
+            raise ParameterInvalid("version", "given, where package is to be a version of pipeline", version)
         self.package = package
         self.pipeline = pipeline
         self.version = version
@@ -248,16 +251,22 @@ class PipelineRunOperator(BaseOperator):
         from modelyard.operators.kfp.api import pipeline_document
         from modelyard.operators.kfp.api_errors import PipelineNotFound
 
-        if text_of(self.package):
-            folder = Path(cast("Mapping[str, Any]", context)["dag"].fileloc).parent
-            document = pipeline_document(folder / text_of(self.package))
+        name, version = text_of(self.pipeline), text_of(self.version)
+        if not text_of(self.package):
+            pipeline_id = api.find_pipeline(name)
+            if not pipeline_id:
+                raise PipelineNotFound(api.endpoint, name)
+            version_id, definition = api.find_version(pipeline_id, version)
+            return {"pipeline_id": pipeline_id, "pipeline_version_id": version_id}, definition
+        package = Path(cast("Mapping[str, Any]", context)["dag"].fileloc).parent / text_of(self.package)
+        document = pipeline_document(package)
+        if not name:
             return document, document
-        name = text_of(self.pipeline)
-        pipeline_id = api.find_pipeline(name)
-        if not pipeline_id:
-            raise PipelineNotFound(api.endpoint, name)
-        version_id, definition = api.find_version(pipeline_id, text_of(self.version))
-        return {"pipeline_id": pipeline_id, "pipeline_version_id": version_id}, definition
+        pipeline_id = api.create_pipeline(name)
+        return {
+            "pipeline_id": pipeline_id,
+            "pipeline_version_id": _version(api, pipeline_id, version, package),
+        }, document
 
     def _start(self, api: "KfpApi", pipeline: tuple[dict[str, Any], dict[str, Any]], name: str) -> "PipelineRun":
         from modelyard.operators.kfp.run_arguments import run_arguments
@@ -335,3 +344,13 @@ def _store(context: Context) -> Any:
 
 def _forget(context: Context) -> None:
     _store(context).delete(_RECORD)
+
+
+def _version(api: "KfpApi", pipeline_id: str, version: str, package: Path) -> str:
+    """Return the id of a pipeline's version; uploaded unless it is there."""
+    from modelyard.operators.kfp.api_errors import VersionNotFound
+
+    try:
+        return api.find_version(pipeline_id, version)[0]
+    except VersionNotFound:
+        return api.upload_version(package, pipeline_id, version)

@@ -3,14 +3,29 @@
 import json
 from collections.abc import Mapping
 
+from modelyard.errors import near_name
 from modelyard.workflows.engines.remote import RunRequest
+from modelyard.workflows.errors import WorkflowInvalid
 
-__all__ = ["as_dag_file", "as_definition"]
+__all__ = ["as_dag_file", "as_definition", "check_options"]
+
+
+def check_options(options: Mapping[str, str], *known: str) -> None:
+    """Refuse options that an engine's file does not have.
+
+    Raises
+    ------
+    WorkflowInvalid
+        There is no such option.
+    """
+    for name in options:
+        if name not in known:
+            raise WorkflowInvalid(f"there is no option {name!r}", where="--option", mend=near_name(name, list(known)))
 
 
 def as_definition(request: RunRequest, options: Mapping[str, str]) -> str:
     """Return a workflow's definition as JSON, from which `Workflow.decoded` makes the same workflow."""
-    del options
+    check_options(options)
     return request.workflow.encoded().decode()
 
 
@@ -25,6 +40,7 @@ def as_dag_file(request: RunRequest, options: Mapping[str, str]) -> str:
         ``project``: the project's reference as the DAG file shall have it; by default the one that is open.
         ``schedule``: when it runs, such as ``@daily``.
     """
+    check_options(options, "project", "schedule")
     arguments = [_literal(options.get("project") or request.project), _literal(request.name)]
     if request.environment:
         arguments.append(f"environment={_literal(request.environment)}")

@@ -7,6 +7,7 @@ from modelyard.operators.kfp.api_errors import RunFailed
 from modelyard.projects import open_project
 from modelyard.projects.environment import Environment
 from modelyard.projects.errors import StateNotLocal
+from modelyard.workflows.engines.compiling import check_options
 from modelyard.workflows.engines.kfp_run import KfpRun
 from modelyard.workflows.engines.kfp_submit import Submission, submission_of
 from modelyard.workflows.engines.remote import Publication, RemoteRun, RunRequest
@@ -99,15 +100,27 @@ def publish(request: RunRequest, version: str, schedule: str) -> Publication:
 
 
 def as_pipeline(request: RunRequest, options: Mapping[str, str]) -> str:
-    """Return a workflow as KFP's intermediate representation, in YAML.
+    """Return a workflow as KFP's intermediate representation, or as objects for a cluster that is kept in git, in YAML.
+
+    Parameters
+    ----------
+    request
+        The workflow and its project.
+    options
+        ``version``: return the Kubernetes objects ``Pipeline`` and ``PipelineVersion`` of that version instead, in the
+        namespace of the environment's section ``kfp``.
 
     Raises
     ------
     ModelyardError
         There is no KFP in this environment, or pods could not get the project.
     """
-    del options
-    return _submission(request)[0].compiled().decode()
+    check_options(options, "version")
+    submission, _ = _submission(request)
+    version = options.get("version", "")
+    if not version:
+        return submission.compiled().decode()
+    return submission.manifests(f"{request.project_name}-{request.workflow.name}", version).decode()
 
 
 def _submission(request: RunRequest) -> tuple[Submission, Environment]:

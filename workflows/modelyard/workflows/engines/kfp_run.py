@@ -158,7 +158,7 @@ class _Place:
             name=ready.name,
             parameters=ready.parameters,
             key=f"{RunKey(self.project.name, self.run.name, step).text}{bracket}{position}",
-            launcher="process",
+            launcher=ready.step.launcher or "process",
             project=self.project.reference,
             environment=self.environment.name,
             workflow_run=self.run.name,

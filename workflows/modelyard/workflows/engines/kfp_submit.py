@@ -3,6 +3,7 @@
 import logging
 import tempfile
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,29 @@ class Submission:
         with tempfile.TemporaryDirectory(prefix="modelyard-kfp-") as folder:
             path = Path(folder) / "pipeline.yaml"
             self.engine.compile(self.workflow, path)
+            return path.read_bytes()
+
+    def manifests(self, name: str, version: str) -> bytes:
+        """Return the workflow as the Kubernetes objects ``Pipeline`` and ``PipelineVersion``, in YAML.
+
+        Parameters
+        ----------
+        name
+            The pipeline's name in the cluster.
+        version
+            The version's name; the object's has the pipeline's before it.
+
+        Raises
+        ------
+        KfpMissing
+            There is no KFP in this environment.
+        """
+        pipeline = self.engine.pipeline(self.workflow)
+        write = import_module("modelyard.operators.kfp.manifests").write_manifests
+        with tempfile.TemporaryDirectory(prefix="modelyard-kfp-") as folder:
+            path = Path(folder) / "pipeline.yaml"
+            namespace = self.settings.namespace or "kubeflow"
+            write(pipeline, path, name=name, version=f"{name}-{version}", namespace=namespace)
             return path.read_bytes()
 
     def start(self, inputs: Mapping[str, Any], *, name: str = "") -> str:
