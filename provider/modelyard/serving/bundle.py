@@ -1,5 +1,6 @@
 """A revision bundle: all that a server needs of a graph, in one folder that never changes."""
 
+import asyncio
 import hashlib
 import sys
 from dataclasses import replace
@@ -26,6 +27,7 @@ __all__ = [
     "BundleModels",
     "BundledModel",
     "Manifest",
+    "open_beside",
     "open_bundle",
     "open_bundle_async",
     "read_manifest",
@@ -101,6 +103,20 @@ class Manifest(msgspec.Struct, frozen=True):
         same = msgspec.structs.replace(self, provenance={})
         return hashlib.sha256(msgspec.json.encode(same, order="deterministic")).hexdigest()[:16]
 
+    def differs_in_models_alone(self, other: "Manifest") -> bool:
+        """Return whether the other bundle is the same code, graph and environment, with other models in it.
+
+        Examples
+        --------
+        >>> first, second = (BundledModel("models:/m/1", "a", "models/m"), BundledModel("models:/m/2", "b", "models/m"))
+        >>> one = Manifest(GraphSpec("g", ()), {"m": first}, "abc", ())
+        >>> one.differs_in_models_alone(Manifest(GraphSpec("g", ()), {"m": second}, "abc", ()))
+        True
+        >>> one.differs_in_models_alone(Manifest(GraphSpec("g", ()), {"m": second}, "abd", ()))
+        False
+        """
+        return self.models != other.models and _without_models(self) == _without_models(other)
+
     def described(self) -> dict[str, Any]:
         """Return what a running server tells about its revision."""
         return {"revision": self.revision, "project": self.project, **self.provenance}
@@ -140,6 +156,21 @@ def _open_with_mlflow(files: Path, known: BundledModel) -> LoadedModel:
         raise LibraryMissing(error.name or "mlflow", f"the model {known.reference}", "ml") from error
 
 
+def _without_models(manifest: Manifest) -> Any:
+    references = {model.reference for model in manifest.models.values()}
+    bare = msgspec.structs.replace(manifest, provenance={}, models={})
+    return [sorted(manifest.models), _without(msgspec.to_builtins(bare), references)]
+
+
+def _without(value: Any, texts: set[str]) -> Any:
+    """Return a value of JSON with a star in place of each of these texts."""
+    if isinstance(value, dict):
+        return {name: _without(each, texts) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_without(each, texts) for each in value]
+    return "*" if isinstance(value, str) and value in texts else value
+
+
 def read_manifest(folder: Path) -> Manifest:
     """Return the manifest of the bundle in `folder`.
 
@@ -167,6 +198,20 @@ async def open_bundle_async(folder: Path, resources: Resources | None = None) ->
     return await graph.open_async(needed)
 
 
+async def open_beside(folder: Path, resources: Resources, *, is_async: bool) -> Plan:
+    """Open a bundle whose code is that of another one, which this process has open and which answers meanwhile.
+
+    Parameters
+    ----------
+    folder, resources
+        As for `open_bundle`.
+    is_async
+        Whether the graph has steps that belong to the event loop; other graphs are opened beside it.
+    """
+    graph, needed = _bundled(folder, resources, importable=False)
+    return await graph.open_async(needed) if is_async else await asyncio.to_thread(graph.open, needed)
+
+
 def open_bundle(folder: Path, resources: Resources | None = None) -> Plan:
     """Make the bundle's project importable in this process, load its models, and return the open graph.
 
@@ -188,9 +233,10 @@ def open_bundle(folder: Path, resources: Resources | None = None) -> Plan:
     return graph.open(needed)
 
 
-def _bundled(folder: Path, resources: Resources | None) -> tuple[Graph, Resources]:
+def _bundled(folder: Path, resources: Resources | None, *, importable: bool = True) -> tuple[Graph, Resources]:
     manifest = read_manifest(folder)
-    sys.path[:0] = [str(folder / root) for root in manifest.roots]
+    if importable:
+        sys.path[:0] = [str(folder / root) for root in manifest.roots]
     by_step = {step: step for step in manifest.models}
     graph = Graph.from_spec(manifest.graph).with_models(by_step)
     return graph, replace(resources or Resources(), models=BundleModels(folder, manifest))

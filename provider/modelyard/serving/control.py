@@ -72,8 +72,8 @@ class Report(msgspec.Struct, frozen=True, omit_defaults=True):
         Why it failed.
     in_flight, requests
         The requests under way and those so far, of a ``load``.
-    figures
-        What it counted since it was told to split, of a ``load``.
+    figures, trial
+        What it counted since it was told to split, of a ``load``; and of what it tries.
     call, told
         What it asks of all workers, and what became of what it was asked.
     """
@@ -83,6 +83,7 @@ class Report(msgspec.Struct, frozen=True, omit_defaults=True):
     in_flight: int = 0
     requests: int = 0
     figures: Figures | None = None
+    trial: Figures | None = None
     call: Call | None = None
     told: Told | None = None
 

@@ -32,6 +32,8 @@ class Split(msgspec.Struct, frozen=True, omit_defaults=True):
         The path of the socket where the other revision answers HTTP.
     rpc
         The paths of the sockets where it answers gRPC.
+    trial
+        The other revision's bundle, if it has other models and nothing else: this very process answers with it.
 
     Examples
     --------
@@ -49,6 +51,7 @@ class Split(msgspec.Struct, frozen=True, omit_defaults=True):
     salt: str = ""
     socket: str = ""
     rpc: tuple[str, ...] = ()
+    trial: str = ""
 
     def takes(self, value: str) -> bool:
         """Return whether the other revision answers a request with this key; without one it is drawn.

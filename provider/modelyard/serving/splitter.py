@@ -1,6 +1,7 @@
 """Stands before the application of a worker while two revisions share the traffic: hands on, and counts.
 
-Without a split it costs one comparison per request. Only whole requests and whole answers are handed on: streams,
+Without a split it costs one comparison per request. Where the other revision has other models and nothing else, this
+very process answers with it. To another process only whole requests and whole answers are handed on: streams,
 WebSockets, probes and the calls that administrate stay where they are.
 """
 
@@ -18,6 +19,7 @@ from modelyard.serving.peer import Exchange, Peer, PeerLost
 from modelyard.serving.replies import Reply, error_reply
 from modelyard.serving.requests import Request
 from modelyard.serving.splits import Figures, Split
+from modelyard.serving.trial import Trial
 
 __all__ = ["Splitter"]
 
@@ -40,6 +42,8 @@ class Splitter:
         What was answered here since the split began.
     calls
         The gRPC calls under way.
+    trial
+        The other revision, if this process answers with it, too.
     """
 
     def __init__(self, application: Application) -> None:
@@ -49,12 +53,15 @@ class Splitter:
         self.split: Split | None = None
         self.figures = Figures()
         self.calls = 0
+        self.trial: Trial | None = None
 
     def divide(self, split: Split | None) -> None:
         """Begin, change or end a split; counting goes on as long as it is the same two revisions."""
         before = self.split
         if not split or not before or (split.salt, split.metric) != (before.salt, before.metric):
             self.figures = Figures()
+            if self.trial is not None:
+                self.trial.figures = Figures()
         if self._peer and (not split or not before or split.socket != before.socket):
             self._peer.close()
             self._peer = None
@@ -67,6 +74,8 @@ class Splitter:
         split = self.split
         if split is None or scope["type"] != "http" or not _divisible(scope):
             return self._application(scope, receive, send)
+        if self.trial is not None and split.takes(_header(scope, split.key)):
+            return self._tried(self.trial, split, scope, receive, send)
         if self._peer and not _streams(scope) and split.takes(_header(scope, split.key)):
             return self._handed_on(self._peer, split, scope, receive, send)
         return self._measured(split, scope, receive, send)
@@ -105,7 +114,14 @@ class Splitter:
         except PeerLost:
             self.figures.lost += 1
 
-    async def _measured(self, split: Split, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _tried(self, trial: Trial, split: Split, scope: Scope, receive: Receive, send: Send) -> None:
+        with trial:
+            await self._measured(split, scope, receive, send, trial)
+
+    async def _measured(
+        self, split: Split, scope: Scope, receive: Receive, send: Send, trial: Trial | None = None
+    ) -> None:
+        answering, figures = (trial.application, trial.figures) if trial else (self._application, self.figures)
         begun, status, pieces = perf_counter(), 0, list[bytes]()
 
         async def watched(message: Message) -> None:
@@ -117,14 +133,14 @@ class Splitter:
             await send(message)
 
         try:
-            await self._application(scope, receive, watched)
+            await answering(scope, receive, watched)
         finally:
             if status:  # a client that went away got none
-                self.figures.add(perf_counter() - begun, failed=status >= 400)
+                figures.add(perf_counter() - begun, failed=status >= 400)
         if split.metric and status < 400:
             value = _field(b"".join(pieces), split.metric)
             if value is not None:
-                self.figures.add_metric(value)
+                figures.add_metric(value)
 
 
 def _divisible(scope: Scope) -> bool:

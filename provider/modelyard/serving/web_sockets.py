@@ -16,6 +16,7 @@ from modelyard.serving.event_records import Runs
 from modelyard.serving.limits import Admission, Limits
 from modelyard.serving.replies import Reply, encode, error_reply
 from modelyard.serving.requests import Request
+from modelyard.serving.unreadable import UNREADABLE
 
 __all__ = ["Conversation", "SocketFront"]
 
@@ -148,7 +149,7 @@ def _body(message: Message, limits: Limits) -> Any:
         return raw
     try:
         return msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise RequestMalformed(str(error), mend="Send one JSON value as the message.") from None
 
 

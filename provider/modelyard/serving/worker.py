@@ -15,32 +15,27 @@ import socket
 import ssl
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
 from modelyard.errors import ErrorKind, ErrorRecord, ModelyardError
-from modelyard.graphs import LibraryMissing, Resources
 from modelyard.serving.access import Access
 from modelyard.serving.application import Application
-from modelyard.serving.bundle import open_bundle_async, read_manifest
 from modelyard.serving.control import LINE, Command, Report, encode_line
 from modelyard.serving.figures import FigureFile
 from modelyard.serving.logs import JsonLines
-from modelyard.serving.metrics import ServingMetrics
 from modelyard.serving.options import WorkerOptions
-from modelyard.serving.records import RecordTap
 from modelyard.serving.relay import Relay
 from modelyard.serving.server import GraphServer, loop_factory
 from modelyard.serving.splitter import Splitter
-from modelyard.serving.trace_rules import rules_in_force
-from modelyard.serving.traffic import Traffic
+from modelyard.serving.trial import Trials
+from modelyard.serving.worker_application import open_application
 
 if TYPE_CHECKING:
     from modelyard.serving.rpc import RpcServer
-    from modelyard.serving.span_export import SpanExport
 
 __all__ = ["main"]
 
@@ -69,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             handler.setFormatter(JsonLines(revision=given.folder.name))
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         try:
-            application, helpers = runner.run(_opened(given.folder, options))
+            application, helpers = runner.run(open_application(given.folder, options))
             tls = options.certificates.context() if options.certificates else None
         except Exception as error:  # noqa: BLE001 (whatever a project's modules raise goes to log and supervisor)
             known = isinstance(error, ModelyardError)
@@ -83,50 +78,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             runner.run(application.plan.close_async())
     worker.write_figures()
     return 0
-
-
-async def _opened(folder: Path, options: WorkerOptions) -> tuple[Application, ExitStack]:
-    """Return what answers, and what ends after it: whatever still has something to write or send."""
-    helpers = ExitStack()
-    spans = _span_export(folder, options)
-    traffic, metrics = Traffic(), ServingMetrics(spans.tracing if spans else None)
-    access = Access.of(options.access)
-    tap = RecordTap(options.records) if options.records else None
-    resources = Resources(batching=traffic.batching(options.batch), recorder=tap)
-    plan = await open_bundle_async(folder, metrics.watching(resources))
-    if tap:
-        metrics.recorded, metrics.runs = tap.counts, tap.runs(plan)
-    application = Application(
-        plan,
-        description=read_manifest(folder).described(),
-        limits=options.limits,
-        batch=options.batch,
-        traffic=traffic,
-        metrics=metrics,
-        access=access,
-    )
-    if tap:
-        tap.attach(application.plan, application.service.version)
-        helpers.enter_context(tap)
-    if spans:
-        helpers.enter_context(spans)
-    return application, helpers
-
-
-def _span_export(folder: Path, options: WorkerOptions) -> "SpanExport | None":
-    rules = rules_in_force(options.traces)
-    if rules is None:
-        return None
-    from modelyard.serving.span_export import SpanExport
-
-    manifest = read_manifest(folder)
-    try:
-        return SpanExport(rules, manifest.graph.name, manifest.revision)
-    except LibraryMissing as error:
-        if options.traces:
-            raise
-        _LOG.warning("the OTEL_ variables ask for traces, and there are none: %s", error)  # nobody asked modelyard
-        return None
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -165,6 +116,7 @@ class _Worker:
         self.server.config.app = tracing.around(answering, application.plan.graph) if tracing else answering
         self._application = application
         self._options = options
+        self._trials = Trials(application, options)
         self._listener, self._inner = listener, inner
         self._rpc: list[RpcServer] = []
 
@@ -208,6 +160,8 @@ class _Worker:
 
     async def _obey(self, command: Command) -> Report:
         if command.command == "split":
+            await self._trials.change(command.split.trial if command.split else "")
+            self.splitter.trial = self._trials.now
             self.splitter.divide(command.split)
             return Report("split")
         inner = command.command == "admit"
@@ -251,10 +205,13 @@ class _Worker:
 
     async def _end(self, command: Command, writer: asyncio.StreamWriter) -> None:
         self.server.stop_accepting()
+        if self._trials.now:
+            self._trials.now.application.draining = True
         writer.write(encode_line(Report("draining")))
         ended = [asyncio.ensure_future(rpc.stop(command.limit)) for rpc in self._rpc]
         finished = await self.server.drain(idle=command.idle, limit=command.limit)
         await asyncio.gather(*ended)
+        await self._trials.end(0.0)
         if not finished:
             left = len(self.server.server_state.connections)
             _LOG.warning("%s connections were still at work and are given up", left)
@@ -270,7 +227,8 @@ class _Worker:
             figures = self.splitter.figures if self.splitter.split else None
             in_flight = self._application.traffic.count() + self.splitter.calls
             requests = self.server.server_state.total_requests
-            report = Report("load", in_flight=in_flight, requests=requests, figures=figures)
+            trial = self._trials.now.figures if figures and self._trials.now else None
+            report = Report("load", in_flight=in_flight, requests=requests, figures=figures, trial=trial)
             line = encode_line(report)
             if line != last:
                 last = line

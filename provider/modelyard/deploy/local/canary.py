@@ -3,16 +3,43 @@
 import logging
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Literal
 
-from modelyard.deploy.local.records import Request
+import msgspec
+
+from modelyard.deploy.local.ports import InnerSockets
+from modelyard.deploy.local.records import Deployed, Request
 from modelyard.deploy.local.worker_group import WorkerGroup
 from modelyard.deploy.rollout import Arm, Rollout, RolloutStatus, Verdict, judge
+from modelyard.serving.bundle import read_manifest
 from modelyard.serving.splits import Figures, Split
 
-__all__ = ["Canary", "Decision"]
+__all__ = ["Canary", "Decision", "tried_in_process"]
 
 Decision = Literal["", "promote", "roll_back"]
+
+
+def tried_in_process(revisions: Path, now: Deployed, request: Request, rollout: Rollout) -> bool:
+    """Return whether the workers of now can answer with the new revision, too.
+
+    They can where it has other models and nothing else: two revisions of code never share an interpreter.
+
+    Parameters
+    ----------
+    revisions
+        The folder of bundles.
+    now
+        What answers.
+    request, rollout
+        What is to be tried, and how.
+    """
+    settings = request.settings
+    same = settings and msgspec.structs.replace(settings, workers=now.settings.workers) == now.settings
+    if rollout.shadow or not same:
+        return False
+    first, second = (read_manifest(revisions / each) for each in (now.revision, request.revision))
+    return first.differs_in_models_alone(second)
 
 
 class Canary:
@@ -23,13 +50,14 @@ class Canary:
     stable
         The workers of the revision that answers.
     group
-        Those of the new one, ready.
+        Those of the new one, ready; without `inner` those that will be started when it gets everything.
     request
         What the deployer asked for.
     rollout
         How the traffic is to move.
-    socket, rpc
-        The paths of the sockets where the new workers take what the stable ones hand on.
+    inner
+        The sockets where the new workers take what the stable ones hand on. None if the new revision has other models
+        and nothing else: then the stable workers answer with both.
     tell
         Takes the status whenever it has changed.
     log
@@ -43,8 +71,7 @@ class Canary:
         request: Request,
         rollout: Rollout,
         *,
-        socket: str,
-        rpc: tuple[str, ...],
+        inner: InnerSockets | None,
         tell: Callable[[RolloutStatus], None],
         log: logging.Logger,
     ) -> None:
@@ -52,7 +79,10 @@ class Canary:
         self.request = request
         self._stable = stable
         self._rollout = rollout
-        self._paths = (socket, rpc)
+        self._paths = (inner.http, inner.rpc if group.wiring.rpc else ()) if inner else ("", ())
+        self._trial = "" if inner else str(group.bundle)
+        self._watched = group if inner else stable
+        self._ended_before = 0 if inner else _ended(stable)
         self._tell = tell
         self._log = log
         self._step = 0
@@ -69,15 +99,32 @@ class Canary:
         GroupNotReady
             Its workers do not take any.
         """
-        await self.group.admit()
-        await self.group.divide(self._split(0.0))
+        if self._trial:
+            self._log.info("%s has other models and nothing else: the same workers try it", self.group.revision)
+        else:
+            await self.group.admit()
+            await self.group.divide(self._split(0.0))
         await self._divide()
+
+    async def take_over(self) -> None:
+        """Let the new revision's workers take connections of their own.
+
+        Raises
+        ------
+        GroupNotReady
+            They do not.
+        """
+        if self._trial:
+            await self.group.start(self.request.timeout)
+            await self.group.accept()
+        else:
+            await self.group.take_over()
 
     async def look(self) -> Decision:
         """Look at what was answered; go to the next step, or say what is decided."""
         self._last = champion, challenger = self._counted()
         gates = self._rollout.gates
-        crashes = sum(worker.restarts for worker in self.group.status())
+        crashes = _ended(self._watched) - self._ended_before
         self._verdicts = judge(gates, champion, challenger, crashes)
         self._report("running", "")
         if any(verdict.passed is False for verdict in self._verdicts):
@@ -122,6 +169,7 @@ class Canary:
             salt=self.group.revision,
             socket="" if inner else socket,
             rpc=() if inner else rpc,
+            trial=self._trial,
         )
 
     async def _divide(self) -> None:
@@ -131,6 +179,8 @@ class Canary:
         self._report("running", "")
 
     def _counted(self) -> tuple[Figures, Figures]:
+        if self._trial:
+            return self._stable.figures(), self._stable.figures(trial=True)
         champion, challenger = self._stable.figures(), self.group.figures()
         challenger.lost, champion.lost = challenger.lost + champion.lost, 0  # who handed on counts what was lost
         return champion, challenger
@@ -155,6 +205,10 @@ class Canary:
             models=author.models if author else {},
         )
         self._tell(status)
+
+
+def _ended(group: WorkerGroup) -> int:
+    return sum(worker.restarts for worker in group.status())
 
 
 _WORDS = {True: "passed", False: "failed", None: "open"}

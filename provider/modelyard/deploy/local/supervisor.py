@@ -18,7 +18,7 @@ import msgspec
 from msgspec.structs import replace
 
 from modelyard.deploy.errors import DeploymentWithdrawn, RevisionNotReady, SettingInvalid
-from modelyard.deploy.local.canary import Canary
+from modelyard.deploy.local.canary import Canary, tried_in_process
 from modelyard.deploy.local.locks import FolderLock
 from modelyard.deploy.local.monitor import Monitor
 from modelyard.deploy.local.ports import InnerSockets, Ports
@@ -191,11 +191,15 @@ class Supervisor:
             ports.close()
             raise SettingInvalid("rollout", "a rollout cannot change the host or a port at the same time")
         size = max(settings.workers.min, min(group.size if group else 1, settings.workers.max), 1)
-        inner = InnerSockets.open(self._folder.sockets, request.revision, size) if rollout else None
-        fresh = self._new_group(request.revision, ports, settings, size=size, inner=inner)
+        alone = bool(rollout and now and tried_in_process(self._folder.revisions, now, request, rollout))
+        inner = InnerSockets.open(self._folder.sockets, request.revision, size) if rollout and not alone else None
+        fresh = self._new_group(request.revision, ports, settings, size=1 if alone else size, inner=inner)
         try:
             await fresh.start(request.timeout)
-            if rollout and group and inner:
+            if rollout and group:
+                if alone:  # it gets ready, which was to be seen
+                    await fresh.kill()
+                    fresh = self._new_group(request.revision, ports, settings, size=size)
                 await self._begin_canary(group, fresh, request, rollout, inner)
                 return True
             await fresh.accept()
@@ -222,12 +226,9 @@ class Supervisor:
             old_ports.close()
 
     async def _begin_canary(
-        self, stable: WorkerGroup, fresh: WorkerGroup, request: Request, rollout: Rollout, inner: InnerSockets
+        self, stable: WorkerGroup, fresh: WorkerGroup, request: Request, rollout: Rollout, inner: InnerSockets | None
     ) -> None:
-        rpc = inner.rpc if self._ports and self._ports.grpc else ()
-        canary = Canary(
-            stable, fresh, request, rollout, socket=inner.http, rpc=rpc, tell=self._write_rollout, log=self._log
-        )
+        canary = Canary(stable, fresh, request, rollout, inner=inner, tell=self._write_rollout, log=self._log)
         try:
             await canary.begin()
         except BaseException:
@@ -238,7 +239,7 @@ class Supervisor:
     async def _promote(self, canary: Canary, reason: str) -> None:
         assert self._ports is not None  # noqa: S101 (what has a part of the traffic has a port)
         try:
-            await canary.group.take_over()
+            await canary.take_over()
         except GroupNotReady as error:
             await self._abandon(str(error))
             return

@@ -341,6 +341,8 @@ def _tidy(folder: EndpointFolder) -> None:
     kept = {now.revision, now.previous, *list(latest)[: now.settings.revisions]}
     status = read_json(folder.status, Status)
     kept |= {worker.revision for worker in status.workers} if status else set()
+    rollout = read_json(folder.rollout, RolloutStatus)
+    kept |= {rollout.revision} if rollout and rollout.state == "running" else set()
     for bundle in folder.revisions.iterdir():
         if bundle.name not in kept:
             shutil.rmtree(bundle, ignore_errors=True)

@@ -64,12 +64,12 @@ class WorkerGroup:
         self.revision = bundle.name
         self.settings = settings
         self.wiring = wiring
-        self._bundle = bundle
+        self.bundle = bundle
         self._log = log
         self._changed = changed
         self._inner = False
         self._split: Split | None = None
-        self._past = Figures()
+        self._past, self._past_trial = Figures(), Figures()
         self._turn = 0
         self._workers = [self._worker(number) for number in range(count)]
         self._restarts = [0] * count
@@ -81,6 +81,7 @@ class WorkerGroup:
         return tuple(
             WorkerStatus(worker.pid, self.revision, worker.state, restarts)
             for worker, restarts in zip(self._workers, self._restarts, strict=True)
+            if worker.pid or restarts
         )
 
     @property
@@ -104,10 +105,11 @@ class WorkerGroup:
         """How many requests the workers of now have had, by what they said last."""
         return sum(worker.requests for worker in self._workers)
 
-    def figures(self) -> Figures:
-        """Return what was counted since the split began, also by workers that have ended."""
+    def figures(self, *, trial: bool = False) -> Figures:
+        """Return what was counted since the split began, also by workers that have ended; or of what they try."""
         total = Figures()
-        for each in (self._past, *(worker.figures for worker in self._workers)):
+        told = (worker.trial if trial else worker.figures for worker in self._workers)
+        for each in (self._past_trial if trial else self._past, *told):
             if each:
                 total.merge(each)
         return total
@@ -181,9 +183,9 @@ class WorkerGroup:
         """Tell the workers how the traffic is split from now on; None ends the split."""
         before, self._split = self._split, split
         if not split or not before or (split.salt, split.metric) != (before.salt, before.metric):
-            self._past = Figures()
+            self._past, self._past_trial = Figures(), Figures()
             for worker in self._workers:
-                worker.figures = None
+                worker.figures = worker.trial = None
         for error in await asyncio.gather(*(each.divide(split) for each in self._up()), return_exceptions=True):
             if isinstance(error, WorkerNotReady):
                 self._log.info("a worker was not told of the split: %s", error)
@@ -263,7 +265,7 @@ class WorkerGroup:
         return [each for each in self._workers if each.state in ("accepting", "admitting")]
 
     def _worker(self, number: int) -> WorkerProcess:
-        worker = WorkerProcess(self._bundle, self.wiring, self.settings, number, self._log)
+        worker = WorkerProcess(self.bundle, self.wiring, self.settings, number, self._log)
         worker.for_all = self.load
         return worker
 
@@ -295,6 +297,7 @@ class WorkerGroup:
             pause = min(pause * 2, LONGEST_PAUSE)
             ended = self._workers[index]
             self._past.merge(ended.figures or Figures())
+            self._past_trial.merge(ended.trial or Figures())
             self._workers[index] = self._worker(index)
             self._workers[index].lines.extend(ended.lines)
             await self._bring_up(self._workers[index])

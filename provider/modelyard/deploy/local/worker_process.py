@@ -91,8 +91,8 @@ class WorkerProcess:
 
     Attributes
     ----------
-    in_flight, requests, figures
-        What it said last about its load, and about the split.
+    in_flight, requests, figures, trial
+        What it said last about its load, about the split, and about what it tries.
     for_all
         Does what the worker calls for in the name of all its siblings.
     """
@@ -106,6 +106,7 @@ class WorkerProcess:
         self.in_flight = 0
         self.requests = 0
         self.figures: Figures | None = None
+        self.trial: Figures | None = None
         self.for_all: Callable[[Call], Awaitable[Told]] = self.do
         self.lines: deque[str] = deque(maxlen=_LINES)
         self._wiring = wiring
@@ -315,7 +316,7 @@ class WorkerProcess:
                         self._calls[report.told.id].set_result(report.told)
                 elif report.state == "load":
                     self.in_flight, self.requests = report.in_flight, report.requests
-                    self.figures = report.figures or self.figures
+                    self.figures, self.trial = report.figures or self.figures, report.trial or self.trial
                 else:
                     self._reports.put_nowait(report)
         self._reports.put_nowait(Report("drained"))  # nobody is left to report

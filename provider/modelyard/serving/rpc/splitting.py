@@ -3,13 +3,15 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 import grpc
 
 from modelyard.serving.rpc.schema import SERVICE
+from modelyard.serving.rpc.servicer import Servicer, service_handler
 from modelyard.serving.splits import Split
 from modelyard.serving.splitter import Splitter
+from modelyard.serving.trial import Trial
 
 __all__ = ["SplitInterceptor"]
 
@@ -35,6 +37,7 @@ class SplitInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-
         self._here = here
         self._peers: tuple[Sequence[str], list[grpc.aio.Channel]] = ((), [])
         self._turn = 0
+        self._trial: tuple[Trial, grpc.GenericRpcHandler] | None = None
 
     async def intercept_service(
         self,
@@ -48,6 +51,10 @@ class SplitInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-
             return handler
         if split is None:
             return _replaced(handler, self._counted(handler.unary_unary))
+        trial = self._splitter.trial
+        if trial is not None and not self._here and split.takes(_value(handler_call_details, split.key)):
+            handler = cast("Any", self._handlers(trial).service(handler_call_details))
+            return _replaced(handler, self._counted(self._tried(handler.unary_unary, trial)))
         if self._here or not split.rpc or not split.takes(_value(handler_call_details, split.key)):
             return _replaced(handler, self._counted(self._measured(handler.unary_unary)))
         if split.shadow:
@@ -64,7 +71,9 @@ class SplitInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-
 
         return counted
 
-    def _measured(self, call: _Call) -> _Call:
+    def _measured(self, call: _Call, trial: Trial | None = None) -> _Call:
+        counting = trial or self._splitter
+
         async def measured(request: Any, context: Any) -> Any:
             begun, failed = perf_counter(), True
             try:
@@ -72,9 +81,24 @@ class SplitInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-
                 failed = False
                 return answer
             finally:
-                self._splitter.figures.add(perf_counter() - begun, failed=failed)
+                counting.figures.add(perf_counter() - begun, failed=failed)
 
         return measured
+
+    def _tried(self, call: _Call, trial: Trial) -> _Call:
+        measured = self._measured(call, trial)
+
+        async def tried(request: Any, context: Any) -> Any:
+            with trial:
+                return await measured(request, context)
+
+        return tried
+
+    def _handlers(self, trial: Trial) -> grpc.GenericRpcHandler:
+        if self._trial is None or self._trial[0] is not trial:
+            application = trial.application
+            self._trial = trial, service_handler(Servicer(application.service), application.metrics.answered)
+        return self._trial[1]
 
     def _handed_on(self, split: Split) -> _Call:
         async def handed_on(request: bytes, context: Any) -> bytes:
