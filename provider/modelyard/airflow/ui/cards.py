@@ -86,7 +86,8 @@ def card_of(key: TaskKey) -> Card | None:
         if task is None:
             return None
         fields = session.scalar(asked(RenderedTaskInstanceFields, RenderedTaskInstanceFields.rendered_fields)) or {}
-        published = dict(session.execute(asked(XComModel, XComModel.key, XComModel.value)).all())
+        rows: Any = session.execute(asked(XComModel, XComModel.key, XComModel.value)).all()
+        published: dict[str, Any] = dict(rows)
         file = session.scalar(select(DagModel.fileloc).where(DagModel.dag_id == key.dag_id)) or ""
     operator, result = str(task.operator or ""), _plain(published.get(_RESULT))
     operation, summary, told = _told(operator, result)
