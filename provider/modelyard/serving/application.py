@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from modelyard.graphs import Plan
-from modelyard.serving.access import Access, role_of
+from modelyard.serving.access import INFER, Access, role_of
 from modelyard.serving.asgi import Message, Receive, Scope, Send
 from modelyard.serving.errors import MethodNotAllowed, PathNotFound
 from modelyard.serving.events import EventFront
@@ -141,8 +141,10 @@ class Application:
         try:
             # here and not in methods: each coroutine on the way to the model costs time
             lane = self._lanes.get(scope["path"])
-            if lane is not None and scope["method"] == "POST" and self.access is None and self.admission.enter():
+            if lane is not None and scope["method"] == "POST" and self.admission.enter():
                 try:
+                    if self.access is not None:
+                        self.access.check(INFER, dict(scope["headers"]).get(b"authorization", b"").decode("latin-1"))
                     first = await receive()
                     row = lane.read(scope, first, self.limits.body)
                     if row is not None:

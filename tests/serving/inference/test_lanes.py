@@ -187,12 +187,14 @@ def test_whatever_is_anything_else_takes_the_long_way(
         assert found.content == same.content
 
 
-def test_who_needs_a_token_is_asked_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_needs_a_token_is_asked_for_it(monkeypatch: pytest.MonkeyPatch, long_ways: list[str]) -> None:
     monkeypatch.setenv("TOKENS", "a-token-of-a-client")
     access = Access.of(AccessRules(infer=("TOKENS",)))
-    for headers, status in (({}, 401), ({"authorization": "Bearer a-token-of-a-client"}, 200)):
+    for headers, status, taken in (({}, 401, [PATH]), ({"authorization": "Bearer a-token-of-a-client"}, 200, [])):
         [found] = ask(graph(), [body(1, 2)], headers=headers, access=access)
         assert found.status_code == status
+        assert long_ways == taken
+        long_ways.clear()
 
 
 def test_a_row_that_fails_is_told_apart_from_its_neighbours(long_ways: list[str]) -> None:
