@@ -65,6 +65,7 @@ def declared() -> Iterator[str]:
     graph = Graph("declared").chat("polite")
     graph.to(lambda body: {"got": body}, name="told")
     graph.api("/flights/{id}", method="GET", parameters={"id": int}, query={"hour": Parameter("integer", default=7)})
+    graph.api("/talk", method="WEBSOCKET")
     graph.api("/flights", body={"hour": "$.flight.hour"}, description=f"Ask {HOSTILE} about a flight")
     with LocalServer(graph.open()) as server:
         yield server.url
@@ -128,13 +129,60 @@ def test_the_page_shows_what_happens(browser: Tab, url: str) -> None:
     counted = {row[0]: row[1:3] for row in rows}
     assert counted == {"parse": ["3", "1"], "late": ["2", "0"], "answer": ["2", "0"]}
     assert browser.text("#p99").endswith(" ms")
+    browser.until("document.querySelectorAll('.scroll g.ill').length === 1")
+    assert browser.text(".scroll g.ill text") == "parse"
+    assert browser.ask("document.querySelectorAll('#steps .bar rect').length") == 3
+    browser.until("document.getElementById('area').getAttribute('d').startsWith('M')")
+    assert browser.ask("document.getElementById('workers-part').hidden") is True
     assert browser.complaints == []
+
+
+@pytest.mark.slow
+def test_the_page_can_be_read_in_the_dark_and_on_a_small_screen(browser: Tab, url: str) -> None:
+    browser.go(f"{url}/")
+    browser.until("document.getElementById('state').textContent === 'serving'")
+    ground = "getComputedStyle(document.body).backgroundColor"
+    assert browser.ask(ground) == "rgb(243, 245, 248)"
+    browser.command("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])
+    assert browser.ask(ground) == "rgb(16, 22, 29)"
+    browser.command("Emulation.setEmulatedMedia", features=[])
+    size = {"height": 800, "deviceScaleFactor": 1, "mobile": False}
+    browser.command("Emulation.setDeviceMetricsOverride", width=420, **size)
+    assert browser.ask("document.documentElement.scrollWidth") == 420
+    browser.command("Emulation.clearDeviceMetricsOverride")
+
+
+@pytest.mark.slow
+def test_the_page_of_all_workers_tells_them_apart(browser: Tab, url: str) -> None:
+    """The supervisor's port gives the same page other figures: what it shows of them is looked at here."""
+    browser.go(f"{url}/")
+    browser.until("document.getElementById('state').textContent === 'serving'")
+    browser.ask(
+        "fetch('/v2/statistics').then((reply) => reply.json()).then((told) => {"
+        "const process = {...told.graphs[0].processes[0], pid: 7};"
+        "told.graphs = [{...told.graphs[0], revision: 'old', processes: []}, {...told.graphs[0], revision: 'new',"
+        "processes: [...told.graphs[0].processes, process]}];"
+        "told.workers = [{pid: 7, state: 'accepting', revision: 'newer-than-new'},"
+        "{pid: 8, state: 'starting', revision: 'new'}];"
+        "show(told); })"
+    )
+    rows = browser.ask(
+        "[...document.querySelectorAll('#workers tr')].map((row) => [...row.cells].map((c) => c.textContent))"
+    )
+    assert [row[:3] for row in rows] == [["7", "accepting", "newer-th"], ["8", "starting", "new"]]
+    assert rows[0][4].endswith(" MB")
+    assert browser.text("#revision") == "revision new"
 
 
 @pytest.mark.slow
 def test_a_request_can_be_tried(browser: Tab, url: str) -> None:
     browser.requested.clear()
     browser.go(f"{url}/")
+    browser.until("document.getElementById('state').textContent === 'serving'")
+    assert browser.ask("[document.getElementById('method').value, document.getElementById('path').value]") == [
+        "POST",
+        "/",
+    ]
     browser.fill("#body", '{"hour": 21}')
     browser.click("#try button")
     browser.until("document.getElementById('answer-status').textContent.startsWith('200 in ')")
@@ -152,6 +200,8 @@ def test_the_documents_can_be_tried(browser: Tab, declared: str) -> None:
     browser.go(f"{declared}/docs")
     browser.until("document.querySelectorAll('details').length > 5")
     names = browser.ask("[...document.querySelectorAll('details')].map((each) => each.dataset.operation)")
+    talk = browser.ask("[...document.querySelectorAll('section > p')].map((each) => each.textContent).join()")
+    assert "/talk A WebSocket at this path is a conversation" in talk
     assert names[:3] == ["GET /flights/{id}", "POST /flights", "POST /v1/chat/completions"]
     assert HOSTILE in browser.text("details:nth-of-type(2) summary")
     box = "details[data-operation='GET /flights/{id}']"

@@ -139,7 +139,12 @@ fetch(`${root}/openapi.json`).then((reply) => {
       groups.get(tag).push(operationOf(path, method, operations[method], operations.parameters));
     }
   }
-  for (const tag of ["endpoints", "events", "chat", "server", "inference"].filter((each) => groups.has(each))) {
+  for (const [path, operations] of Object.entries(whole.paths).filter(([, each]) => each["x-websocket"])) {
+    const told = make("p");
+    told.append(make("code", path), make("span", ` ${operations["x-websocket"].description}`, "soft"));
+    groups.set("websockets", [...(groups.get("websockets") || []), told]);
+  }
+  for (const tag of ["endpoints", "events", "websockets", "chat", "server", "inference"].filter((each) => groups.has(each))) {
     const section = make("section");
     section.append(make("h2", tag), ...groups.get(tag));
     at("operations").append(section);

@@ -1,7 +1,8 @@
 "use strict";
 const root = location.pathname.replace(/\/$/, "");
 const at = (id) => document.getElementById(id);
-const rates = [];
+const KEPT = 120;
+const rates = [], faults = [];
 let before = null;
 
 function seconds(value) {
@@ -20,29 +21,72 @@ function table(id, rows) {
   body.replaceChildren();
   for (const cells of rows) {
     const row = body.insertRow();
-    for (const [text, kind] of cells) cell(row, text, kind);
+    for (const [content, kind] of cells) {
+      if (content instanceof Node) {
+        cell(row, "", kind);
+        row.lastChild.append(content);
+      } else cell(row, content, kind);
+    }
   }
   if (!rows.length) cell(body.insertRow(), "none", "soft");
 }
 
-function draw(rate) {
-  rates.push(rate);
-  if (rates.length > 120) rates.shift();
+function shown(rate) {
+  return rate < 10 ? rate.toFixed(1) : rate.toFixed(0);
+}
+
+function draw(rate, wrong) {
+  for (const [kept, value] of [[rates, rate], [faults, wrong]]) {
+    kept.push(value);
+    if (kept.length > KEPT) kept.shift();
+  }
   const most = Math.max(1, ...rates);
-  const points = rates.map((each, index) => `${120 - rates.length + index + 1},${(38 - (each / most) * 34).toFixed(2)}`);
-  at("curve").setAttribute("d", points.length > 1 ? `M${points.join(" L")}` : "");
+  const line = (values) => values.map((each, index) => `${KEPT - values.length + index + 1},${(39 - (each / most) * 36).toFixed(2)}`).join(" L");
+  if (rates.length < 2) return;
+  at("curve").setAttribute("d", `M${line(rates)}`);
+  at("area").setAttribute("d", `M${KEPT - rates.length + 1},40 L${line(rates)} L${KEPT},40 Z`);
+  at("wrong").setAttribute("d", faults.some(Boolean) ? `M${line(faults)}` : "");
+  at("most").textContent = `at most ${shown(most)}/s`;
+}
+
+function bar(part) {
+  const drawing = document.createElementNS("http://www.w3.org/2000/svg", "svg"), made = document.createElementNS(drawing.namespaceURI, "rect");
+  for (const [name, value] of [["viewBox", "0 0 100 8"], ["preserveAspectRatio", "none"], ["class", "bar"]]) drawing.setAttribute(name, value);
+  for (const [name, value] of [["width", Math.max(part * 100, 0.5)], ["height", 8]]) made.setAttribute(name, value);
+  drawing.append(made);
+  return drawing;
+}
+
+function mark(steps) {
+  for (const each of document.querySelectorAll(".scroll svg g")) {
+    const named = each.querySelector("text");
+    const step = named && steps[named.textContent];
+    each.classList.toggle("ill", Boolean(step && step.errors));
+  }
+}
+
+function workers(told) {
+  at("workers-part").hidden = !told.workers;
+  if (!told.workers) return;
+  const used = new Map(told.graphs.flatMap((each) => each.processes).map((each) => [each.pid, each]));
+  table("workers", told.workers.map((each) => {
+    const process = used.get(each.pid);
+    return [[each.pid], [each.state], [each.revision.slice(0, 8)],
+      [process ? `${process.cpu.toFixed(1)} s` : "–", "number"], [process ? `${(process.memory / 1048576).toFixed(0)} MB` : "–", "number"]];
+  }));
 }
 
 function show(told) {
-  const graph = told.graphs[0], now = performance.now();
+  const graph = told.graphs.find((each) => each.processes.length) || told.graphs[0], now = performance.now();
+  if (!graph) return;
   const protocols = Object.entries(graph.protocols).filter(([name]) => name !== "info").map(([, each]) => each);
   const busiest = protocols.sort((one, other) => other.count - one.count)[0];
-  if (before && graph.requests >= before.requests) {
-    const rate = (graph.requests - before.requests) / ((now - before.now) / 1000);
-    at("rate").textContent = rate < 10 ? rate.toFixed(1) : rate.toFixed(0);
-    draw(rate);
+  if (before && before.revision === graph.revision && graph.requests >= before.requests) {
+    const passed = (now - before.now) / 1000, rate = (graph.requests - before.requests) / passed;
+    at("rate").textContent = shown(rate);
+    draw(rate, Math.max(0, graph.errors - before.errors) / passed);
   }
-  before = {requests: graph.requests, now};
+  before = {requests: graph.requests, errors: graph.errors, revision: graph.revision, now};
   at("p50").textContent = busiest ? seconds(busiest.p50) : "–";
   at("p99").textContent = busiest ? seconds(busiest.p99) : "–";
   at("requests").textContent = graph.requests;
@@ -50,10 +94,14 @@ function show(told) {
   at("errors").className = graph.errors ? "bad" : "";
   at("in-flight").textContent = graph.in_flight;
   at("revision").textContent = graph.revision ? `revision ${graph.revision}` : "";
-  at("whose").textContent = `Counted by ${graph.processes.map((each) => `process ${each.pid}`).join(", ")} since it began.`;
+  const own = graph.processes.map((each) => `process ${each.pid}`).join(", ");
+  at("whose").textContent = told.workers ? `Counted by all workers of this revision: ${own}.` : `Counted by ${own} since it began.`;
+  workers(told);
+  mark(graph.steps);
+  const longest = Math.max(1e-9, ...Object.values(graph.steps).map((each) => each.mean * each.count));
   table("steps", Object.entries(graph.steps).map(([name, each]) => [
     [name], [each.count, "number"], [each.errors, each.errors ? "number bad" : "number"],
-    [seconds(each.p50), "number"], [seconds(each.p99), "number"]]));
+    [seconds(each.p50), "number"], [seconds(each.p99), "number"], [bar(each.mean * each.count / longest), "share"]]));
   table("models", Object.entries(graph.models).map(([step, each]) => [
     [step], [each.model], [each.digest ? each.digest.slice(0, 12) : "–"]]));
 }
@@ -98,9 +146,9 @@ at("try").addEventListener("submit", async (event) => {
 
 for (const [id, path] of [["to-docs", "/docs"], ["to-openapi", "/openapi.json"]]) at(id).href = root + path;
 fetch(`${root}/openapi.json`).then((reply) => reply.json()).then((document_) => {
-  const own = Object.entries(document_.paths).filter(([path]) => !path.startsWith("/v2") && path !== "/");
-  for (const [path, operations] of own) {
-    const method = Object.keys(operations).find((each) => ["post", "get", "put", "patch", "delete"].includes(each));
+  for (const [path, operations] of Object.entries(document_.paths)) {
+    const methods = ["post", "get", "put", "patch", "delete"].filter((each) => operations[each]);
+    const method = methods.find((each) => ["events", "endpoints"].includes(operations[each].tags[0]) && operations[each].responses["200"]);
     if (method) { at("path").value = path; at("method").value = method.toUpperCase(); at("body").disabled = method === "get"; break; }
   }
 }).catch(() => {});
