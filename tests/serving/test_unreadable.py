@@ -47,3 +47,12 @@ def test_the_length_of_the_json_part_is_a_number_that_fits(url: str, length: str
     assert answer.status_code == 400
     message = "Inference-Header-Content-Length is the length of the JSON in bytes, not "
     assert message in answer.json()["details"]["message"]
+
+
+@pytest.mark.parametrize("given", ["", 0, None, [], False])
+def test_parameters_of_a_repository_request_are_an_object(url: str, given: Any) -> None:
+    answer = httpx.post(f"{url}/v2/repository/models/echo/load", json={"parameters": given}, timeout=30)
+    assert (answer.status_code, answer.json()["details"]["message"]) == (
+        400,
+        "the body is not a repository request: parameters is an object",
+    )

@@ -143,7 +143,7 @@ class InferenceFront:
 
     async def _repository(self, request: Request, name: str, action: str) -> Reply:
         _only(request, "POST")
-        parameters = _object(await request.body()).get("parameters") or {}
+        parameters = _object(await request.body()).get("parameters", {})
         if not isinstance(parameters, dict):
             raise RequestMalformed("parameters is an object", form="a repository request", mend="Send {} or nothing.")
         if action == "load":
