@@ -13,6 +13,8 @@ from modelyard.operations.atomic import write_atomically
 
 __all__ = ["CiFolder"]
 
+_LEFT = ("plan.json", "run.json", "preview.json", "gate.json", "promote.json", "report.md", "metrics.json")
+
 RecordT = TypeVar("RecordT", bound=msgspec.Struct)
 
 
@@ -82,6 +84,13 @@ class CiFolder:
             graphs={name: drawn for record in found for name, drawn in record.graphs.items()},
             failures=tuple(each for record in found for each in record.failures),
         )
+
+    def clear(self) -> None:
+        """Take away what an earlier job has left in a workspace that lasts: nobody must take it for this one's."""
+        for name in _LEFT:
+            (self.path / name).unlink(missing_ok=True)
+            for path in self.path.glob(f"*/{name}"):
+                path.unlink(missing_ok=True)
 
     def require(self, name: str, record: type[RecordT]) -> RecordT:
         """Return what a file holds.

@@ -1,11 +1,12 @@
 """Decides by what ran whether a change may go on."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
 
 from modelyard.ci.errors import RequestGatesFailed, RequestWorkFailed
-from modelyard.ci.records import PlanRecord, RunRecord
+from modelyard.ci.records import PlanRecord, PreviewRecord, RunRecord
 
 __all__ = ["GateDecision", "decided"]
 
@@ -45,13 +46,13 @@ class GateDecision(msgspec.Struct, frozen=True):
             raise RequestGatesFailed(self.failed)
 
 
-def decided(plan: PlanRecord | None, run: RunRecord | None) -> GateDecision:
+def decided(plan: PlanRecord | None, run: RunRecord | None, previews: Sequence[PreviewRecord] = ()) -> GateDecision:
     """Return the decision on what ran; where nothing ran although something had to, that is a failure.
 
     Parameters
     ----------
-    plan, run
-        What the commands before have left.
+    plan, run, previews
+        What the commands before have left; a preview that fails is a gate that does not hold.
 
     Examples
     --------
@@ -70,6 +71,15 @@ def decided(plan: PlanRecord | None, run: RunRecord | None) -> GateDecision:
     for candidate in run.candidates:
         for each in candidate.gates:
             (held if each.held else failed).setdefault(candidate.model, {})[each.gate] = each.said
+    failed |= {f"preview of {each.graph}": found for each in previews if (found := _failed_preview(each))}
     kind = run.all_failures[0].kind if failures else ""
     gate: Literal["pass", "fail", "none"] = "fail" if failures or failed else "pass" if held else "none"
     return GateDecision(gate, held, failed, failures, kind)
+
+
+def _failed_preview(preview: PreviewRecord) -> dict[str, str]:
+    if preview.failure:
+        return {"deployment": preview.failure}
+    if preview.smoke_failures:
+        return {"smoke test": f"{preview.smoke_failures} of {preview.smoke_requests} requests failed"}
+    return {}

@@ -18,6 +18,7 @@ graphs: {approve: loans.serving:approve}
 workflows:
   main: loans.flows:main
   announcing: loans.flows:announcing
+  quick: loans.flows:quick
 """,
     "loans/__init__.py": "",
     "loans/data.py": '''"""The loans."""
@@ -101,6 +102,16 @@ def main(rows: int = 1500, gate: str = "roc_auc >= champion - 0.005") -> None:
     champion = steps.promote(model=version.model, evaluation=judged.evaluation, gates=["roc_auc >= 0.6", gate])
     steps(name="tell").call(function="announce", parameters={"model": champion.model})
     steps.deploy(graph="approve", models={"model": champion.model})
+
+
+@workflow
+def quick(rows: int = 300) -> None:
+    """Train and register, measured only while training."""
+    data = steps(name="prepare").call(function="prepare", parameters={"rows": rows})
+    trained = steps.train(
+        function="fit", dataset=data.value["train"], label_column="late", feature_columns=["income", "age"]
+    )
+    steps.register(model=trained.model, name="quick-loans")
 
 
 @workflow

@@ -1,7 +1,7 @@
 from judged import FAILED, HELD, PLAN, PREVIEW, candidate, run_of
 
 from modelyard.ci.hosts import CiContext
-from modelyard.ci.records import FailureRecord, PlanRecord
+from modelyard.ci.records import FailureRecord, PlanRecord, RunRecord
 from modelyard.ci.reporting import build_report, render
 from modelyard.ci.reporting.history import Push, history_of
 
@@ -64,6 +64,7 @@ def test_verdicts() -> None:
     merge_base = candidate(HELD, verdict="even", baseline_kind="merge-base")
     broken = FailureRecord("train", "user_code", "no such column", "flights/training.py", 12)
     assert words(plan=docs) == ("nothing", "Nothing to run: 1 changed file touches no function, graph or workflow")
+    assert words(plan=docs, run=RunRecord("flights")) == words(plan=docs)
     assert words() == ("failure", "Not finished: the job ended before it could judge anything")
     assert words(plan=PLAN) == words()
     assert words(run=run_of(passed)) == ("success", "Passed: 1 gate holds; better than the champion")

@@ -10,6 +10,8 @@ from command_lines import Command
 from fake_forge import Forge
 from loans_project import git, write_loans
 
+from modelyard.ci.folder import CiFolder
+from modelyard.ci.records import PreviewRecord, PreviewsRecord
 from modelyard.projects import open_project
 from modelyard.tracking import open_tracking
 
@@ -41,7 +43,7 @@ def test_a_worse_model_fails_its_gate_and_nothing_is_lost(command: Command, loan
     """On a fresh machine: the merge base is trained in the same job, and the report says so."""
     change(loans, "loans/training.py", 'USED = ["income", "age"]', WORSE)
 
-    ran = command("ci", "run", "--base", "main")
+    ran = command("ci", "run", "main", "--base", "main")
     assert ran.code == 0, ran.err
 
     (flow,) = recorded(loans)["workflows"]
@@ -125,7 +127,7 @@ def test_a_function_that_raises_is_told_with_its_line(
         loans, "loans/training.py", "    import numpy as np\n", "    raise ValueError('no loans, password=hunter22')\n"
     )
     github_job(DB_PASSWORD="hunter22")
-    ran = command("ci", "run", "--baseline", "none", "--base", "main")
+    ran = command("ci", "run", "main", "--baseline", "none", "--base", "main")
 
     assert ran.code == 7
     (failure,) = recorded(loans)["workflows"][0]["failures"]
@@ -155,6 +157,7 @@ def test_a_dry_run_runs_nothing(command: Command, loans: Path) -> None:
             "left_out": ["promote", "tell", "deploy"],
         },
         {"workflow": "announcing", "runs": [], "left_out": ["tell"]},
+        {"workflow": "quick", "runs": ["prepare", "train", "register"], "left_out": []},
     ]
     assert not (loans / ".modelyard").exists()
 
@@ -165,7 +168,7 @@ def test_a_merge_base_that_cannot_be_trained_is_no_error(command: Command, loans
     git(loans, "switch", "-q", "-c", "mending")
     change(loans, "loans/training.py", "    raise ValueError('broken before')\n", "    import numpy as np\n")
 
-    ran = command("ci", "run", "--base", "main", "--baseline", "merge-base", "--input", "rows=300")
+    ran = command("ci", "run", "main", "--base", "main", "--baseline", "merge-base", "--input", "rows=300")
     assert ran.code == 0
     (candidate,) = recorded(loans)["workflows"][0]["candidates"]
     assert (candidate["baseline"], candidate["baseline_kind"]) == ("", "none")
@@ -175,13 +178,41 @@ def test_a_merge_base_that_cannot_be_trained_is_no_error(command: Command, loans
 def test_jobs_of_a_matrix_are_reported_together(command: Command, loans: Path) -> None:
     from judged import FAILED, HELD, candidate, run_of
 
-    from modelyard.ci.folder import CiFolder
-
     for name, gate in (("main", HELD), ("nightly", FAILED)):
         CiFolder(loans / f".modelyard/ci/{name}").write("run.json", run_of(candidate(gate)))
     assert command("ci", "gate").code == 6
     report = command("ci", "report", "--dry-run").out
     assert report.count("**Candidate**") == 2
+
+
+def test_a_model_that_is_measured_only_while_it_trains(command: Command, loans: Path) -> None:
+    ran = command("ci", "run", "quick", "--all", "--gate", "roc_auc >= 0.5", "--gate", "roc_auc >= champion")
+    assert ran.code == 0, ran.err
+    (candidate,) = recorded(loans)["workflows"][0]["candidates"]
+    assert (candidate["model"], candidate["baseline_kind"], candidate["rows"]) == ("models:/quick-loans/1", "none", 60)
+    assert candidate["baseline_note"] == "Measured only on the rows that its training held out."
+    assert candidate["gates"][1]["said"].endswith("and there is no champion to compare with: held")
+    assert command("ci", "gate").code == 0
+
+
+def test_a_preview_that_fails_is_a_gate_that_does_not_hold(command: Command, loans: Path) -> None:
+    from judged import HELD, candidate, run_of
+
+    folder = CiFolder(loans / ".modelyard/ci")
+    folder.write("run.json", run_of(candidate(HELD)))
+    folder.write("preview.json", PreviewsRecord((PreviewRecord("approve", smoke_requests=3, smoke_failures=1),)))
+    ended = command("ci", "gate")
+    assert (ended.code, "preview of approve: smoke test (1 of 3 requests failed)" in ended.err) == (6, True)
+
+
+def test_what_an_earlier_job_has_left_is_not_taken_for_this_ones(command: Command, loans: Path) -> None:
+    from judged import HELD, candidate, run_of
+
+    for place in ("", "main"):
+        CiFolder(loans / ".modelyard/ci" / place).write("run.json", run_of(candidate(HELD)))
+    change(loans, "loans/training.py", 'USED = ["income", "age"]', WORSE)
+    assert command("ci", "plan", "--base", "main").code == 0
+    assert command("ci", "gate").code == 3
 
 
 def test_the_work_that_never_ran_is_a_failure(command: Command, loans: Path) -> None:

@@ -55,9 +55,9 @@ def verdict_of(plan: PlanRecord | None, run: RunRecord | None, previews: Sequenc
     >>> verdict_of(None, None).line
     'Not finished: the job ended before it could judge anything'
     """
+    if plan is not None and plan.is_empty and (run is None or not (run.workflows or run.all_failures)):
+        return Verdict("nothing", "nothing to run", plan.summary)
     if run is None:
-        if plan is not None and plan.is_empty:
-            return Verdict("nothing", "nothing to run", plan.summary)
         return Verdict("failure", "not finished", "the job ended before it could judge anything")
     if run.all_failures:
         first = run.all_failures[0]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from modelyard.training.gates import Gate
     from modelyard.training.metrics import MetricFacts
 
-__all__ = ["candidate_of"]
+__all__ = ["candidate_of", "trained_candidate"]
 
 
 def candidate_of(
@@ -77,6 +77,48 @@ def candidate_of(
         rows=int(result.get("rows") or 0),
         report=str(result.get("report") or ""),
         verdict=str(comparison.get("verdict") or ""),
+    )
+
+
+def trained_candidate(
+    workflow: str, step: str, result: Mapping[str, Any], registered: Iterable[Mapping[str, Any]], gates: Iterable[str]
+) -> Candidate:
+    """Return the record of a model that nothing has measured but its own training, on the rows that it held out.
+
+    Parameters
+    ----------
+    workflow, step
+        Which step of which workflow made it.
+    result
+        What the step returned.
+    registered
+        What steps that registered models returned: the name of this one may be among them.
+    gates
+        What is asked of the model.
+
+    Raises
+    ------
+    GateInvalid
+        A gate is not written by the grammar.
+    """
+    from modelyard.training.gates import parse_gates
+    from modelyard.training.metrics import facts_of
+
+    metrics = tuple(
+        MetricRecord(name, facts_of(name).title, value, None, facts_of(name).greater_is_better)
+        for name, value in result["metrics"].items()
+    )
+    named = next((each for each in registered if each.get("digest") == result["digest"]), None)
+    return Candidate(
+        workflow=workflow,
+        step=step,
+        model=str(named["model"] if named else result["model"]),
+        digest=str(result["digest"]),
+        baseline_note="Measured only on the rows that its training held out.",
+        metrics=metrics,
+        gates=tuple(_judged(parse_gates(gates), result)),
+        main_metric=metrics[0].name if metrics else "",
+        rows=int(result["held_out_rows"]),
     )
 
 

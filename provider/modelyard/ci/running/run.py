@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelyard.ci.job import CiJob
 from modelyard.ci.records import Baseline, Candidate, FailureRecord, PlanRecord, RunRecord, WorkflowRecord
-from modelyard.ci.running.candidates import candidate_of
+from modelyard.ci.running.candidates import candidate_of, trained_candidate
 from modelyard.ci.running.merge_base import MergeBaseUnusable, train_merge_base
 from modelyard.ci.running.slimming import Judged, SlimWorkflow, slim, with_baseline
 from modelyard.errors import ModelyardError
@@ -173,6 +173,8 @@ class Running:
         kind: Baseline,
         note: str,
     ) -> tuple[Candidate, ...]:
+        if not judged:
+            return self._trained(name, outcome)
         found = []
         for each in judged:
             for step, result in outcome.results.items():
@@ -192,6 +194,16 @@ class Running:
                     note=note,
                 )
                 found.append(self._with_page(made))
+        return tuple(found)
+
+    def _trained(self, name: str, outcome: WorkflowOutcome) -> tuple[Candidate, ...]:
+        """Return the candidates of a workflow that measures only while it trains."""
+        registered = [each for each in outcome.results.values() if {"model", "version", "digest"} <= set(each)]
+        found = [
+            trained_candidate(name, step, result, registered, self._request.gates)
+            for step, result in outcome.results.items()
+            if {"model", "metrics", "held_out_rows"} <= set(result)
+        ]
         return tuple(found)
 
     def _with_page(self, candidate: Candidate) -> Candidate:

@@ -5,7 +5,7 @@ import click
 from modelyard.ci.gates import GateDecision, decided
 from modelyard.ci.job import FOLDER, open_job
 from modelyard.ci.outputs import write_outputs
-from modelyard.ci.records import PlanRecord
+from modelyard.ci.records import PlanRecord, PreviewsRecord
 from modelyard.ci.reporting.escaping import loggable
 from modelyard.cli.documents import write_json
 from modelyard.cli.options import project_options
@@ -25,7 +25,8 @@ def gate_job(folder: str, dry_run: bool, project: str, environment: str, json: b
     """
     del environment
     job = open_job(project, folder)
-    decision = decided(job.folder.read("plan.json", PlanRecord), job.folder.runs())
+    previews = job.folder.read("preview.json", PreviewsRecord) or PreviewsRecord()
+    decision = decided(job.folder.read("plan.json", PlanRecord), job.folder.runs(), previews.previews)
     if not dry_run:
         job.folder.write("gate.json", decision)
         write_outputs(job.context, {"gate": decision.gate})

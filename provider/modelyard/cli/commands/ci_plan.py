@@ -47,6 +47,7 @@ def plan_job(
     job = open_job(project, folder)
     plan = plan_change(job.project, job.context, base=base, head=head, everything=everything)
     if not dry_run:
+        job.folder.clear()
         job.folder.write("plan.json", plan)
         write_outputs(job.context, _outputs(plan))
     if matrix:

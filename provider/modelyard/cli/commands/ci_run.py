@@ -75,6 +75,7 @@ def run_job(  # noqa: PLR0913, PLR0917 - a command takes what its flags are
     if dry_run:
         _show_intent(Running(job, plan, request), json=json)
         return
+    (job.folder.path / "run.json").unlink(missing_ok=True)
     with reporting(quiet=quiet, debug=False) as reporter, termination_cancels():
         record = Running(job, plan, request, progress=reporter).run()
     job.folder.write("run.json", record)
