@@ -91,6 +91,7 @@ if __name__ == "__main__":
     server = Server(Path(folder), which)
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 10, 10)  # as our workers have it
     uvicorn.run(
         server,
         port=int(port),
