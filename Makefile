@@ -116,7 +116,7 @@ soak: $(VENVS)/main/.ready
 
 check: $(VENVS)/main/.ready $(VENVS)/airflow/.ready $(VENVS)/kfp/.ready
 	$(MAIN)/ruff check .
-	$(MAIN)/ruff check --preview --select AIR operators examples docs
+	$(MAIN)/ruff check --preview --select AIR provider/modelyard/airflow operators examples docs
 	$(MAIN)/ruff format --check .
 	$(MAIN)/mypy $(CORE_TYPES) --exclude '(modelyard|engines)/airflow/'
 	$(MAIN)/mypy --python-executable $(AIRFLOW)/python --cache-dir .mypy_cache/airflow $(AIRFLOW_TYPES)

@@ -22,12 +22,11 @@ def examples(tmp_path: Path) -> Path:
     )
 
 
-def test_all_examples_are_read_without_errors_and_fast(examples: Path) -> None:
+def test_all_examples_are_read_without_errors(examples: Path) -> None:
     bag = DagBag(examples)
 
     assert bag.import_errors == {}
     assert set(bag.dags) == {"example_wine", "example_rescore", "example_decorator"}
-    assert max(each.duration.total_seconds() for each in bag.dagbag_stats) < 1
 
 
 @needs_main_environment
@@ -62,6 +61,7 @@ def test_wine_goes_from_data_to_scored_files(runs: Runs, examples: Path, tmp_pat
     assert (results["promote"]["first"], results["promote"]["alias"]) == (True, "champion")
     assert results["deploy"]["models"] == {"grower": "models:/wine-grower/1"}
     assert runs.xcom(run, "deploy", "_link_EndpointLink") == results["deploy"]["url"]
+    assert (results["ready"]["url"], results["ready"]["state"]) == (results["deploy"]["url"], "running")
     assert results["undeploy"] == {"endpoint": "wines", "removed": True}
     for index, name in enumerate(("scored-a", "scored-b")):
         assert runs.xcom(run, "predict", "rows", index) == 178

@@ -54,6 +54,15 @@ def test_the_wheel_holds_every_module_of_the_three_roots_and_nothing_else(wheel:
     assert held == ours
 
 
+def test_the_wheel_holds_the_files_that_modules_read(wheel: Path) -> None:
+    held = set(zipfile.ZipFile(wheel).namelist())
+    kinds = ("html", "css", "js", "svg", "j2", "json")
+    read = {str(each.relative_to(root)) for root in ROOTS for kind in kinds for each in root.rglob(f"*.{kind}")}
+
+    assert "modelyard/airflow/ui/files/console.js" in read
+    assert read - held == set()
+
+
 def test_the_light_core_works_from_an_empty_directory(installed: Path, tmp_path: Path) -> None:
     helped = _run(installed, tmp_path, "modelyard", "--help")
     listed = _run(installed, tmp_path, "modelyard", "operations", "list", "--json")

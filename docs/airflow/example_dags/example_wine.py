@@ -12,6 +12,7 @@ from modelyard.operators.airflow import (
     TrainOperator,
     UndeployOperator,
 )
+from modelyard.operators.airflow.sensors import EndpointReadySensor
 
 with DAG(
     "example_wine",
@@ -70,6 +71,16 @@ with DAG(
     deploy = DeployOperator(task_id="deploy", graph="wines", endpoint="wines")
     # [END howto_operator_deploy]
 
+    # [START howto_sensor_endpoint_ready]
+    ready = EndpointReadySensor(
+        task_id="ready",
+        endpoint=deploy.output["endpoint"],
+        revision=deploy.output["revision"],
+        poke_interval=1,
+        timeout=60,
+    )
+    # [END howto_sensor_endpoint_ready]
+
     # [START howto_operator_predict_mapped]
     predict = PredictOperator.partial(
         task_id="predict",
@@ -83,4 +94,4 @@ with DAG(
     # [END howto_operator_undeploy]
 
     data >> train
-    promote >> deploy >> undeploy
+    promote >> deploy >> ready >> undeploy
