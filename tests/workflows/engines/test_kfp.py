@@ -41,7 +41,7 @@ from modelyard.workflows.engines.kfp import KfpEngine
 from modelyard.workflows.engines.kfp_inputs import pipeline_arguments
 from modelyard.workflows.engines.kfp_settings import settings_of
 from modelyard.workflows.engines.kfp_submit import submission_of
-from modelyard.workflows.engines.remote import RemoteRun, RunRequest
+from modelyard.workflows.engines.remote import Publication, RemoteRun, RunRequest
 
 DIGEST = f"registry.example.com/ml/flights@sha256:{'0' * 64}"
 
@@ -348,7 +348,7 @@ def test_where_the_state_is_seen_the_outcome_is_that_of_any_engine(prod: Path, s
     failure = Failure("one", ErrorKind.USER_CODE, "one is told to fail")
     left = WorkflowOutcome({"one": "failed"}, {}, (failure,))
     kfp_run.KfpRun(state, "kfp-run-2").write_outcome(left)
-    server.states = ["RUNNING", "FAILED"]
+    server.states = ["FAILED"]
     assert kfp_entry.submit(_request(prod, follow=True, workflow_run="other")).outcome == left
 
     server.states = ["FAILED"]
@@ -385,33 +385,29 @@ def test_what_kfp_says_of_the_steps_is_told_while_it_runs(
 def test_a_version_is_published_and_its_schedule_takes_the_place_of_the_one_before(
     prod: Path, server: FakeServer
 ) -> None:
-    command = [
-        str(Path(sys.executable).with_name("modelyard")),
-        "workflows",
-        "publish",
-        "contract.flows:chain",
-        "--json",
-    ]
-
-    def publish(*words: str) -> Any:
-        ended = subprocess.run([*command, "--project", str(prod), *words], capture_output=True, text=True, check=False)
-        assert ended.returncode == 0, ended.stderr
-        return json.loads(ended.stdout)
-
     page = f"{server.endpoint}/#/pipelines/details/pipeline-1/version/pipeline-1"
-    told = {"name": "contract-chain", "schedule": "", "replaced": []}
-    assert publish("--version", "v1") == {**told, "version": "v1", "url": f"{page}-v1"}
-    first = publish("--version", "v2", "--schedule", "0 0 3 * * *", "--param", "start=5")
-    assert first == {**told, "version": "v2", "url": f"{page}-v2", "schedule": "schedule-1"}
-    second = publish("--version", "v3", "--schedule", "0 0 4 * * *")
-    assert (second["schedule"], second["replaced"]) == ("schedule-2", ["schedule-1"])
+    first = kfp_entry.publish(_request(prod), "v1", "")
+    assert first == Publication(name="contract-chain", version="v1", url=f"{page}-v1")
+    second = kfp_entry.publish(_request(prod, inputs={"start": 5}), "v2", "0 0 3 * * *")
+    assert (second.url, second.schedule, second.replaced) == (f"{page}-v2", "schedule-1", ())
+    command = [str(Path(sys.executable).with_name("modelyard")), "workflows", "publish", "contract.flows:chain"]
+    words = ["--json", "--project", str(prod), "--version", "v3", "--schedule", "0 0 4 * * *", "--param", "start=6"]
+    ended = subprocess.run([*command, *words], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout) == {
+        "name": "contract-chain",
+        "version": "v3",
+        "url": f"{page}-v3",
+        "schedule": "schedule-2",
+        "replaced": ["schedule-1"],
+    }
 
     assert {name: each["status"] for name, each in server.schedules.items()} == {
         "schedule-1": "DISABLED",
         "schedule-2": "ENABLED",
     }
     bodies = [body for verb, path, _, body in server.asked if (verb, path) == ("POST", "/recurringruns")]
-    assert bodies[0]["runtime_config"]["parameters"] == {"start": 5, "modelyard_exact": ""}
+    assert [body["runtime_config"]["parameters"]["start"] for body in bodies] == [5, 6]
     assert bodies[0]["pipeline_version_reference"] == {
         "pipeline_id": "pipeline-1",
         "pipeline_version_id": "pipeline-1-v2",
