@@ -8,7 +8,7 @@ import pytest
 
 from modelyard.graphs import Graph
 from modelyard.graphs.ensembles import Mean
-from modelyard.graphs.mapping import Rows
+from modelyard.graphs.mapping import Rows, answers_one
 from modelyard.graphs.models import Model
 
 ROWS = [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
@@ -171,3 +171,35 @@ def test_another_number_of_answers_than_rows_is_told_once_for_each_step(caplog: 
 def test_as_many_answers_as_rows_are_no_matter_for_the_log(caplog: pytest.LogCaptureFixture) -> None:
     assert list(graph_of(same).map([1, 2])) == [1, 2]
     assert caplog.records == []
+
+
+class Doubled:
+    def do(self, body: Any) -> Any:
+        return body * 2
+
+    def do_batch(self, bodies: Any) -> Any:
+        return [each * 2 for each in bodies]
+
+
+def test_one_body_needs_no_event_where_many_need_none() -> None:
+    chain = Graph("chain")
+    chain.to(Doubled, name="one").ensemble(Mean, name="mean", members={"a": Doubled, "b": Doubled})
+    answer = answers_one(chain.open())
+    assert answer is not None
+    assert answer(3) == 12.0
+    with pytest.raises(TypeError):
+        answer(None)
+    one = Graph("one")
+    one.to(Doubled)
+    alone = answers_one(one.open())
+    assert alone is not None
+    assert alone(3) == 6
+
+
+def test_one_body_needs_its_event_where_a_step_does() -> None:
+    whole = Graph("whole")
+    whole.to(Doubled, name="one").to(lambda event: event.body, name="two", full_event=True)
+    waiting = Graph("waiting")
+    waiting.to(Doubled, retries=1)
+    for graph in (whole, waiting):
+        assert answers_one(graph.open()) is None
