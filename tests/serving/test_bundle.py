@@ -11,7 +11,7 @@ from probe_models import fitted, save_model
 
 from modelyard.data.digests import digest_of
 from modelyard.graphs import Event, FlavorUnsupported, GraphSpec, ModelDigestWrong, StepSpec
-from modelyard.serving import BundleInvalid, ModelNotBundled
+from modelyard.serving import BundleInvalid, ModelNotBundled, ModelTooLarge
 from modelyard.serving.bundle import (
     BundledModel,
     Manifest,
@@ -133,4 +133,15 @@ def test_a_revision_never_changes_its_models(bundle: Path) -> None:
     assert str(refused.value) == (
         "the revision holds no model 'models:/delays/4', and never changes: delays is models:/delays/3. "
         "Deploy the graph with the other version."
+    )
+
+
+def test_a_model_above_the_limit_is_not_loaded(bundle: Path) -> None:
+    size = sum(each.stat().st_size for each in (bundle / "models/delays").rglob("*") if each.is_file())
+    open_bundle(bundle, model_limit=size).close()
+    with pytest.raises(ModelTooLarge) as refused:
+        open_bundle(bundle, model_limit=size - 1)
+    assert str(refused.value) == (
+        f"deploy.limits.model: the files of models:/delays/3 have {size} bytes, more than the limit of {size - 1}. "
+        "Raise the limit, or compress the model."
     )

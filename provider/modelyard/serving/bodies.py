@@ -105,14 +105,13 @@ def _table(raw: bytes, media_type: str, limit: int) -> list[dict[str, Any]]:
         raise LibraryMissing("pyarrow", f"a body of type {media_type}", "ml") from error
     try:
         table = _read_table(pa.BufferReader(raw), media_type)
-    except (pa.ArrowInvalid, pa.ArrowKeyError, pa.ArrowNotImplementedError, OSError) as error:
+        if len(table) > limit:
+            raise RowsExceeded(len(table), limit)
+        rows: list[dict[str, Any]] = table.to_pylist()  # where names and times are looked at
+    except (pa.ArrowException, ValueError, OverflowError, OSError) as error:
         form = {CSV: "CSV", PARQUET: "Parquet"}.get(media_type, "Arrow")
-        raise RequestMalformed(
-            str(error).splitlines()[0], form=form, mend="Send a whole table with its header."
-        ) from None
-    if len(table) > limit:
-        raise RowsExceeded(len(table), limit)
-    rows: list[dict[str, Any]] = table.to_pylist()
+        told = (str(error).splitlines() or [type(error).__name__])[0]
+        raise RequestMalformed(told, form=form, mend="Send a whole table with its header.") from None
     return rows
 
 

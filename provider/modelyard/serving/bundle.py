@@ -19,7 +19,7 @@ from modelyard.graphs import (
     Resources,
     open_model,
 )
-from modelyard.serving.errors import BundleInvalid, ModelNotBundled
+from modelyard.serving.errors import BundleInvalid, ModelNotBundled, ModelTooLarge
 
 __all__ = [
     "MANIFEST",
@@ -123,11 +123,20 @@ class Manifest(msgspec.Struct, frozen=True):
 
 
 class BundleModels:
-    """Loads models from a bundle, by step name; a `modelyard.graphs.ModelLoader`."""
+    """Loads models from a bundle, by step name; a `modelyard.graphs.ModelLoader`.
 
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
+    Parameters
+    ----------
+    folder, manifest
+        The bundle.
+    limit
+        The most bytes that a model's files may have together; 0 is no limit.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest, limit: int = 0) -> None:
         self._folder = folder
         self._models = manifest.models
+        self._limit = limit
 
     def load(self, reference: str) -> LoadedModel:
         """Return the model of the step that `reference` names.
@@ -136,11 +145,16 @@ class BundleModels:
         ------
         ModelNotBundled
             The revision holds no such model.
+        ModelTooLarge
+            Its files are larger than the limit.
         """
         if reference not in self._models:
             raise ModelNotBundled(reference, {name: each.reference for name, each in self._models.items()})
         known = self._models[reference]
         files = self._folder / known.folder
+        size = sum(each.stat().st_size for each in files.rglob("*") if each.is_file()) if self._limit else 0
+        if size > self._limit:
+            raise ModelTooLarge(known.reference, size, self._limit)
         try:
             return open_model(files, digest=known.digest, name=known.reference)
         except FlavorUnsupported:
@@ -192,13 +206,13 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2))
 
 
-async def open_bundle_async(folder: Path, resources: Resources | None = None) -> Plan:
+async def open_bundle_async(folder: Path, resources: Resources | None = None, *, model_limit: int = 0) -> Plan:
     """Do what `open_bundle` does on the running event loop: what the graph's steps open belongs to it."""
-    graph, needed = _bundled(folder, resources)
+    graph, needed = _bundled(folder, resources, model_limit)
     return await graph.open_async(needed)
 
 
-async def open_beside(folder: Path, resources: Resources, *, is_async: bool) -> Plan:
+async def open_beside(folder: Path, resources: Resources, *, is_async: bool, model_limit: int = 0) -> Plan:
     """Open a bundle whose code is that of another one, which this process has open and which answers meanwhile.
 
     Parameters
@@ -207,12 +221,14 @@ async def open_beside(folder: Path, resources: Resources, *, is_async: bool) -> 
         As for `open_bundle`.
     is_async
         Whether the graph has steps that belong to the event loop; other graphs are opened beside it.
+    model_limit
+        The most bytes that a model's files may have together; 0 is no limit.
     """
-    graph, needed = _bundled(folder, resources, importable=False)
+    graph, needed = _bundled(folder, resources, model_limit, importable=False)
     return await graph.open_async(needed) if is_async else await asyncio.to_thread(graph.open, needed)
 
 
-def open_bundle(folder: Path, resources: Resources | None = None) -> Plan:
+def open_bundle(folder: Path, resources: Resources | None = None, *, model_limit: int = 0) -> Plan:
     """Make the bundle's project importable in this process, load its models, and return the open graph.
 
     Parameters
@@ -221,6 +237,8 @@ def open_bundle(folder: Path, resources: Resources | None = None) -> Plan:
         The bundle.
     resources
         What the graph gets besides its models: how rows of several requests are gathered, who counts and records.
+    model_limit
+        The most bytes that a model's files may have together; 0 is no limit.
 
     Raises
     ------
@@ -228,15 +246,19 @@ def open_bundle(folder: Path, resources: Resources | None = None) -> Plan:
         It is damaged.
     ModelDigestWrong
         A model's files were changed.
+    ModelTooLarge
+        A model is above the limit.
     """
-    graph, needed = _bundled(folder, resources)
+    graph, needed = _bundled(folder, resources, model_limit)
     return graph.open(needed)
 
 
-def _bundled(folder: Path, resources: Resources | None, *, importable: bool = True) -> tuple[Graph, Resources]:
+def _bundled(
+    folder: Path, resources: Resources | None, model_limit: int, *, importable: bool = True
+) -> tuple[Graph, Resources]:
     manifest = read_manifest(folder)
     if importable:
         sys.path[:0] = [str(folder / root) for root in manifest.roots]
     by_step = {step: step for step in manifest.models}
     graph = Graph.from_spec(manifest.graph).with_models(by_step)
-    return graph, replace(resources or Resources(), models=BundleModels(folder, manifest))
+    return graph, replace(resources or Resources(), models=BundleModels(folder, manifest, model_limit))

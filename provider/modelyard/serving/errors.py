@@ -16,6 +16,7 @@ __all__ = [
     "MediaTypeUnsupported",
     "MethodNotAllowed",
     "ModelNotBundled",
+    "ModelTooLarge",
     "Overloaded",
     "PathNotFound",
     "PortTaken",
@@ -246,6 +247,20 @@ class ModelNotBundled(ModelyardError):
             f"the revision holds no model {reference!r}, and never changes: {held}",
             mend="Deploy the graph with the other version.",
             facts={"reference": reference},
+        )
+
+
+class ModelTooLarge(ModelyardError):
+    """Raised when the files of a model are larger than a worker loads."""
+
+    kind = ErrorKind.INVALID
+
+    def __init__(self, model: str, size: int, limit: int) -> None:
+        super().__init__(
+            f"the files of {model} have {size} bytes, more than the limit of {limit}",
+            where="deploy.limits.model",
+            mend="Raise the limit, or compress the model.",
+            facts={"model": model, "size": size, "limit": limit},
         )
 
 

@@ -12,6 +12,7 @@ from modelyard.serving.errors import Overloaded
 __all__ = ["Admission", "Limits"]
 
 BODY = 16 * 1024 * 1024
+MODEL = 8 * 1024**3
 
 
 class Limits(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -29,6 +30,8 @@ class Limits(msgspec.Struct, frozen=True, omit_defaults=True):
         How many more may wait for their turn; the next one is refused with 429.
     seconds
         How long a client may take to send a body.
+    model
+        The largest model that is loaded, the bytes of its files together.
 
     Examples
     --------
@@ -44,9 +47,10 @@ class Limits(msgspec.Struct, frozen=True, omit_defaults=True):
     in_flight: int = 1024
     queue: int = 256
     seconds: float = 30.0
+    model: int = MODEL
 
     def __post_init__(self) -> None:
-        for name, least in (("body", 1), ("rows", 1), ("in_flight", 1), ("queue", 0)):
+        for name, least in (("body", 1), ("rows", 1), ("in_flight", 1), ("queue", 0), ("model", 1)):
             if getattr(self, name) < least:
                 raise ValueError(f"a limit is at least 1 (queue: 0), not {name}={getattr(self, name)!r}")
         if not self.seconds > 0:

@@ -43,10 +43,11 @@ async def open_application(
     traffic, metrics = beside.traffic if beside else Traffic(), ServingMetrics(tracing)
     tap = RecordTap(options.records) if options.records else None
     resources = metrics.watching(Resources(batching=traffic.batching(options.batch), recorder=tap))
+    limit = options.limits.model
     if beside:
-        plan = await open_beside(folder, resources, is_async=beside.plan.is_async)
+        plan = await open_beside(folder, resources, is_async=beside.plan.is_async, model_limit=limit)
     else:
-        plan = await open_bundle_async(folder, resources)
+        plan = await open_bundle_async(folder, resources, model_limit=limit)
     if tap:
         metrics.recorded, metrics.runs = tap.counts, tap.runs(plan)
     application = Application(
