@@ -37,18 +37,18 @@ class Scheduler:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self._url = f"http://127.0.0.1:{_free_port()}"
+        self._url = f"http://127.0.0.1:{free_port()}"
         self._token = ""
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self.processes: list[subprocess.Popen[bytes]] = []
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
-        self._environment = {
+        self.environment = {
             **inherited,
             **SETTINGS,
             "AIRFLOW_HOME": str(home),
             "AIRFLOW__API__BASE_URL": self._url,
             "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self._url}/execution/",
-            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(_free_port()),
+            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
         }
 
     @property
@@ -63,25 +63,25 @@ class Scheduler:
         port = self._url.rpartition(":")[2]
         for command in (("api-server", "--host", "127.0.0.1", "--port", port, "--workers", "1"), ("scheduler",)):
             with (self.home / f"{command[0]}.log").open("wb") as log:
-                self._processes.append(
+                self.processes.append(
                     subprocess.Popen(
                         [sys.executable, "-m", "airflow", *command],
-                        env=self._environment,
+                        env=self.environment,
                         stdout=log,
                         stderr=subprocess.STDOUT,
                         start_new_session=True,
                     )
                 )
-        assert eventually(self._answers, 240), (self.home / "api-server.log").read_text()[-4000:]
+        assert eventually(self.answers, 240), (self.home / "api-server.log").read_text()[-4000:]
 
     def stop(self) -> None:
         """End all processes with all of theirs."""
         for number in (signal.SIGTERM, signal.SIGKILL):
-            for process in self._processes:
+            for process in self.processes:
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, number)
             deadline = time.monotonic() + 10
-            for process in self._processes:
+            for process in self.processes:
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(max(0, deadline - time.monotonic()))
 
@@ -104,7 +104,8 @@ class Scheduler:
         with urllib.request.urlopen(request, timeout=30) as reply:
             return json.load(reply)
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
+        """Whether the API gives a token."""
         try:
             with urllib.request.urlopen(f"{self._url}/auth/token", timeout=10) as reply:
                 self._token = json.load(reply)["access_token"]
@@ -114,11 +115,12 @@ class Scheduler:
 
     def _run(self, *arguments: str) -> None:
         command = [sys.executable, "-m", "airflow", *arguments]
-        done = subprocess.run(command, env=self._environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens at."""
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         return int(server.getsockname()[1])
