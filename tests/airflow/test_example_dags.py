@@ -26,7 +26,7 @@ def test_all_examples_are_read_without_errors(examples: Path) -> None:
     bag = DagBag(examples)
 
     assert bag.import_errors == {}
-    assert set(bag.dags) == {"example_wine", "example_rescore", "example_decorator"}
+    assert set(bag.dags) == {"example_wine", "example_rescore", "example_decorator", "example_mapping"}
 
 
 @needs_main_environment
@@ -39,6 +39,29 @@ def test_functions_of_the_dag_file_run_in_the_projects_interpreter(runs: Runs, e
         f"grower-0, 4 columns on {day}",
         f"grower-1, 4 columns on {day}",
     ]
+
+
+@pytest.mark.slow
+@needs_main_environment
+def test_trainings_and_predictions_are_mapped_and_summed_up(runs: Runs, examples: Path, tmp_path: Path) -> None:
+    dag = DagBag(examples / "example_mapping.py").get_dag("example_mapping")
+    run = runs.run(dag, conf={"folder": str(tmp_path)})
+    each = [runs.xcom(run, "tune_each", index=index) for index in (0, 1)]
+    accuracy = [one["metrics"]["accuracy"] for one in each]
+    tuned, scored = runs.xcom(run, "tune"), runs.xcom(run, "scored")
+
+    assert set(runs.states(run).values()) == {"success"}
+    assert accuracy[1] > accuracy[0]
+    assert (tuned["count"], [row["index"] for row in tuned["rows"]]) == (2, [1, 0])
+    assert (tuned["best"]["trees"], tuned["best"]["metrics.accuracy"]) == (20, accuracy[1])
+    assert tuned["best"]["result"] == each[1]
+    assert scored["rows"] == [
+        {"index": at, "partition": name, "rows": 178, "rejected": 0, "dataset": str(tmp_path / "scored" / name)}
+        for at, name in enumerate(("north", "south"))
+    ]
+    assert scored["table"].splitlines()[0] == "| index | partition | rows | rejected | dataset |"
+    assert runs.xcom(run, "best", "digest") == each[1]["digest"]
+    assert {runs.xcom(run, "predict", "model", index) for index in (0, 1)} == {"models:/wine-best/1"}
 
 
 @needs_main_environment

@@ -58,6 +58,7 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": ["modelyard.operators.airflow.operation", *OPERATOR_MODULES],
             },
             {"integration-name": _INTEGRATION, "python-modules": ["modelyard.operators.airflow.approval"]},
+            {"integration-name": _INTEGRATION, "python-modules": ["modelyard.operators.airflow.summary"]},
             {"integration-name": _KFP, "python-modules": ["modelyard.operators.airflow.pipeline_run"]},
         ],
         "hooks": [{"integration-name": _INTEGRATION, "python-modules": ["modelyard.airflow.hook"]}],
@@ -67,6 +68,7 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "sensors": [
             {"integration-name": _INTEGRATION, "python-modules": ["modelyard.operators.airflow.sensors"]},
+            {"integration-name": _INTEGRATION, "python-modules": ["modelyard.operators.airflow.work_sensor"]},
             {"integration-name": _KFP, "python-modules": ["modelyard.operators.airflow.pipeline_sensor"]},
         ],
         "connection-types": [connection_type()],

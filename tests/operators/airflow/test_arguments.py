@@ -24,7 +24,8 @@ def test_what_every_operator_adds_is_typed() -> None:
     own = set(OperationArguments.__annotations__) - set(TaskArguments.__annotations__)
 
     assert own == _parameters(OperationOperator)
-    assert own - set(COMMON_PARAMETERS) == {"conn_id", "deferrable", "same_host"}  # Airflow's own words
+    airflows_own_words = {"conn_id", "deferrable", "same_host", "wait_for_completion"}
+    assert own - set(COMMON_PARAMETERS) == airflows_own_words
 
 
 def _attributes() -> list[str]:

@@ -91,3 +91,4 @@ class OperationArguments(TaskArguments, total=False):
     python: Templated[str]
     deferrable: bool | None
     same_host: bool
+    wait_for_completion: bool

@@ -42,11 +42,13 @@ class ModelyardDecoratedOperator(DecoratedOperator, OperationOperator):
 
     operation_name: ClassVar[str] = "call"
     custom_operator_name: str = "@task.modelyard"
-    template_fields: Sequence[str] = ("op_args", "op_kwargs", *OperationOperator.template_fields)
+    template_fields: Sequence[str] = ("op_args", "op_kwargs", *OperationOperator.template_fields)  # pyright: ignore[reportIncompatibleVariableOverride]
     template_fields_renderers: ClassVar[dict[str, str]] = {"op_args": "py", "op_kwargs": "py"}
     shallow_copy_attrs: Sequence[str] = ("python_callable",)
 
     def __init__(self, *, python_callable: Callable[..., Any], **kwargs: Any) -> None:
+        if not kwargs.get("wait_for_completion", True):
+            raise ParameterInvalid("wait_for_completion", "true for a function of the DAG file", False)
         self._source = source_of(python_callable)
         kwargs.setdefault("multiple_outputs", False)
         super().__init__(python_callable=python_callable, **kwargs)

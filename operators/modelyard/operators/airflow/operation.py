@@ -15,7 +15,7 @@ from modelyard.operations import ParameterInvalid
 from modelyard.operators.airflow.arguments import LauncherName, TaskArguments, Templated
 from modelyard.operators.airflow.masking import Mask, mask_of
 from modelyard.operators.airflow.outlets import declared_outlets, tell_outlets
-from modelyard.operators.airflow.outputs import TaskOutput
+from modelyard.operators.airflow.outputs import TaskOutput, started_facts
 from modelyard.operators.airflow.place import Place, connection_settings, place_of, text_of
 from modelyard.operators.airflow.traces import Ended, asked_of, done_by, tried_by
 from modelyard.operators.airflow.values import is_template, keep_type, plain
@@ -70,6 +70,9 @@ class OperationOperator(BaseOperator):
     same_host
         Say that Airflow's workers and its triggerer are on one host, and in one container if any: a process can be
         followed and ended from its own host alone.
+    wait_for_completion
+        Whether to wait for the end of the work. Without, the task has succeeded when the work is under way, publishes
+        where that is, and brings no asset forth: `modelyard.operators.airflow.work_sensor.WorkSensor` waits for it.
     **kwargs
         Whatever Airflow's BaseOperator takes.
     """
@@ -90,13 +93,16 @@ class OperationOperator(BaseOperator):
         python: Templated[str] = "",
         deferrable: bool | None = None,
         same_host: bool = False,
+        wait_for_completion: bool = True,
         **kwargs: Unpack[TaskArguments],
     ) -> None:
         # A field that is None counts as missing in XCom: with this a later task that asks for it gets None.
         kwargs.setdefault("multiple_outputs", True)
         self._outlets: list[Any] = []
-        self._finds_outlets = kwargs.get("outlets") is None
+        self._finds_outlets = kwargs.get("outlets") is None and wait_for_completion
         super().__init__(**kwargs)
+        if not wait_for_completion and launcher != "process":
+            raise ParameterInvalid("wait_for_completion", "true, unless the launcher is process", wait_for_completion)
         if launcher not in get_args(LauncherName):
             raise ParameterInvalid("launcher", f"one of {', '.join(get_args(LauncherName))}", launcher)
         self.conn_id = conn_id
@@ -107,12 +113,13 @@ class OperationOperator(BaseOperator):
         self.python = python
         self.deferrable = _is_deferrable(deferrable, launcher, same_host=same_host)
         self.same_host = same_host
+        self.wait_for_completion = wait_for_completion
         self.tracking = ""
         self._work: Work | None = None
         self._ended: Ended | None = None
 
     @property
-    def outlets(self) -> list[Any]:  # pyright: ignore[reportIncompatibleVariableOverride] - it has a setter, too
+    def outlets(self) -> list[Any]:
         """The assets that the task brings forth: those of the DAG file, or else what the fields say."""
         if not self._outlets and self._finds_outlets:
             self._outlets = declared_outlets(self)
@@ -120,7 +127,7 @@ class OperationOperator(BaseOperator):
         return self._outlets
 
     @outlets.setter
-    def outlets(self, value: list[Any]) -> None:
+    def outlets(self, value: list[Any]) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Set the assets of the DAG file."""
         self._outlets = value
 
@@ -202,6 +209,11 @@ class OperationOperator(BaseOperator):
         from modelyard.projects.dispatch import submit
 
         parameters = self._parameters(place)
+        if not self.wait_for_completion:
+            handle = submit(self.operation_name, parameters, **self._asked(context, place))
+            work.started(handle)
+            conn_id = text_of(self.conn_id)
+            return started_facts(self.operation_name, handle_facts(handle), place.project, place.environment, conn_id)
         if self.deferrable:
             handle = submit(self.operation_name, parameters, **self._asked(context, place))
             work.started(handle)

@@ -7,7 +7,10 @@ from airflow.sdk.definitions.xcom_arg import PlainXComArg
 
 from modelyard.operators.airflow.errors import ResultFieldUnknown
 
-__all__ = ["TaskOutput"]
+__all__ = ["STARTED_FIELDS", "TaskOutput", "started_facts"]
+
+STARTED_FIELDS = ("operation", "handle", "project", "environment", "conn_id")
+"""What a task publishes that starts its work and does not wait for it."""
 
 
 class TaskOutput(PlainXComArg):
@@ -25,7 +28,24 @@ class TaskOutput(PlainXComArg):
             The result has no such field.
         """
         task: Any = self.operator
-        known = task.result_fields
+        known = task.result_fields if getattr(task, "wait_for_completion", True) else STARTED_FIELDS
         if known and item not in (*known, BaseXCom.XCOM_RETURN_KEY):
             raise ResultFieldUnknown(task.task_id, task.operation_name, item, known)
         return super().__getitem__(item)
+
+
+def started_facts(
+    operation: str, handle: dict[str, Any], project: str, environment: str, conn_id: str
+) -> dict[str, Any]:
+    """Return what a task publishes that starts its work and does not wait for it.
+
+    Parameters
+    ----------
+    operation
+        The operation's name.
+    handle
+        The handle of the work, as JSON.
+    project, environment, conn_id
+        Where it belongs.
+    """
+    return dict(zip(STARTED_FIELDS, (operation, handle, project, environment, conn_id), strict=True))
