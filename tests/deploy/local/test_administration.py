@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import httpx
 import pytest
 import trustme
 from probe_endpoint import FakeRevision, eventually, order_for
-from tritonclient.grpc import InferenceServerClient
+from tritonclient.grpc import InferenceServerClient, service_pb2, service_pb2_grpc
 from tritonclient.utils import InferenceServerException
 
 from modelyard.deploy.local.records import Deployed, EndpointFolder, Status, read_json
@@ -122,6 +123,26 @@ def test_a_model_is_loaded_anew_by_all_workers_from_every_door(place: Path) -> N
     assert set(answers(place).values()) == {"d"}
     (place / "said").write_text("a")
     httpx.post(f"{monitor(place)}{LOAD}")
+
+
+@pytest.mark.slow
+def test_the_workers_share_one_port_for_calls(place: Path) -> None:
+    asked = service_pb2.ModelInferRequest(model_name="delays")
+    asked.inputs.add(name="x", datatype="INT64", shape=[1]).contents.int64_contents.append(1)
+    found: set[int] = set()
+
+    def both() -> bool:
+        own = (("grpc.use_local_subchannel_pool", 1),)  # otherwise channels of one process share a connection
+        with grpc.insecure_channel(deployed(place).grpc, options=own) as channel:
+            stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
+            answer = stub.ModelInfer(asked, wait_for_ready=True, timeout=20)
+        outputs = {each.name: each.contents for each in answer.outputs}
+        found.add(outputs["by"].int64_contents[0])
+        return len(found) == 2
+
+    eventually(both)
+    told = httpx.get(f"{monitor(place)}/v2/statistics").json()
+    assert found == {each["pid"] for each in told["workers"]}
 
 
 @pytest.mark.slow
