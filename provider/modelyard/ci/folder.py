@@ -13,6 +13,9 @@ from modelyard.operations.atomic import write_atomically
 
 __all__ = ["CiFolder"]
 
+_LARGEST = 64_000_000
+"""Bytes; the files may come from another job, whose code a stranger has written."""
+
 _LEFT = ("plan.json", "run.json", "preview.json", "gate.json", "promote.json", "report.md", "metrics.json")
 
 RecordT = TypeVar("RecordT", bound=msgspec.Struct)
@@ -58,6 +61,8 @@ class CiFolder:
         """
         place = self.path / name
         try:
+            if place.stat().st_size > _LARGEST:
+                raise FolderIncomplete(str(place), f"modelyard ci {place.stem}", "it is larger than any such file")
             return msgspec.json.decode(place.read_bytes(), type=record)
         except FileNotFoundError:
             return None

@@ -188,6 +188,17 @@ def test_nothing_is_lost_for_a_forge_that_fails(
     assert "**Gate failed:**" in (left.path / "report.md").read_text()
 
 
+def test_without_the_extra_the_report_is_on_the_page_of_the_job(
+    command: Command, github_job: Job, forge: Forge, left: CiFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variables = github_job()
+    monkeypatch.setitem(sys.modules, "httpx", None)
+    ended = command("ci", "report")
+    assert (ended.code, forge.log) == (0, [])
+    assert 'pip install "modelyard[ci]"' in ended.out
+    assert "**Gate failed:**" in Path(variables["GITHUB_STEP_SUMMARY"]).read_text()
+
+
 def test_a_comment_whose_answer_was_lost_is_there_once(
     command: Command, github_job: Job, forge: Forge, left: CiFolder
 ) -> None:
@@ -254,6 +265,35 @@ def test_a_lasting_preview_is_a_deployment(command: Command, github_job: Job, fo
     assert deployment["transient_environment"] is True
     (status,) = forge.deployment_statuses
     assert (status["state"], status["environment_url"]) == ("success", "https://preview.example.com/delays-2")
+
+
+def test_what_a_fork_has_left_is_told_and_leads_nowhere(
+    command: Command, github_job: Job, forge: Forge, left: CiFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second of two stages: a run of the repository's own reports what a run of a fork has left."""
+    commit = "5779607b49aab1200488439f02372c57b4f75444"
+    forge.requests[9] = {
+        "number": 9,
+        "state": "open",
+        "head": {"sha": commit, "ref": "x", "repo": {"full_name": "eve/fork"}},
+        "base": {"sha": "b" * 40, "ref": "main", "repo": {"full_name": "Codertocat/Hello-World"}},
+    }
+    left.write("preview.json", PreviewsRecord((PreviewRecord("delays", "x", url="https://evil.example/"),)))
+    github_job("workflow_run_fork")
+    ended = command("ci", "report", "--json")
+
+    assert _deliveries(ended.out) == {"comment": "created", "check": "created", "summary": "created"}
+    (comment,) = forge.comments[9]
+    assert "<code>https&#58;&#47;&#47;evil&#46;example&#47;</code>" in comment["body"]
+    assert "(https://evil.example/)" not in comment["body"]
+    assert forge.check_runs[0]["head_sha"] == commit
+    assert json.loads((left.path / "annotations.json").read_text()) == {"modelyard": []}
+
+
+def test_a_damaged_file_is_named(command: Command, flights: Path, left: CiFolder) -> None:
+    (left.path / "run.json").write_text('{"project": 3}')
+    ended = command("ci", "gate")
+    assert (ended.code, "run.json: cannot be read: Expected `str`, got `int`" in ended.err) == (3, True)
 
 
 def test_the_work_has_begun(command: Command, github_job: Job, forge: Forge, flights: Path) -> None:

@@ -32,7 +32,7 @@ def test_every_part_is_there() -> None:
         "| <code>carrier</code> = <code>UA</code> | 800 | <code>roc&#95;auc</code> | 0.7300 | 0.7400 | −0.0100 |",
         "| <code>training</code> <code>train</code> | <code>cccccccccccc</code>, 1000 rows "
         "| <code>dddddddddddd</code>, 900 rows |",
-        "- smoke test: 20 requests, 0 failed; latency p50 1.2345 ms, p95 3.5000 ms",
+        "- smoke test: 20 requests, 0 failed; latency p50 1.23 ms, p95 3.5 ms",
         "- beside the champion: 18 of 20 answers are the champion's; largest difference of a number 0.0312; "
         "0 errors against 0",
         "Commit <code>aaaaaaaaaaaa</code> · [run](https://github.com/acme/flights/actions/runs/99)",

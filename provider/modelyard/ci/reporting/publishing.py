@@ -55,10 +55,13 @@ class Publisher:
         The forge; None where there is none, or no token.
     redaction
         What must not leave the job.
+    obstacle
+        Why there is no forge, where that is known better than by the job's context.
     """
 
-    def __init__(self, context: CiContext, forge: Forge | None, redaction: Redaction) -> None:
+    def __init__(self, context: CiContext, forge: Forge | None, redaction: Redaction, obstacle: str = "") -> None:
         self._context = context
+        self._obstacle = obstacle
         self._forge = forge
         self._clean = redaction
 
@@ -117,6 +120,8 @@ class Publisher:
 
     def _reason_against(self) -> str:
         token = self._context.token
+        if self._obstacle:
+            return self._obstacle
         if self._context.forge == "none":
             return token.reason or "This is no CI job of a forge."
         if token.ability != "write":

@@ -65,7 +65,7 @@ def render(report: Report, earlier: Sequence[Push] = (), *, limit: int = LIMIT) 
     return text() if len(text()) <= limit else f"{head}\n"[:limit]
 
 
-def summary(report: Report, notices: Sequence[str], *, limit: int = 900_000) -> str:
+def summary(report: Report, notices: Sequence[str], *, limit: int = 250_000) -> str:
     """Return the same for the page of a job, with what could not be told elsewhere in front.
 
     Parameters
@@ -75,7 +75,7 @@ def summary(report: Report, notices: Sequence[str], *, limit: int = 900_000) -> 
     notices
         Sentences, such as why there is no comment.
     limit
-        How many characters there may be.
+        How many characters there may be; GitHub takes a mebibyte, and a character may have four bytes.
     """
     told = "\n".join(f"> {code(each, 600)}" for each in notices)
     text = render(report, limit=limit - len(told) - 4)

@@ -92,7 +92,7 @@ def build_report(
     sections = [
         *_failures(run),
         *(section for each in (run.candidates if run else ()) for section in _candidate(each)),
-        *(section for each in previews for section in _preview(each)),
+        *(section for each in previews for section in _preview(each, linked=not context.fork)),
         Section("", _links(context, artifacts, commit)),
         *_graphs(run),
         *_plan(plan),
@@ -133,16 +133,18 @@ def _candidate(candidate: Candidate) -> Iterator[Section]:
     yield Section("Data that changed", data_table(candidate.data), folded=True)
 
 
-def _preview(preview: PreviewRecord) -> Iterator[Section]:
+def _preview(preview: PreviewRecord, *, linked: bool) -> Iterator[Section]:
     lines = [f"- graph {code(preview.graph)} on {code(preview.target)}, revision {code(preview.revision[:12])}"]
     lines += [f"- model {code(step)}: {code(model)}" for step, model in preview.models.items()]
-    lines.append(f"- answers at {_address(preview.url)}" if preview.url else "- it lived for this job only")
+    lines.append(
+        f"- answers at {_address(preview.url, linked=linked)}" if preview.url else "- it lived for this job only"
+    )
     if preview.failure:
         lines.append(f"- failed: {code(preview.failure, 800)}")
     if preview.smoke_requests:
         told = f"{preview.smoke_requests} requests, {preview.smoke_failures} failed"
         latency = preview.latency_ms
-        spans = ", ".join(f"{name} {figure(latency[name])} ms" for name in ("p50", "p95") if name in latency)
+        spans = ", ".join(f"{name} {latency[name]:.3g} ms" for name in ("p50", "p95") if name in latency)
         lines.append(f"- smoke test: {told}{f'; latency {spans}' if spans else ''}")
     if preview.shadow is not None:
         beside = preview.shadow
@@ -192,9 +194,10 @@ def _plan(plan: PlanRecord | None) -> Iterator[Section]:
     yield Section("What the change touches", "\n".join(lines).strip(), folded=True, short=f"{plan.summary}.")
 
 
-def _address(url: str) -> str:
+def _address(url: str, *, linked: bool) -> str:
+    """Return an address; what a fork says of itself is shown, and leads nowhere."""
     shown = code(url)
-    return f"[{shown}]({_target(url)})" if url.startswith(("http://", "https://")) else shown
+    return f"[{shown}]({_target(url)})" if linked and url.startswith(("http://", "https://")) else shown
 
 
 def _target(url: str) -> str:

@@ -1,7 +1,6 @@
 """Runs what a change needs: each touched workflow cut down, its models measured, everything recorded."""
 
 import logging
-import re
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelyard.ci.job import CiJob
+from modelyard.ci.places import place_of
 from modelyard.ci.records import Baseline, Candidate, FailureRecord, PlanRecord, RunRecord, WorkflowRecord
 from modelyard.ci.running.candidates import candidate_of, trained_candidate
 from modelyard.ci.running.merge_base import MergeBaseUnusable, train_merge_base
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from modelyard.tracking import Tracking
 
 __all__ = ["RunRequest", "Running"]
-
-_PLACE = re.compile(r"([\w./-]+\.py):(\d+)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -291,27 +289,15 @@ class Running:
         return drawn
 
     def _failure(self, step: str, error: ModelyardError) -> FailureRecord:
-        path, line = self._place(f"{error.where} {error.what}")
+        path, line = place_of(self._project, f"{error.where} {error.what}")
         return FailureRecord(step, error.error_kind.value, str(error), path, line)
 
     def _failures(self, error: StepFailed) -> tuple[FailureRecord, ...]:
         found = []
         for each in error.left.failures:
-            path, line = self._place(each.message)
+            path, line = place_of(self._project, each.message)
             found.append(FailureRecord(each.step, each.kind.value, each.message, path, line))
         return tuple(found)
-
-    def _place(self, text: str) -> tuple[str, int]:
-        """Return the line of the project that a message names, relative to the repository."""
-        from modelyard.projects.git_command import GitCommand
-
-        found = _PLACE.search(text)
-        if not found or not (self._project.source / found[1]).is_file():
-            return "", 0
-        top = GitCommand(self._project.source, {}).try_asking("rev-parse", "--show-toplevel")
-        path = (self._project.source / found[1]).resolve()
-        inside = path.relative_to(Path(top).resolve()) if top else path.relative_to(self._project.source.resolve())
-        return inside.as_posix(), int(found[2])
 
 
 def _gates(judged: Judged, inputs: Mapping[str, Any]) -> list[str]:

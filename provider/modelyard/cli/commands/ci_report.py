@@ -139,18 +139,18 @@ def _keep(found: _Found, report: Report) -> None:
     found.folder.write_text("report.md", render(report, limit=10_000_000))
     found.folder.write_text("metrics.txt", openmetrics(found.run))
     found.folder.write_text("junit.xml", junit(found.run))
-    links = [(f"Preview of {each.graph}", each.url) for each in found.previews if each.url]
+    links = [(f"Preview of {each.graph}", each.url) for each in found.previews if each.url and not found.context.fork]
     found.folder.write("annotations.json", gitlab_annotations(links))
 
 
 def _published(found: _Found, report: Report, status: StatusKind, *, pending: bool) -> list[Delivery]:
     forge: Forge | None = None
-    context = found.context
+    context, obstacle = found.context, ""
     try:
         forge = open_forge(context)
     except LibraryMissing as error:
-        click.echo(str(error), err=True)
-    publisher = Publisher(context, forge, found.redaction)
+        obstacle = str(error)
+    publisher = Publisher(context, forge, found.redaction, obstacle)
     try:
         if pending:
             return [publisher.pending(found.name)]
@@ -167,7 +167,7 @@ def _deployments(found: _Found, report: Report) -> list[DeploymentReport]:
     return [
         DeploymentReport(report.commit, f"preview/{each.endpoint}", each.url, "success", found.context.run_url)
         for each in found.previews
-        if each.url and not each.failure and report.commit
+        if each.url and not each.failure and report.commit and not found.context.fork
     ]
 
 
