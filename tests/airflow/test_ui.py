@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from airflow.providers.standard.operators.python import PythonOperator
 from airflow.sdk import DAG
 from airflow_home import Runs, needs_main_environment
 from fastapi.testclient import TestClient
@@ -186,9 +187,12 @@ def test_the_card_of_a_task_shows_its_result_and_the_model_behind_it(
     folder = shutil.copytree(registry[0], tmp_path / "registry")
     with DAG("carded", schedule=None, default_args={"project": str(folder)}) as dag:
         promote = PromoteOperator(task_id="promote", model="models:/delays/2", alias="challenger")
-        promote >> CallOperator(task_id="fail", function="absent:absent")
+        foreign = PythonOperator(task_id="foreign", python_callable=lambda: {"model": ("x", {1})})
+        [promote, foreign] >> CallOperator(task_id="fail", function="absent:absent")
     run = runs.run(dag)
-    assert runs.states(run) == {"promote": "success", "fail": "failed"}, runs.xcoms(run, "promote")
+    assert runs.states(run) == {"promote": "success", "foreign": "success", "fail": "failed"}, runs.xcoms(
+        run, "promote"
+    )
     asked = {"dag_id": "carded", "run_id": run.run_id, "task_id": "promote", "map_index": "{MAP_INDEX}"}
 
     card = viewer.get("/modelyard/api/card", params=asked).json()
@@ -209,6 +213,8 @@ def test_the_card_of_a_task_shows_its_result_and_the_model_behind_it(
     empty = viewer.get("/modelyard/api/card", params={**asked, "task_id": "fail"}).json()
     assert (empty["operation"], empty["result"], empty["state"]) == ("", [], "failed")
     assert viewer.get("/modelyard/api/card/model", params={**asked, "task_id": "fail"}).json() is None
+    foreign_card = viewer.get("/modelyard/api/card", params={**asked, "task_id": "foreign"}).json()
+    assert (foreign_card["operator"], foreign_card["operation"], foreign_card["result"]) == ("PythonOperator", "", [])
     absent = viewer.get("/modelyard/api/card", params={**asked, "task_id": "absent"})
     assert (absent.status_code, absent.json()) == (404, {"detail": "there is no such task instance"})
 
