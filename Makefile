@@ -1,7 +1,7 @@
 # The door for people. Every target prepares the environment it needs and says nothing when there is nothing to do.
 #   make demo         data → model → endpoint → predictions on the flights project (ENGINE=local: without Airflow; KEEP=1: leave the endpoint up)
 #   make test         all fast tests        make test-slow   real servers, built environments
-#   make check        lint, types, layout   make soak        fuzzing, minute-long loads, ten million rows
+#   make check        lint, types, layout   make soak        fuzzing (FUZZ_SECONDS=600), minute-long loads, ten million rows
 #   make generate     operators, components, catalogue, references from the operations
 #   make lock         renew constraints/    make docs        HTML under docs/_build
 SHELL := /bin/bash
@@ -10,6 +10,8 @@ SHELL := /bin/bash
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 ENGINE ?= airflow
+# How long make soak sends changed bytes to the tensor decoders
+FUZZ_SECONDS ?= 600
 KEEP ?=
 VENVS := .venvs
 MAIN := $(VENVS)/main/bin
@@ -110,7 +112,7 @@ test-slow-kfp: $(VENVS)/main/.ready $(VENVS)/kfp/.ready
 	$(KFP)/pytest -m slow $(KFP_TESTS)
 
 soak: $(VENVS)/main/.ready
-	$(MAIN)/pytest -m soak -s $(addprefix --ignore=,$(AIRFLOW_TESTS) $(KFP_TESTS)) tests
+	MODELYARD_FUZZ_SECONDS=$(FUZZ_SECONDS) $(MAIN)/pytest -m soak -s $(addprefix --ignore=,$(AIRFLOW_TESTS) $(KFP_TESTS)) tests
 
 # --- what is checked without running it -------------------------------------------------------------------------------
 
