@@ -220,7 +220,7 @@ def test_segments_are_seen_whole_or_not_at_all(tmp_path: Path) -> None:
     assert told(tmp_path, step="other") == []
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_stalled_writer_delays_no_reply(tmp_path: Path) -> None:
     def p99(tap: RecordTap) -> float:
         with tap, serve(sums(), tap) as server, httpx.Client() as client:
