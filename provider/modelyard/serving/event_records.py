@@ -164,7 +164,6 @@ def read_events(folder: str | Path, *, since: float = 0.0) -> "pa.Table":
     0
     """
     import pyarrow as pa
-    import pyarrow.compute as pc
     from pyarrow import parquet
 
     edge = int(since * 1_000_000)
@@ -173,5 +172,6 @@ def read_events(folder: str | Path, *, since: float = 0.0) -> "pa.Table":
     tables = [parquet.read_table(each, schema=_schema()) for each in files]
     found = pa.concat_tables([_schema().empty_table(), *tables])
     if since:
-        found = found.filter(pc.greater_equal(found["time"].cast(pa.int64()), edge))
+        times = found["time"].cast(pa.int64()).to_pylist()
+        found = found.filter(pa.array([each >= edge for each in times], pa.bool_()))
     return found.sort_by("time")
