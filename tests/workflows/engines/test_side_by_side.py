@@ -245,8 +245,12 @@ def test_a_step_that_takes_too_long_is_ended_and_tried_again(place: Place) -> No
     assert str(failed.value) == (
         "workflow limited, step slow: it took longer than 1 s. Give it more time: steps(timeout=…)."
     )
-    assert place.ran == ["slow", "slow"]
-    assert _gone(int((place.root / "worker").read_text()))
+    # On a busy machine the second is over before the function begins: the journal knows of both tries all the same.
+    (record,) = journal_of(place.root).records()
+    handle = journal_of(place.root).job(record).handle()
+    assert (record.newest.number, record.state) == (2, "cancelled")
+    assert handle is not None
+    assert _gone(handle.pid)
 
 
 def test_a_cached_result_is_taken_until_the_projects_content_changes(place: Place) -> None:
