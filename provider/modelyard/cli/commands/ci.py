@@ -28,6 +28,10 @@ _COMMANDS = {
         "modelyard.cli.commands.ci_promote:promote_job",
         "Promote exactly the model version that a report names.",
     ),
+    "operation": (
+        "modelyard.cli.commands.ci_operation:operate_job",
+        "Run one operation on what the job's variables say.",
+    ),
 }
 """Command → the place of its implementation, and its line of help, in the order of a job."""
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 from modelyard.operations.declaration import OperationSpec
+from modelyard.operations.generation.actions import ACTIONS, action_page, action_source
 from modelyard.operations.generation.components import component_modules, component_package, components_class
 from modelyard.operations.generation.operators import operator_modules, operator_package
 from modelyard.operations.generation.reference import cli_reference, components_reference, operations_reference
@@ -16,6 +17,8 @@ CATALOGUE = PurePosixPath("provider/modelyard/operations/catalogue.json")
 AIRFLOW = PurePosixPath("operators/modelyard/operators/airflow")
 KFP = PurePosixPath("operators/modelyard/operators/kfp")
 REFERENCE = PurePosixPath("docs/reference")
+GITHUB_ACTIONS = PurePosixPath("github-actions")
+_WRITTEN = (".py", ".md", ".yml")
 Difference = tuple[PurePosixPath, str]
 """A path below the root, and what is the matter with it: ``missing``, ``changed`` or ``stale``."""
 
@@ -34,6 +37,10 @@ def generated_files(specs: Iterable[OperationSpec]) -> dict[PurePosixPath, str]:
     files[REFERENCE / "operations.md"] = operations_reference(ordered)
     files[PurePosixPath("docs/kfp/reference.md")] = components_reference(ordered)
     files[REFERENCE / "cli.md"] = cli_reference(ordered)
+    for spec in ordered:
+        if spec.name in ACTIONS:
+            files[GITHUB_ACTIONS / spec.name / "action.yml"] = action_source(spec)
+            files[GITHUB_ACTIONS / spec.name / "README.md"] = action_page(spec)
     return files
 
 
@@ -95,7 +102,7 @@ def _stale(root: Path, files: Mapping[PurePosixPath, str]) -> list[PurePosixPath
         folder / each.name
         for folder in folders
         for each in (root / folder).glob("*.*")
-        if folder / each.name not in files and each.suffix in (".py", ".md") and MARK in each.read_text("utf-8")[:1000]
+        if folder / each.name not in files and each.suffix in _WRITTEN and MARK in each.read_text("utf-8")[:1000]
     ]
 
 
