@@ -11,7 +11,7 @@ import msgspec
 __all__ = ["Redaction"]
 
 _SECRET_NAME = re.compile(
-    r"TOKEN|SECRET|PASSW|CREDENTIAL|(?:^|_)(?:API|ACCESS|PRIVATE|SIGNING|ENCRYPTION)_?KEY|_DSN$", re.I
+    r"TOKEN|SECRET|PASSW|CREDENTIAL|(?:^|_)(?:API|ACCESS|PRIVATE|SIGNING|ENCRYPTION|FERNET|DEPLOY)_?KEY|_DSN$", re.I
 )
 _SHORTEST = 6
 """A shorter value, such as ``test``, would be struck out of ordinary words."""

@@ -91,7 +91,7 @@ def test_an_answer_that_does_not_come(forge: Forge, connect: Connect) -> None:
     forge.faults.append(Fault(status=200, seconds=1.0, times=9))
     connection = connect(tries=2, pause=0, timeout=0.1)
 
-    with pytest.raises(ForgeUnreachable, match="ReadTimeout"):
+    with pytest.raises(ForgeUnreachable, match="Timeout"):
         connection.send("GET", "user")
 
 

@@ -49,7 +49,7 @@ class Patience:
         """Return the patience that ``MODELYARD_FORGE_PATIENCE`` (seconds) asks for."""
         text = variables.get("MODELYARD_FORGE_PATIENCE", "")
         seconds = float(text) if text.replace(".", "", 1).isdigit() else cls.seconds
-        return cls(seconds=seconds, timeout=min(cls.timeout, max(seconds, 0.2)))
+        return cls(seconds=seconds)
 
 
 class Connection:

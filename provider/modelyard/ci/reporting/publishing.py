@@ -96,12 +96,13 @@ class Publisher:
         done.append(self._summary(report, done))
         return done
 
-    def pending(self, project: str) -> Delivery:
-        """Say beside the commit that the work has begun."""
-        line = CommitStatus(
-            self._context.head_commit, _name(project), "pending", "The models are at work", self._context.run_url
-        )
-        return self._tried("status", lambda: self._set_status(line))
+    def pending(self, project: str, status: StatusKind = "auto") -> Delivery:
+        """Say beside the commit that the work has begun, by the same means as `publish` later tells how it ended."""
+        text = "The models are at work"
+        line = CommitStatus(self._context.head_commit, _name(project), "pending", text, self._context.run_url)
+        if status == "none" or not line.commit:
+            return Delivery("status", "skipped", "The commit is not known." if status != "none" else "")
+        return self._beside(CheckReport(line, f"{text}."), status)
 
     def retire(self, deployment: DeploymentReport) -> Delivery:
         """Say that something that was deployed is gone."""
@@ -165,17 +166,19 @@ class Publisher:
         line = CommitStatus(report.commit, _name(report.project), report.verdict.commit_state, text, url)
         if not report.commit:
             return Delivery("status", "skipped", "The commit is not known.")
-        if kind == "status":
-            return self._tried("status", lambda: self._set_status(line))
-        page = self._clean(render(report))
         remarks = tuple(each._replace(message=self._clean(each.message)) for each in annotations)
-        try:
-            return self._tried_check(CheckReport(line, page, remarks))
-        except ForgeDenied as error:
-            if kind == "check":
-                return Delivery("check", "failed", self._clean(str(error)))
-            # A check run needs more than a status does: the job's own token, or an app.
-            return self._tried("status", lambda: self._set_status(line))
+        return self._beside(CheckReport(line, self._clean(render(report)), remarks), kind)
+
+    def _beside(self, check: CheckReport, kind: StatusKind) -> Delivery:
+        """Put something beside the commit."""
+        if kind != "status":
+            try:
+                return self._tried_check(check)
+            except ForgeDenied as error:
+                if kind == "check":
+                    return Delivery("check", "failed", self._clean(str(error)))
+        # A check run needs more than a status does: the job's own token, or an app.
+        return self._tried("status", lambda: self._set_status(check.status))
 
     def _tried_check(self, check: CheckReport) -> Delivery:
         reason = self._reason_against()

@@ -153,7 +153,7 @@ def _published(found: _Found, report: Report, status: StatusKind, *, pending: bo
     publisher = Publisher(context, forge, found.redaction, obstacle)
     try:
         if pending:
-            return [publisher.pending(found.name)]
+            return [publisher.pending(found.name, status)]
         return publisher.publish(
             report, annotations=annotations_of(found.run), status=status, deployments=_deployments(found, report)
         )
