@@ -13,7 +13,10 @@ from modelyard.operators.airflow import (
     PredictOperator,
     PromoteOperator,
     RegisterOperator,
+    RollbackOperator,
+    RunOperator,
     TrainOperator,
+    UndeployOperator,
 )
 
 SERVER = "https://bot:open-sesame@mlflow.example.com/"
@@ -29,6 +32,12 @@ TASK: Any = SimpleNamespace(dag_id="d", run_id="manual__1", task_id="train", map
         (RunLink(), {"evaluation": "0815"}, SERVER, "https://mlflow.example.com/#/runs/0815"),
         (RunLink(), {"run_id": "4711"}, "sqlite:///mlflow.db", ""),
         (RunLink(), {}, SERVER, ""),
+        (
+            RunLink(),
+            {"workflow_run": "w1", "url": "https://kfp/#/runs/details/1"},
+            SERVER,
+            "https://kfp/#/runs/details/1",
+        ),
         (ModelLink(), {"model": "models:/a b/3"}, SERVER, "https://mlflow.example.com/#/models/a%20b/versions/3"),
         (
             ModelLink(),
@@ -63,6 +72,7 @@ def test_operators_have_the_links_that_their_results_allow() -> None:
         for each in (
             *(TrainOperator, RegisterOperator, EvaluateOperator),
             *(PromoteOperator, DeployOperator, PredictOperator),
+            *(RunOperator, UndeployOperator, RollbackOperator),
         )
     }
 
@@ -73,4 +83,7 @@ def test_operators_have_the_links_that_their_results_allow() -> None:
         "PromoteOperator": ["ModelLink"],
         "DeployOperator": ["EndpointLink"],
         "PredictOperator": ["ModelLink"],
+        "RunOperator": ["RunLink"],
+        "UndeployOperator": [],
+        "RollbackOperator": ["EndpointLink"],
     }

@@ -30,7 +30,7 @@ class EndpointLink(BaseOperatorLink):
 
 
 class RunLink(BaseOperatorLink):
-    """Leads to the page of the run that a task has recorded, on the MLflow server."""
+    """Leads to the page of the run that a task has recorded on the MLflow server, or of the workflow run it started."""
 
     @property
     def name(self) -> str:
@@ -40,8 +40,10 @@ class RunLink(BaseOperatorLink):
     def get_link(self, operator: "BaseOperator", *, ti_key: "TaskInstanceKey") -> str:
         """Return the run's page; nothing if there is no run, or no server that has pages."""
         run = _published(ti_key, "run_id") or _published(ti_key, "evaluation")
+        if not run:
+            return _published(ti_key, "url")
         server = _server(operator)
-        return f"{server}/#/runs/{quote(run, safe='')}" if run and server else ""
+        return f"{server}/#/runs/{quote(run, safe='')}" if server else ""
 
 
 class ModelLink(BaseOperatorLink):

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal, Unpack
 
 from airflow.sdk import BaseOperatorLink
 
-from modelyard.airflow.links import EndpointLink
+from modelyard.airflow.links import RunLink
 from modelyard.operators.airflow.arguments import OperationArguments
 from modelyard.operators.airflow.operation import OperationOperator, Templated
 
@@ -58,7 +58,7 @@ class RunOperator(OperationOperator):
         "python",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"parameters": "json"}
-    operator_extra_links: Collection[BaseOperatorLink] = (EndpointLink(),)
+    operator_extra_links: Collection[BaseOperatorLink] = (RunLink(),)
 
     def __init__(
         self,

@@ -24,7 +24,13 @@ COMMON_FIELDS = ("conn_id", "project", "environment", "key", "python")
 """What every operator templates besides its operation's parameters."""
 
 _PACKAGE = "modelyard.operators.airflow"
-_LINKS = {"url": "EndpointLink", "run_id": "RunLink", "evaluation": "RunLink", "model": "ModelLink"}
+_LINKS = {
+    "endpoint": "EndpointLink",
+    "run_id": "RunLink",
+    "evaluation": "RunLink",
+    "workflow_run": "RunLink",
+    "model": "ModelLink",
+}
 """Field of a result → the link to what it names."""
 
 _ALWAYS = ("ClassVar", "Unpack")
@@ -89,8 +95,9 @@ def _renderers(parameters: Sequence[Parameter]) -> list[str]:
 def _link_classes(spec: OperationSpec) -> list[str]:
     """Return the names of the links that an operation's result gives rise to."""
     fields = {each.name for each in spec.results}
-    # The model that a run has just stored is no registered version yet.
-    return sorted({_LINKS[each] for each in fields & set(_LINKS) if each != "model" or "run_id" not in fields})
+    # The model that a run has just stored is no registered version yet, and an endpoint that is gone has no address.
+    without = {*(["model"] if "run_id" in fields else []), *([] if "url" in fields else ["endpoint"])}
+    return sorted({_LINKS[each] for each in fields & set(_LINKS) - without})
 
 
 def _links(spec: OperationSpec) -> list[str]:
