@@ -173,7 +173,7 @@ class Request:
         limit = self._limits.body
         declared = self.headers.get("content-length", "")
         refused = declared.isdecimal() and int(declared) > limit
-        size, goes_on = len(pieces[0]), True
+        size, goes_on, cut_off = len(pieces[0]), True, False
         while goes_on and size <= limit * 4:
             message = await self._receive()
             piece: bytes = message.get("body", b"")
@@ -183,10 +183,10 @@ class Request:
                 pieces.clear()
             else:
                 pieces.append(piece)
-            goes_on = bool(message.get("more_body"))
+            goes_on, cut_off = bool(message.get("more_body")), message["type"] == "http.disconnect"
         if refused:
             raise BodyTooLarge(limit)
-        if message["type"] == "http.disconnect":
+        if cut_off:
             raise self._cut_off(size)
         return b"".join(pieces)
 
