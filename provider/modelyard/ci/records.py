@@ -362,6 +362,8 @@ class PreviewRecord(msgspec.Struct, frozen=True):
         When a lasting one may be cleared away, in seconds since 1970; 0 for never.
     failure
         Why there is none; empty if there is.
+    note
+        Why nothing was deployed, where that is nobody's fault: a model that this environment does not have.
     """
 
     graph: str
@@ -376,6 +378,7 @@ class PreviewRecord(msgspec.Struct, frozen=True):
     shadow: ShadowRecord | None = None
     expires: float = 0.0
     failure: str = ""
+    note: str = ""
 
 
 class PreviewsRecord(msgspec.Struct, frozen=True):

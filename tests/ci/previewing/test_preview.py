@@ -163,6 +163,24 @@ def test_exactly_what_the_report_names_is_promoted(command: Command, here: Path)
     registry.point_alias("loans", "champion", 1)
 
 
+def test_a_graph_whose_model_is_not_here_is_not_previewed_and_no_failure(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fresh runner has no champion, and a change of the graph alone brings none."""
+    folder = tmp_path / "fresh"
+    folder.mkdir()
+    monkeypatch.chdir(write_loans(folder))
+    (folder / "loans/serving.py").write_text((folder / "loans/serving.py").read_text() + "# more\n")
+    git(folder, "commit", "-q", "-a", "-m", "the graph alone")
+    assert command("ci", "plan", "--base", "main").code == 0
+    assert command("ci", "run").code == 0
+    assert command("ci", "preview").code == 0
+
+    assert (preview(folder)["note"].startswith("It was not deployed: "), preview(folder)["failure"]) == (True, "")
+    assert "- graph <code>approve</code>: <code>It was not deployed&#58; " in command("ci", "report", "--dry-run").out
+    assert command("ci", "gate").code == 0
+
+
 def test_the_reaper_ends_what_is_over_and_nothing_else(command: Command, flights: Path) -> None:
     register = PreviewRegister(flights / ".modelyard")
     register.keep(LastingPreview("a-pr-1", "a", "local", 1, "x", expires=1.0))

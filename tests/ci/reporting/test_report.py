@@ -71,6 +71,7 @@ def test_verdicts() -> None:
     assert words(run=run_of(merge_base)) == ("success", "Passed: 1 gate holds; no clear difference from the merge base")
     assert words(run=run_of(candidate(verdict=""))) == ("success", "No gates: measured, and no gate is declared")
     assert words(run=run_of(passed, failures=(broken,))) == ("failure", "Failed: train: no such column")
+    assert words(run=run_of(), plan=PLAN, previews=[PREVIEW]) == ("success", "Passed: 1 preview answers")
     assert words(run=run_of(), plan=PLAN) == (
         "nothing",
         "Nothing judged: 2 changed files touch 1 function, 1 workflow",

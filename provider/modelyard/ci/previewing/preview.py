@@ -20,7 +20,7 @@ from modelyard.deploy.errors import EndpointNotFound
 from modelyard.deploy.revision import load_graph
 from modelyard.errors import ModelyardError
 from modelyard.projects.dispatch import acknowledge, dispatch
-from modelyard.tracking import Tracking, open_tracking
+from modelyard.tracking import AliasNotFound, ModelNotFound, Tracking, open_tracking
 
 __all__ = ["PreviewRequestFacts", "Previewing"]
 
@@ -118,6 +118,8 @@ class Previewing:
         try:
             models = self.models(graph, run)
             record = msgspec.structs.replace(record, models=models)
+            if missing := self._missing(graph, models):
+                return msgspec.structs.replace(record, note=missing)
             if self._asked.lasting:
                 expires = time.time() + self._asked.seconds if self._asked.seconds else 0.0
                 self._keep(graph, endpoint, target, expires)
@@ -145,6 +147,22 @@ class Previewing:
         return self._register.expired()
 
     # --- the steps ----------------------------------------------------------------------------------------------------
+
+    def _missing(self, graph: str, models: Mapping[str, str]) -> str:
+        """Return which model of a graph this environment does not have; empty if it has all.
+
+        On a fresh runner there is no champion: a change of the graph alone cannot be previewed there.
+        """
+        others = {step: each for step, each in load_graph(self._project, graph).models.items() if step not in models}
+        if not others:
+            return ""
+        tracking = open_tracking(self._environment, self._project.name)
+        for reference in others.values():
+            try:
+                tracking.resolve(reference)
+            except (AliasNotFound, ModelNotFound) as error:
+                return f"It was not deployed: {error.what}."
+        return ""
 
     def _tested(self, record: PreviewRecord, graph: str, endpoint: str, models: Mapping[str, str]) -> PreviewRecord:
         self._log.info("deploying %s as %s", graph, endpoint)

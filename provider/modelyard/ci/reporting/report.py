@@ -134,6 +134,9 @@ def _candidate(candidate: Candidate) -> Iterator[Section]:
 
 
 def _preview(preview: PreviewRecord, *, linked: bool) -> Iterator[Section]:
+    if preview.note:
+        yield Section("Preview", f"- graph {code(preview.graph)}: {code(preview.note, 400)}")
+        return
     lines = [f"- graph {code(preview.graph)} on {code(preview.target)}, revision {code(preview.revision[:12])}"]
     lines += [f"- model {code(step)}: {code(model)}" for step, model in preview.models.items()]
     lines.append(

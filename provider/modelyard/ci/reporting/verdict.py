@@ -73,11 +73,13 @@ def verdict_of(plan: PlanRecord | None, run: RunRecord | None, previews: Sequenc
         if each.smoke_failures:
             told = f"{each.graph}: {each.smoke_failures} of {each.smoke_requests} requests failed"
             return Verdict("failure", "preview failed", told)
-    return _good(run, plan)
+    return _good(run, plan, sum(1 for each in previews if each.smoke_requests))
 
 
-def _good(run: RunRecord, plan: PlanRecord | None) -> Verdict:
+def _good(run: RunRecord, plan: PlanRecord | None, answering: int) -> Verdict:
     candidates = run.candidates
+    if not candidates and answering:
+        return Verdict("success", "passed", f"{answering} preview{' answers' if answering == 1 else 's answer'}")
     if not candidates:
         told = plan.summary if plan else "no model was judged"
         return Verdict("nothing", "nothing judged", told)
