@@ -116,10 +116,13 @@ class Runs:
 
     def xcom(self, run: Any, task: str, key: str = "return_value", index: int = -1) -> Any:
         """Return what a task has published, as the database holds it."""
-        return self.xcoms(run, task, index)[key]
+        return self._kept(run, task, index)[key]
 
     def xcoms(self, run: Any, task: str, index: int = -1) -> dict[str, Any]:
-        """Return all that a task has published."""
+        """Return all that a task has published; the links that Airflow keeps beside it are no part of that."""
+        return {key: value for key, value in self._kept(run, task, index).items() if not key.startswith("_link_")}
+
+    def _kept(self, run: Any, task: str, index: int) -> dict[str, Any]:
         from airflow.models.xcom import XComModel
         from airflow.sdk.serde import deserialize
         from airflow.utils.session import create_session

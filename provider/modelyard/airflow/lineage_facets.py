@@ -1,6 +1,6 @@
 """What OpenLineage is told of a task: needs Airflow's OpenLineage provider, and is imported only where that asks."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import attr
@@ -80,11 +80,20 @@ def _run_facet(work: WorkFacts) -> ModelyardRunFacet:
         commit=work.commit or None,
         dirty=work.dirty if work.commit else None,
         origin=work.origin or None,
-        run=result.get("run_id") or result.get("evaluation"),
-        model=result.get("model"),
-        metrics=dict(result["metrics"]) if result.get("metrics") else None,
-        gates=result.get("gates"),
+        run=_text(result.get("run_id") or result.get("evaluation")),
+        model=_text(result.get("model")),
+        metrics=_mapping(result.get("metrics")),
+        gates=_mapping(result.get("gates")),
     )
+
+
+def _text(value: Any) -> str | None:
+    """Return a text; a function of the project may have returned anything under the name."""
+    return value if isinstance(value, str) else None
+
+
+def _mapping(value: Any) -> dict[str, Any] | None:
+    return dict(value) if isinstance(value, Mapping) and value else None
 
 
 def _job_facets(work: WorkFacts) -> dict[str, JobFacet]:

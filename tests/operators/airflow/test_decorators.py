@@ -88,10 +88,18 @@ def test_a_mapped_function_runs_for_each_item(runs: Runs, project: Path, launche
             return list(numbers)
 
         total(square.partial(plus=1).expand(number=[2, 3]))
+
+        @task.modelyard(launcher=launcher, outlets=[features_asset("named")])
+        def named() -> dict[str, Any]:
+            return {"metrics": 5, "key": "hidden"}
+
+        named()
     run = runs.run(dag)
 
     assert runs.xcom(run, "total") == [5, 10]
     assert events(run)["modelyard://features/squares"]["value"] == 10
+    assert events(run)["modelyard://features/named"]["metrics"] == 5
+    assert events(run)["modelyard://features/named"]["key"] == f"maps_{launcher}/{run.run_id}/named"
 
 
 @needs_main_environment

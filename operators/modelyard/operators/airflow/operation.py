@@ -295,12 +295,12 @@ class OperationOperator(BaseOperator):
     def _tell_outlets(
         self, context: Mapping[str, Any], place: Place, done: "Completed", result: dict[str, Any]
     ) -> None:
-        metrics: Mapping[str, float] = result.get("metrics", {})
+        told = result
         if self.outlets:
             facts = work_facts(self.operation_name, done.handle, project=place.project, environment=place.environment)
-            metrics = metrics_behind(self, context["ti"], result)
-            tell_outlets(context["outlet_events"], self, result, {**facts.told, "metrics": dict(metrics)})
-        self._ended = Ended(place.project, done.handle, {**result, "metrics": metrics})
+            told = {"metrics": dict(metrics_behind(self, context["ti"], result)), **result}
+            tell_outlets(context["outlet_events"], self, told, facts.told)
+        self._ended = Ended(place.project, done.handle, told)
 
     def _tell(self, line: str) -> None:
         self.log.info(line)

@@ -55,8 +55,8 @@ def metrics_behind(task: Any, ti: Any, result: Mapping[str, Any]) -> Mapping[str
     result
         The task's result.
     """
-    if "metrics" in result:
-        own: Mapping[str, float] = result["metrics"]
+    own = result.get("metrics")
+    if isinstance(own, Mapping):
         return own
     for field in ("evaluation", "model"):
         asked = getattr(task, field, None)
