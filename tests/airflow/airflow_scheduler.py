@@ -23,6 +23,8 @@ SETTINGS = {
     "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
+    # The first task has the API server make its routes: on a busy machine that is longer than the five seconds.
+    "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "90",
 }
 
 
