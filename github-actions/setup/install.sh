@@ -9,15 +9,16 @@ python="$folder/bin/python"
 
 extras=""
 [ -z "$SETUP_EXTRAS" ] || extras="[$SETUP_EXTRAS]"
-case "$SETUP_VERSION" in
-  "") wanted="modelyard$extras" ;;
-  *.whl) wanted="modelyard$extras @ file://$(realpath -- "$SETUP_VERSION")" ;;
-  [0-9]*) wanted="modelyard$extras==$SETUP_VERSION" ;;
-  *)
-    echo "::error title=modelyard setup::version is a number such as 0.3.1, or the path of a wheel"
-    exit 2
-    ;;
-esac
+if [ -z "$SETUP_VERSION" ]; then
+  wanted="modelyard$extras"
+elif [[ "$SETUP_VERSION" == *.whl ]]; then
+  wanted="modelyard$extras @ file://$(realpath -- "$SETUP_VERSION")"
+elif [[ "$SETUP_VERSION" =~ ^[0-9][0-9A-Za-z.+!]*$ ]]; then
+  wanted="modelyard$extras==$SETUP_VERSION"
+else
+  echo "::error title=modelyard setup::version is a number such as 0.3.1, or the path of a wheel"
+  exit 2
+fi
 
 [ -z "$SETUP_INDEX_URL" ] || export PIP_INDEX_URL="$SETUP_INDEX_URL"
 more=()

@@ -1,0 +1,152 @@
+"""Actions really run, in a project, as steps of a job."""
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from github_emulator import OURS, Emulator, missing
+from loans_project import git, write_loans
+
+pytestmark = [pytest.mark.skipif(bool(missing()), reason=missing() or "there is an emulator"), pytest.mark.slow]
+
+PUSH: dict[str, Any] = {"ref": "refs/heads/main", "before": "0" * 40}
+EVIL = 'x\'; touch pwned; echo "$(touch pwned)" `touch pwned` <!-- @all -->|::error::forged'
+TRAINING = """
+name: caller
+on: push
+permissions: {}
+jobs:
+  only:
+    runs-on: ubuntu-latest
+    outputs:
+      rows: ${{ steps.train.outputs.rows }}
+      model: ${{ steps.register.outputs.model-uri }}
+      version: ${{ steps.register.outputs.model-version }}
+      trained: ${{ steps.train.outputs.model-uri }}
+      gate: ${{ steps.evaluate.outcome }}
+    steps:
+      - uses: actions/checkout@08c6903cd8c0fde910a37f88322edcfb5dd907a8 # v5.0.0
+      - uses: OWNER/REPO/github-actions/setup@v1
+      - run: python -c "from loans.data import prepare; prepare(300)"
+      - id: train
+        uses: OWNER/REPO/github-actions/train@v1
+        with:
+          function: fit
+          dataset: data/train.parquet
+          label-column: late
+          feature-columns: |
+            income
+            age
+          tags: note=EVIL
+      - id: register
+        uses: OWNER/REPO/github-actions/register@v1
+        with: {model: "${{ steps.train.outputs.model-uri }}", name: loans}
+      - id: evaluate
+        uses: OWNER/REPO/github-actions/evaluate@v1
+        with: {model: "${{ steps.register.outputs.model-uri }}", dataset: data/test.parquet, label-column: late}
+      - uses: OWNER/REPO/github-actions/undeploy@v1
+        with: {endpoint: "${{ github.event.head_commit.message }}"}
+"""
+
+
+@pytest.fixture
+def emulator(tmp_path: Path) -> Emulator:
+    folder = tmp_path / "loans"
+    folder.mkdir()
+    return Emulator(write_loans(folder), tmp_path / "runs", "http://127.0.0.1:9/github")
+
+
+def test_a_model_goes_through_actions(emulator: Emulator) -> None:
+    event = {**PUSH, "head_commit": {"message": EVIL}}
+    run = emulator.run(TRAINING.replace("EVIL", json.dumps(EVIL)[1:-1]), "push", event)
+
+    assert run.message == ""
+    only = run.jobs["only"]
+    assert only["outputs"]["rows"] == "240", only["log"]
+    assert (only["outputs"]["model"], only["outputs"]["version"]) == ("models:/loans/1", "1")
+    assert only["outputs"]["trained"].startswith("models:/m-")
+    assert only["outputs"]["gate"] == "success"
+    assert "### train" in only["summary"]
+    assert "| held out rows | <code>60</code> |" in only["summary"]
+    assert "### evaluate" in only["summary"]
+    # The last action got a commit's message for a name: it is refused as a name, and nothing of it has run.
+    assert (run.result, only["codes"][-1]) == ("failure", 2)
+    assert not list(emulator.temp.glob("**/pwned"))
+    assert [each["message"] for each in only["annotations"] if each["message"] == "forged"] == []
+
+
+def test_an_error_of_the_project_is_shown_at_its_line(emulator: Emulator) -> None:
+    path = emulator.project / "loans/training.py"
+    path.write_text(path.read_text().replace("    matrix = np.array(", "    1 / 0\n    matrix = np.array("))
+    git(emulator.project, "commit", "-q", "-a", "-m", "broken")
+
+    run = emulator.run(TRAINING.replace("EVIL", "none"), "push", PUSH)
+
+    (shown,) = [each for each in run.jobs["only"]["annotations"] if each["level"] == "error"]
+    assert (shown["file"], shown["line"]) == ("loans/training.py", "13")
+    assert "ZeroDivisionError" in shown["message"]
+    assert (run.jobs["only"]["result"], run.jobs["only"]["codes"]) == ("failure", [0, 7])
+
+
+def test_setup_installs_a_wheel_and_what_the_project_needs(emulator: Emulator) -> None:
+    _write_wheel(emulator.project / "wheels", "modelyard", "0.0.7")
+    other = _write_wheel(emulator.project / "wheels", "loan_tools", "1.2")
+    (emulator.project / "needs.txt").write_text(f"wheels/{other.name}\n")
+    git(emulator.project, "add", ".")
+    git(emulator.project, "commit", "-q", "-m", "wheels")
+    emulator.real = (f"{OURS}/github-actions/setup",)
+    emulator.machine = {"PIP_NO_INDEX": "1"}
+
+    run = emulator.run(
+        """
+name: caller
+on: push
+permissions: {}
+jobs:
+  only:
+    runs-on: ubuntu-latest
+    outputs: {version: "${{ steps.setup.outputs.version }}"}
+    steps:
+      - uses: actions/checkout@v5
+      - id: setup
+        uses: OWNER/REPO/github-actions/setup@v1
+        with: {version: wheels/modelyard-0.0.7-py3-none-any.whl, extras: "", requirements: needs.txt}
+      - run: python -c "import loan_tools; print('have', loan_tools.__name__)"
+      - id: wrong
+        uses: OWNER/REPO/github-actions/setup@v1
+        with: {version: "1.0; touch pwned #"}
+      - {if: failure(), run: "touch after"}
+""",
+        "push",
+        PUSH,
+    )
+
+    only = run.jobs["only"]
+    assert only["outputs"] == {"version": "0.0.7"}, run.message + only["log"]
+    assert "have loan_tools" in only["log"]
+    assert (run.result, only["codes"]) == ("failure", [0, 0, 2, 0])
+    assert [each["message"] for each in only["annotations"]] == [
+        "version is a number such as 0.3.1, or the path of a wheel"
+    ]
+    assert not list(emulator.temp.glob("**/pwned"))
+    used = [each for each in only["uses"] if each["uses"].startswith("actions/cache")]
+    assert used[0]["with"]["key"].startswith("modelyard-Linux-X64-3.11-wheels/modelyard-0.0.7-py3-none-any.whl--")
+    assert len(used[0]["with"]["key"].rsplit("-", 1)[1]) == 64
+
+
+def _write_wheel(folder: Path, name: str, version: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{name}-{version}-py3-none-any.whl"
+    facts = f"{name}-{version}.dist-info"
+    files = {
+        f"{name}/__init__.py": "",
+        f"{facts}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{facts}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    with zipfile.ZipFile(path, "w") as wheel:
+        for inside, text in files.items():
+            wheel.writestr(inside, text)
+        wheel.writestr(f"{facts}/RECORD", "".join(f"{inside},,\n" for inside in [*files, f"{facts}/RECORD"]))
+    return path
