@@ -105,7 +105,7 @@ function runAction(step, scope) {
   job.uses.push({ uses: step.uses, with: given });
   const name = step.uses.replace(/@.*$/, "");
   const own = job.world.standIns[name];
-  if (own) return { outcome: "success", outputs: { ...standIn(own, given, job) } };
+  if (own) return standIn(own, given, job);
   const folder = job.world.locate(step.uses, scope.origin, job.workspace);
   const file = path.join(folder, "action.yml");
   const action = readAction(file);
@@ -176,5 +176,10 @@ const STAND_INS = {
 };
 
 function standIn(own, given, job) {
-  return STAND_INS[own.kind]({ ...given, ...own }, job);
+  try {
+    return { outcome: "success", outputs: { ...STAND_INS[own.kind]({ ...given, ...own }, job) } };
+  } catch (error) {
+    listen(job, `::error::${error.message}`);
+    return { outcome: "failure", outputs: {} };
+  }
 }

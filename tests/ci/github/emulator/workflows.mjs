@@ -44,6 +44,8 @@ function permitted(own, ceiling) {
   );
 }
 
+const allowed = (job, around) => permitted(job.permissions ?? around.workflow.permissions, around.call.permissions);
+
 function typed(declared, given, what) {
   for (const name of Object.keys(given))
     if (!(name in declared)) throw new Error(`${what} ${name} is not declared; declared are ${Object.keys(declared).join(", ")}`);
@@ -80,7 +82,6 @@ export async function runWorkflow(file, world, call) {
   const on = workflow.on.workflow_call;
   const inputs = call.called ? typed(on?.inputs ?? {}, call.inputs, "the input") : call.inputs;
   const secrets = call.called ? { ...typed(on?.secrets ?? {}, call.secrets, "the secret") } : call.secrets;
-  const ceiling = permitted(workflow.permissions, call.permissions);
   const contexts = { github: world.github, inputs, vars: world.vars, secrets: { ...secrets, GITHUB_TOKEN: "" } };
   const scope = { contexts, workspace: world.project };
   if (workflow.concurrency) world.concurrency.push(fill(workflow.concurrency, scope));
@@ -90,7 +91,7 @@ export async function runWorkflow(file, world, call) {
     const at = waiting.findIndex(([, job]) => [job.needs ?? []].flat().every((each) => each in jobs));
     if (at < 0) throw new Error(`the jobs of ${file} need each other`);
     const [[id, job]] = waiting.splice(at, 1);
-    jobs[id] = await runJob(id, job, { workflow, world, call, contexts, jobs, ceiling, file });
+    jobs[id] = await runJob(id, job, { workflow, world, call, contexts, jobs, file });
   }
   const failed = Object.values(jobs).some((each) => each.result === "failure");
   const outputs = fill(values(on?.outputs), { contexts: { ...contexts, jobs }, workspace: world.project });
@@ -126,7 +127,7 @@ async function callWorkflow(job, scope, around, name) {
     called: true,
     inputs: fill(job.with ?? {}, scope),
     secrets: Object.fromEntries(Object.entries(secrets).filter(([key]) => key !== "GITHUB_TOKEN")),
-    permissions: permitted(job.permissions, around.ceiling),
+    permissions: allowed(job, around),
     prefix: `${name} / `,
     depth: around.call.depth + 1,
   };
@@ -138,7 +139,7 @@ const origin = (file) => ({ root: file.includes("/.github/") ? file.slice(0, fil
 
 function execute(id, job, scope, around, name) {
   const { world, workflow } = around;
-  const permissions = permitted(job.permissions, around.ceiling) ?? {};
+  const permissions = allowed(job, around) ?? {};
   const temp = mkdtempSync(path.join(world.temp, `${id}-`));
   const workspace = path.join(temp, "workspace");
   [workspace, path.join(temp, "home")].forEach((each) => mkdirSync(each));
