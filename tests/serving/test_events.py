@@ -5,6 +5,7 @@ import io
 import json
 import socket
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from threading import Event
 from typing import Any
@@ -267,3 +268,22 @@ def test_a_deadline_that_is_no_time_is_refused(url: str) -> None:
         assert found.json()["error"]["message"] == (
             f"the header x-request-timeout is a number of seconds above 0, not {value!r}"
         )
+
+
+def test_the_time_that_a_request_waits_for_its_turn_counts() -> None:
+    inside, leave = Event(), Event()
+
+    def hold(body: Any) -> Any:
+        inside.set()
+        assert leave.wait(20)
+        return body
+
+    with server_of(hold, Limits(in_flight=1), concurrency="thread") as server, ThreadPoolExecutor(2) as clients:
+        first = clients.submit(httpx.post, server.url, json=1, timeout=20)
+        assert inside.wait(20)
+        second = clients.submit(httpx.post, server.url, json=2, headers={"x-request-timeout": "0.001"}, timeout=20)
+        while 'requests_waiting{graph="events",revision=""} 1.0' not in httpx.get(f"{server.url}/metrics").text:
+            assert not second.done()
+        leave.set()
+        assert first.result().json() == 1
+        assert (second.result().status_code, second.result().json()["error"]["type"]) == (504, "DeadlineExceeded")

@@ -1,5 +1,6 @@
 """Graphs behind the Open Inference Protocol over HTTP, asked by the client of another server, tritonclient."""
 
+import asyncio
 import http.client
 import json
 import socket
@@ -209,6 +210,48 @@ def test_rows_as_web_clients_send_them(url: str) -> None:
     assert httpx.post(f"{url}/", json={"hour": 6, "distance": 1.0}).json() == {"label": False, "probability": 0.25}
     refused = httpx.post(f"{url}/v2/models/late/infer", json={"inputs": 7})
     assert (refused.status_code, refused.json()["details"]["type"]) == (400, "InferenceRefused")
+
+
+def test_rows_are_events_where_steps_take_one_each(chain: str) -> None:
+    at = f"{chain}/v2/models/delays/infer"
+    good, bad = {"hour": 19, "distance": 1.0}, {"hour": 30, "distance": 1.0}
+    found = httpx.post(at, json={"inputs": [good, {**good, "hour": 6}]}, headers={"x-request-id": "7"})
+    assert found.json() == {"model_name": "delays", "id": "7", "outputs": [{"late": "late"}, {"late": "on time"}]}
+    refused = httpx.post(at, json={"inputs": [good, bad]}, headers={"x-request-id": "8"})
+    assert refused.status_code == 422
+    assert refused.json()["error"] == ("row 1: graph delays, step parse, event 8: hour: is at most 23.")
+    assert refused.json()["details"]["facts"]["row"] == 1
+
+
+def test_rows_of_a_graph_that_waits_are_asked_side_by_side() -> None:
+    all_there = asyncio.Barrier(3)
+
+    async def wait(body: Any) -> Any:
+        await all_there.wait()
+        if body["n"] < 0:
+            raise EventInvalid("is not negative", field="n")
+        return 2 * body["n"]
+
+    graph = Graph("waits")
+    graph.to(wait).filter(lambda n: n != 8, name="odd")
+    with LocalServer(graph.open_async) as server:
+        at = f"{server.url}/v2/models/waits/infer"
+        assert httpx.post(at, json={"inputs": [{"n": 1}, {"n": 2}, {"n": 3}]}).json()["outputs"] == [2, 4, 6]
+        refused = httpx.post(at, json={"inputs": [{"n": 1}, {"n": -2}, {"n": -3}]}, headers={"x-request-id": "w"})
+        assert (refused.status_code, refused.json()["details"]["facts"]["row"]) == (422, 1)
+        filtered = httpx.post(at, json={"inputs": [{"n": 1}, {"n": 4}, {"n": 1}]}, headers={"x-request-id": "w"})
+        assert filtered.json()["error"] == "row 1: graph waits, event w: the graph filtered the row out."
+
+
+def test_a_deadline_counts_from_the_requests_arrival_for_tensors_too(url: str) -> None:
+    at = f"{url}/v2/models/rule/infer"
+    for datatype in ("FP64", "FP32"):
+        row = {"name": "x", "shape": [1, 2], "datatype": datatype, "data": [19, 1]}
+        assert httpx.post(at, json={"inputs": [row]}, headers={"x-request-timeout": "20"}).status_code == 200
+        wrong = httpx.post(at, json={"inputs": [row]}, headers={"x-request-timeout": "soon"})
+        assert (wrong.status_code, wrong.json()["details"]["type"]) == (400, "HeaderInvalid")
+        late = httpx.post(at, json={"inputs": [row]}, headers={"x-request-timeout": "1e-9"})
+        assert (late.status_code, late.json()["details"]["type"]) == (504, "DeadlineExceeded")
 
 
 def test_requests_of_one_turn_are_one_call_of_the_model(url: str) -> None:

@@ -9,11 +9,12 @@ import msgspec
 
 from modelyard.errors import ModelyardError
 from modelyard.graphs import Event, Plan, Response, Rows
-from modelyard.graphs.mapping import map_plan
+from modelyard.graphs.mapping import map_at_once, map_plan
 from modelyard.serving.bodies import JSON, TABLES, read_body, write_table
 from modelyard.serving.cloud_events import is_cloud_event, read_cloud_event, written_cloud_event
 from modelyard.serving.errors import ReplyInvalid, RequestMalformed, RowsExceeded
 from modelyard.serving.event_records import Runs
+from modelyard.serving.graph_service import RowFailed, RowFiltered
 from modelyard.serving.limits import Limits
 from modelyard.serving.replies import FAILED, Reply, Streamed, encode, error_reply, event_reply, failed_members
 from modelyard.serving.requests import Request
@@ -68,7 +69,7 @@ class EventFront:
         return await self._reply(self._event(body, request), request)
 
     async def rows(self, request: Request, raw: bytes | None) -> Reply | Streamed:
-        """Return the response to rows for a model: ``{"inputs": rows}`` gets ``{"outputs": answers}``.
+        """Return the response to rows for a model: ``{"inputs": rows}`` gets ``{"outputs": answers}``, one for each.
 
         What has no ``inputs`` is an event like any other, at the model's path.
 
@@ -76,6 +77,8 @@ class EventFront:
         ------
         RowsExceeded
             There are more than the limit.
+        RowFailed, RowFiltered
+            One of the rows has no answer.
         """
         if raw is None:
             raw = await request.body()
@@ -91,12 +94,65 @@ class EventFront:
             )
         if len(rows) > self._limits.rows:
             raise RowsExceeded(len(rows), self._limits.rows)
-        event = self._event(rows, request)
-        reply = event_reply(self.plan.graph, event, await self._run(event, request))
-        if reply.status != 200:
-            return reply
-        told: dict[str, Any] = {"model_name": request.segments[2], "id": event.id, "outputs": msgspec.Raw(reply.body)}
-        return reply._replace(body=msgspec.json.encode(told))
+        name = self._event(None, request).id
+        told: dict[str, Any] = {"model_name": request.segments[2], "id": name}
+        replies = self._at_once(rows, request)
+        if replies is not None:
+            return Reply(200, encode({**told, "outputs": replies}))
+        answered = await self._each(rows, name, request)
+        refused = next((each for each in answered if each.status >= 400), None)
+        if refused is not None:
+            return refused
+        outputs = [msgspec.Raw(each.body) for each in answered]
+        failed = {
+            member for each in answered for key, value in each.headers if key == FAILED for member in value.split(b", ")
+        }
+        headers = ((FAILED, b", ".join(sorted(failed))),) if failed else ()
+        return Reply(200, msgspec.json.encode({**told, "outputs": outputs}), headers)
+
+    def _at_once(self, rows: list[Any], request: Request) -> list[Any] | None:
+        """Return the replies where one call of the models has them all; None if each row is to be an event."""
+        plan = self.plan
+        plain = request.segments[3:] == ["infer"] and not request.header(b"x-model-version")
+        if not plain or plan.groups or self._runs is not plan or request.deadline is not None:
+            return None
+        found = map_at_once(plan, rows)
+        if found is None or found.errors or any(isinstance(each, Response) for each in found):
+            return None
+        return list(found)
+
+    async def _each(self, rows: list[Any], name: str, request: Request) -> list[Reply]:
+        """Return the response to each row; they are asked side by side where steps wait for something.
+
+        Raises
+        ------
+        RowFailed
+            A step raised about one of several rows.
+        """
+        graph, is_async = self.plan.graph, self.plan.is_async
+        events = [self._event(row, request, name) for row in rows]
+        together: list[Any] = []
+        if is_async:
+            forget = request.watch(_cancel_current())
+            try:
+                asked = (self._runs.run_async(event) for event in events)
+                together = await asyncio.gather(*asked, return_exceptions=True)
+            finally:
+                forget()
+        replies = []
+        for index, event in enumerate(events):
+            try:
+                found = together[index] if is_async else await self._run(event, request)
+                if isinstance(found, BaseException):
+                    raise found
+                if event.status == 204:
+                    raise RowFiltered(graph, event.id)
+                replies.append(event_reply(graph, event, found))
+            except ModelyardError as error:
+                if len(rows) == 1:
+                    raise
+                raise RowFailed(index, error) from error
+        return replies
 
     async def _reply(self, event: Event, request: Request) -> Reply | Streamed:
         if self.plan.streams and (request.accepts(EVENT_STREAM) or request.accepts(JSON_LINES)):
@@ -152,10 +208,10 @@ class EventFront:
         media_type = EVENT_STREAM if events else JSON_LINES
         return Streamed(_pieces(begun, replies, write, events=events), 200, headers, media_type.encode())
 
-    def _event(self, body: Any, request: Request) -> Event:
+    def _event(self, body: Any, request: Request, name: str = "") -> Event:
         return Event(
             body,
-            id=request.headers.get("x-request-id", ""),
+            id=name or request.headers.get("x-request-id", ""),
             path=request.path,
             method=request.method,
             headers=request.headers,

@@ -7,6 +7,7 @@ around them mean the same as for any other event.
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from time import monotonic
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -217,7 +218,8 @@ class GraphService:
         self._known(name, version)
         rows = self._rows_in(request)
         default = not version and HEADER not in caller.headers
-        if self._vectorised and default and (name == self.plan.graph or not self._routed):
+        in_time = (deadline := caller.deadline) is None or deadline > monotonic()
+        if self._vectorised and default and in_time and (name == self.plan.graph or not self._routed):
             try:
                 replies = [await self._batcher(rows[0])] if len(rows) == 1 else self._replies(rows)
                 return self._response(name, version, request, replies)

@@ -38,13 +38,14 @@ class Request:
         Whether the client went away while somebody watched.
     """
 
-    __slots__ = ("_fields", "_first", "_headers", "_limits", "_query", "_receive", "gone", "method", "path")
+    __slots__ = ("_fields", "_first", "_headers", "_limits", "_query", "_receive", "arrived", "gone", "method", "path")
 
     def __init__(self, scope: Scope, receive: Receive, limits: Limits, first: Message | None = None) -> None:
         self._receive = receive
         self._first = first
         self._limits = limits
         self.gone = False
+        self.arrived = monotonic()
         self._query: bytes = scope.get("query_string", b"")
         self.method: str = scope["method"]
         root: str = scope.get("root_path", "")
@@ -116,7 +117,7 @@ class Request:
             seconds = -1.0
         if not 0 < seconds < float("inf"):
             raise HeaderInvalid(TIMEOUT_HEADER, text, "a number of seconds above 0")
-        return monotonic() + seconds
+        return self.arrived + seconds
 
     async def body(self) -> bytes:
         """Return the whole body; to be called once.

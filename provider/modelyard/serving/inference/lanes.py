@@ -22,7 +22,7 @@ from modelyard.serving.unreadable import UNREADABLE
 __all__ = ["Lane", "Row"]
 
 _NUMBERS = b'"FP64"'
-_TELLING = frozenset({LENGTH_HEADER.encode(), b"x-request-id", b"x-model-version"})
+_TELLING = frozenset({LENGTH_HEADER.encode(), b"x-request-id", b"x-request-timeout", b"x-model-version"})
 """Headers that say something about the answer."""
 _NAMES = itemgetter(0)
 
