@@ -105,11 +105,11 @@ class ChangesUnknown(ModelyardError):
 
     kind = ErrorKind.NOT_FOUND
 
-    def __init__(self, base: str, reason: str) -> None:
+    def __init__(self, commit: str, reason: str, field: str = "--base") -> None:
         super().__init__(
-            f"git cannot tell what has changed since {base or 'the base'}: {reason}",
-            where="--base",
-            mend="Fetch the history: fetch-depth: 0 on GitHub, GIT_DEPTH: 0 on GitLab; or name the commit as --base.",
+            f"git cannot tell what has changed {'in' if field == '--head' else 'since'} {commit[:200]}: {reason}",
+            where=field,
+            mend=f"Fetch the history: fetch-depth: 0 on GitHub, GIT_DEPTH: 0 on GitLab; or name the commit as {field}.",
         )
 
 

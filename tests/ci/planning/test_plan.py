@@ -121,6 +121,12 @@ def test_what_nothing_imports_touches_nothing(repository: Path) -> None:
         ("requirements-dev.txt", "requirements-dev.txt says what is installed"),
         ("flights/query.sql", "flights/query.sql may be read by anything"),
         (".github/workflows/ci.yml", ".github/workflows/ci.yml says how the job runs"),
+        # Data may be called like prose, or like tests.
+        ("notices.csv", "notices.csv may be read by anything"),
+        ("inputs/authors.parquet", "inputs/authors.parquet may be read by anything"),
+        ("inputs/test/rows.csv", "inputs/test/rows.csv may be read by anything"),
+        ("flights/docs/labels.json", "flights/docs/labels.json may be read by anything"),
+        ("daten/größe 日本.csv", "daten/größe 日本.csv may be read by anything"),
     ],
 )
 def test_what_is_not_known_touches_everything(repository: Path, path: str, reason: str) -> None:
@@ -142,6 +148,10 @@ def test_a_module_that_is_gone_touches_everything(repository: Path) -> None:
             "training.py imports or runs what only running it tells (line 2)",
         ),
         ("def fit(:\n", "training.py cannot be read as Python"),
+        (
+            "from importlib import import_module as load\ndef fit(d, p): return load(p['name'])\n",
+            "training.py imports under another name what imports (line 1)",
+        ),
     ],
 )
 def test_a_module_that_cannot_be_followed_depends_on_everything(repository: Path, text: str, reason: str) -> None:
@@ -154,6 +164,61 @@ def test_a_module_that_cannot_be_followed_depends_on_everything(repository: Path
         "fit": (reason,),
         "main": ("function fit",),
     }
+
+
+def test_a_method_called_eval_imports_nothing(repository: Path) -> None:
+    git(repository, "switch", "-q", "main")
+    write(repository, {"flights/training.py": "def fit(d, p): return p['network'].eval()\n"})
+    git(repository, "commit", "-q", "-a", "-m", "torch")
+    git(repository, "switch", "-q", "-c", "another")
+    assert planned(repository, {"flights/unused.py": "x = 3\n"}).is_empty
+
+
+@pytest.mark.parametrize(
+    "flows",
+    [
+        "from flights.names import FIT\ndef main(): return FIT\n",
+        "from flights import names\ndef main(): return names.FIT\n",
+        "if True:\n    FIT = 'fit'\ndef main(): return FIT\n",
+    ],
+)
+def test_a_workflow_that_names_a_function_by_a_constant(repository: Path, flows: str) -> None:
+    git(repository, "switch", "-q", "main")
+    write(repository, {"flights/names.py": "FIT = 'fit'\n", "flights/flows.py": flows + "def score(): return 'x'\n"})
+    git(repository, "add", ".")
+    git(repository, "commit", "-q", "-m", "names")
+    git(repository, "switch", "-q", "-c", "another")
+    assert reasons(planned(repository, {"flights/training.py": "x = 3\n"}))["main"] == ("function fit",)
+
+
+def test_a_function_that_is_gone_touches_the_workflow_that_names_it(repository: Path) -> None:
+    without = YAML.replace("  fit: {handler: flights.training:fit}\n", "")
+    assert reasons(planned(repository, {"modelyard.yaml": without})) == {"main": ("function fit, which is gone",)}
+
+
+def test_a_persons_settings_of_git_hide_nothing(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q", "-b", "main")
+    git(tmp_path, "config", "diff.relative", "true")
+    write(tmp_path, {f"ml/{name}": text for name, text in FILES.items()})
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-q", "-m", "first")
+    git(tmp_path, "switch", "-q", "-c", "change")
+    write(tmp_path, {"ml/flights/serving.py": "delays = 3\n"})
+    git(tmp_path, "commit", "-q", "-a", "-m", "change")
+    plan = plan_change(open_project(tmp_path / "ml"), CiContext(base_branch="main"))
+    assert plan.changed == ("ml/flights/serving.py",)
+
+
+def test_a_repository_without_a_commit(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q", "-b", "main")
+    write(tmp_path, FILES)
+    assert plan_change(open_project(tmp_path), CiContext()).everything == "the repository has no commit yet"
+
+
+def test_a_head_that_is_not_there_is_refused(repository: Path) -> None:
+    with pytest.raises(ChangesUnknown, match="has changed in nowhere: there is no such commit") as caught:
+        plan_change(open_project(repository), CiContext(), head="nowhere")
+    assert caught.value.where == "--head"
 
 
 def test_an_import_by_a_written_name_is_followed(repository: Path) -> None:
@@ -235,6 +300,28 @@ def test_a_project_in_a_folder_of_a_larger_repository(tmp_path: Path) -> None:
     git(tmp_path, "add", ".")
     git(tmp_path, "commit", "-q", "-m", "dependencies of all")
     assert plan_change(open_project(tmp_path / "ml/a"), job).everything == "uv.lock says what is installed"
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("libs/common/rows.py", "libs/common/rows.py is in libs/common, which the project names"),
+        (".github/workflows/ci.yml", ".github/workflows/ci.yml says how the job runs"),
+        ("libs/commoner.py", ""),
+    ],
+)
+def test_what_a_project_names_outside_of_its_folder(tmp_path: Path, path: str, reason: str) -> None:
+    git(tmp_path, "init", "-q", "-b", "main")
+    write(tmp_path, {f"ml/a/{name}": text for name, text in FILES.items()})
+    write(tmp_path, {"ml/a/requirements.txt": "-e ../../libs/common\n-c ../../../elsewhere.txt\n"})
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-q", "-m", "first")
+    git(tmp_path, "switch", "-q", "-c", "change")
+    write(tmp_path, {path: "x = 2\n"})
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-q", "-m", "shared")
+    plan = plan_change(open_project(tmp_path / "ml/a"), CiContext(host="github", base_branch="main"))
+    assert plan.everything == reason
 
 
 def test_on_a_persons_machine_what_is_not_committed_counts(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:

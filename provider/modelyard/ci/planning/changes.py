@@ -9,6 +9,9 @@ from modelyard.projects.git_command import GitCommand, GitCommandFailed, is_git_
 
 __all__ = ["Changes", "changes_of"]
 
+# A person's own settings, or those of .gitmodules, would leave out files or shorten their names.
+_DIFFERENCES = ("diff", "--name-only", "-z", "--no-renames", "--no-relative")
+
 
 class Changes(NamedTuple):
     """The files that differ between two commits.
@@ -69,17 +72,19 @@ def changes_of(root: Path, context: CiContext, base: str = "", head: str = "") -
     if not top:
         return Changes(root, "", "", unknown="the project is in no git repository")
     last = _commit(git, head or "HEAD")
+    if not last and not head:
+        return Changes(Path(top), "", "", unknown="the repository has no commit yet")
     if not last:
-        raise ChangesUnknown(head or "HEAD", "there is no such commit")
+        raise ChangesUnknown(head, "there is no such commit", field="--head")
     began, unknown = _base(git, context, base, last)
     if unknown:
         if base:
             raise ChangesUnknown(base, unknown)
         return Changes(Path(top), "", last, unknown=unknown)
-    paths = set(_listed(git, "diff", "--name-only", "-z", "--no-renames", began, last))
+    paths = set(_listed(git, *_DIFFERENCES, "--ignore-submodules=none", began, last))
     if context.host == "none" and not head:
         top_git = GitCommand(Path(top), {})
-        paths |= set(_listed(top_git, "diff", "--name-only", "-z", "--no-renames", "HEAD"))
+        paths |= set(_listed(top_git, *_DIFFERENCES, "--ignore-submodules=untracked", "HEAD"))
         paths |= set(_listed(top_git, "ls-files", "-z", "--others", "--exclude-standard"))
     return Changes(Path(top), began, last, tuple(sorted(paths)))
 

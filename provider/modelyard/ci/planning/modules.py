@@ -11,7 +11,9 @@ from modelyard.projects.loading import import_roots
 
 __all__ = ["FirstParty", "Reach"]
 
-_BY_NAME = frozenset({"import_module", "__import__", "exec", "eval", "run_module", "run_path"})
+_BY_NAME = frozenset({"import_module", "__import__", "run_module", "run_path", "spec_from_file_location"})
+_BY_TEXT = frozenset({"exec", "eval"})
+"""Only as names of their own: ``model.eval()`` and ``frame.eval()`` are something else."""
 
 
 class Reach(NamedTuple):
@@ -74,7 +76,7 @@ class FirstParty:
         return Reach(frozenset(self.files[name] for name in names), unknown)
 
     def texts(self, module: str, attribute: str) -> frozenset[str] | None:
-        """Return every text that a definition holds, those of what it names in its module included.
+        """Return every text that a definition holds, with those of what it names and of the modules that it imports.
 
         Parameters
         ----------
@@ -84,28 +86,27 @@ class FirstParty:
         Returns
         -------
         frozenset of str, or None
-            None if the module is not the project's own, or cannot be read.
+            None if the module is not the project's own, or cannot be read or followed.
         """
         path = self.files.get(module)
         tree = _parsed(path) if path else None
-        if tree is None:
+        reach = self.reach(module)
+        if tree is None or reach.unknown:
             return None
         defined: dict[str, list[ast.stmt]] = {}
         for statement in tree.body:
             for name in _names_of(statement):
                 defined.setdefault(name, []).append(statement)
-        waiting, seen, texts = [attribute.partition(".")[0]], set[str](), set[str]()
+        waiting, seen = [attribute.partition(".")[0]], set[str]()
+        texts = {text for each in reach.files if each != path and (found := _parsed(each)) for text in _texts(found)}
         while waiting:
             name = waiting.pop()
             if name in seen:
                 continue
             seen.add(name)
             for statement in defined.get(name, []):
-                for node in ast.walk(statement):
-                    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                        texts.add(node.value)
-                    elif isinstance(node, ast.Name):
-                        waiting.append(node.id)
+                texts |= set(_texts(statement))
+                waiting += [node.id for node in ast.walk(statement) if isinstance(node, ast.Name)]
         return frozenset(texts)
 
     def _owners(self, name: str) -> Iterator[str]:
@@ -133,9 +134,11 @@ class FirstParty:
                 named |= {each.name for each in node.names}
             elif isinstance(node, ast.ImportFrom):
                 named |= set(_imported(node, package))
+                if any(each.asname and each.name in _BY_NAME for each in node.names):
+                    unknown = f"{path.name} imports under another name what imports (line {node.lineno})"
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 named |= self._handler_in(node.value)
-            elif isinstance(node, ast.Call) and _called(node) in _BY_NAME and not _says_what(node):
+            elif isinstance(node, ast.Call) and _imports(node) and not _says_what(node):
                 unknown = f"{path.name} imports or runs what only running it tells (line {node.lineno})"
         return _Module(frozenset(owner for each in named for owner in self._owners(each)), unknown)
 
@@ -152,6 +155,10 @@ def _python_files(root: Path) -> Iterator[Path]:
         for each in sorted(files):
             if each.endswith(".py") and each.removesuffix(".py").isidentifier():
                 yield Path(folder) / each
+
+
+def _texts(tree: ast.AST) -> Iterator[str]:
+    yield from (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str))
 
 
 def _parsed(path: Path) -> ast.Module | None:
@@ -171,6 +178,13 @@ def _names_of(statement: ast.stmt) -> Iterator[str]:
     elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
         # delays.to(…).respond(): what is said of a graph belongs to it.
         yield from (node.id for node in ast.walk(statement.value) if isinstance(node, ast.Name))
+    else:
+        # if, try, with, for and += bind names, too.
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                yield node.id
+            elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                yield node.name
 
 
 def _imported(node: ast.ImportFrom, package: str) -> Iterator[str]:
@@ -181,6 +195,10 @@ def _imported(node: ast.ImportFrom, package: str) -> Iterator[str]:
         base = f"{above}.{base}".strip(".")
     yield base
     yield from (f"{base}.{each.name}" for each in node.names)
+
+
+def _imports(node: ast.Call) -> bool:
+    return _called(node) in _BY_NAME or (isinstance(node.func, ast.Name) and node.func.id in _BY_TEXT)
 
 
 def _called(node: ast.Call) -> str:

@@ -1,7 +1,9 @@
 """Finds what of a project a change touches: what is not known to be the same counts as touched."""
 
+import posixpath
 import re
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,16 +20,18 @@ from modelyard.projects.tree import is_skipped
 __all__ = ["plan_change"]
 
 _PROSE = re.compile(
-    r"(^|/)(docs?/|LICEN[CS]E|NOTICE|AUTHORS|CODEOWNERS|\.gitignore|\.gitattributes|\.editorconfig|\.github/[^/]*TEMPLATE)"
-    r"|\.(md|rst|adoc|png|jpe?g|gif|svg|drawio)$",
+    r"^docs?/|(^|/)((LICEN[CS]E|NOTICE|AUTHORS|CODEOWNERS)(\.txt)?|\.gitignore|\.gitattributes|\.editorconfig)$"
+    r"|(^|/)\.github/[^/]*TEMPLATE|\.(md|rst|adoc|png|jpe?g|gif|svg|drawio)$",
     re.IGNORECASE,
 )
-_TESTS = re.compile(r"(^|/)(tests?/|conftest\.py$|test_[^/]*\.py$|[^/]*_test\.py$)")
+# A folder such as inputs/test may hold the rows that a model is judged on.
+_TESTS = re.compile(r"^tests/|(^|/)(tests?/([^/]+/)*[^/]+\.py|conftest\.py|test_[^/]*\.py|[^/]*_test\.py)$")
 _DEPENDENCIES = re.compile(
     r"^(pyproject\.toml|setup\.(py|cfg)|[^/]*requirements[^/]*\.(txt|in)|constraints[^/]*\.txt|uv\.lock|poetry\.lock"
     r"|Pipfile(\.lock)?|environment\.ya?ml|\.python-version|Dockerfile[^/]*|\.gitmodules)$"
 )
 _HOST_FILES = re.compile(r"^(\.github/(workflows|actions)/|\.gitlab-ci|Jenkinsfile)")
+_UPWARDS = re.compile(r"(?:\.\./)+[\w./-]*")
 _PARTS = ("functions", "graphs", "workflows")
 
 
@@ -103,13 +107,33 @@ class _Planning:
         for path in self._changes.paths:
             inside = self._inside(path)
             if inside is None:
-                # Of what lies outside of the project, only what all projects are built with is of any concern.
-                if "/" not in path and _DEPENDENCIES.match(path):
-                    return f"{path} says what is installed"
+                if reason := self._reason_outside(path):
+                    return reason
                 continue
             if reason := self._reason(inside, known):
                 return reason
         return self._differences.get("", "")
+
+    def _reason_outside(self, path: str) -> str:
+        """Return why a file outside of the project is of concern: it is for all, or in a folder that this one names."""
+        if "/" not in path and _DEPENDENCIES.match(path):
+            return f"{path} says what is installed"
+        if _HOST_FILES.match(path):
+            return f"{path} says how the job runs"
+        named = next((place for place in self._places_outside if path == place or path.startswith(f"{place}/")), "")
+        return f"{path} is in {named}, which the project names" if named else ""
+
+    @cached_property
+    def _places_outside(self) -> tuple[str, ...]:
+        """Return what the project's settings name outside of it, such as ``../common`` in its requirements."""
+        found = set[str]()
+        for each in self._project.source.iterdir():
+            if each.is_file() and (each.name == FILE_NAME or _DEPENDENCIES.match(each.name)):
+                for text in _UPWARDS.findall(each.read_text(encoding="utf-8", errors="replace")):
+                    place = posixpath.normpath(posixpath.join(self._folder, text))
+                    if place != "." and not place.startswith(".."):
+                        found.add(place)
+        return tuple(sorted(found))
 
     def _reason(self, path: str, known: set[Path]) -> str:
         if path == FILE_NAME or is_skipped(path) or _PROSE.search(path) or _TESTS.search(path):
@@ -140,6 +164,7 @@ class _Planning:
                 reasons = [*self._of_definition(part, name), *self._of_files(handler, changed)]
                 if part == "workflows":
                     reasons += self._of_functions(handler, found["functions"])
+                    reasons += self._of_missing(handler)
                 if reasons:
                     found[part].append(Affected(name, tuple(dict.fromkeys(reasons))))
         return found
@@ -165,6 +190,14 @@ class _Planning:
                     yield f"function {each.name}, which it may run"
             elif each.name in texts or own in texts:
                 yield f"function {each.name}"
+
+    def _of_missing(self, handler: str) -> Iterator[str]:
+        """Yield the functions and graphs that a workflow still names, though modelyard.yaml does not any more."""
+        module, _, attribute = handler.partition(":")
+        gone = [each.partition(".")[::2] for each in self._differences if each]
+        gone = [(part, name) for part, name in gone if name not in self._handlers[part]]
+        texts = self._modules.texts(module, attribute) if gone else frozenset()
+        yield from (f"{part.removesuffix('s')} {name}, which is gone" for part, name in gone if name in (texts or ()))
 
     # --- modelyard.yaml -----------------------------------------------------------------------------------------------
 
