@@ -192,7 +192,7 @@ def test_what_is_not_the_graphs_own_stays_where_it_is(client: httpx.Client) -> N
     assert client.get("/").json()["name"] == "flights"
     assert client.get("/v2/health/ready").json() == {"ready": True}
     answer = client.post("/v2/models/flights/infer", json={"inputs": [{"a": 1}]})
-    assert answer.json()["outputs"] == {"seen": [{"a": 1}], "nothing": None}
+    assert answer.json()["outputs"] == [{"seen": {"a": 1}, "nothing": None}]
 
 
 @pytest.mark.parametrize(
