@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from modelyard.ci.errors import ForgeError
 from modelyard.ci.folder import CiFolder
 from modelyard.ci.forges import completed, open_forge
 from modelyard.ci.hosts import CiContext, detect
@@ -62,11 +63,18 @@ def open_job(project: str = ".", folder: str = "", variables: Mapping[str, str] 
     redaction = Redaction.of(known, secrets)
     context = detect(known)
     if context.event in ("comment", "workflow_run") or context.host == "jenkins":
-        forge = open_forge(context, known)
-        try:
-            context = completed(context, forge)
-        finally:
-            if forge:
-                forge.close()
+        context = _completed(context, known)
     place = Path(folder) if folder else opened.root / FOLDER
     return CiJob(opened, context, CiFolder(place, redaction), redaction)
+
+
+def _completed(context: CiContext, variables: Mapping[str, str]) -> CiContext:
+    try:
+        forge = open_forge(context, variables)
+    except ForgeError:
+        return context  # the report says what is wrong with it
+    try:
+        return completed(context, forge)
+    finally:
+        if forge:
+            forge.close()

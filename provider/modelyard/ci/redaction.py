@@ -11,7 +11,11 @@ import msgspec
 __all__ = ["Redaction"]
 
 _SECRET_NAME = re.compile(
-    r"TOKEN|SECRET|PASSW|CREDENTIAL|(?:^|_)(?:API|ACCESS|PRIVATE|SIGNING|ENCRYPTION|FERNET|DEPLOY)_?KEY|_DSN$", re.I
+    r"TOKEN|SECRET|PASSW|PASSPHRASE|(?:^|_)PASS$|_PWD$|CREDENTIAL|_DSN$"
+    r"|(?:^|_)(?:API|ACCESS|PRIVATE|SIGNING|ENCRYPTION|FERNET|DEPLOY)_?KEY"
+    # MODELYARD_KEY names a piece of work.
+    r"|(?<!^MODELYARD)(?<!PUBLIC)(?<!CACHE)_KEY$",
+    re.I,
 )
 _SHORTEST = 6
 """A shorter value, such as ``test``, would be struck out of ordinary words."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+import httpx
 import pytest
 from fake_forge import Fault, Forge
 
@@ -46,6 +47,15 @@ def test_a_server_error_is_asked_again(forge: Forge, github: GitHubForge, slept:
     assert github.comments(7) == []
     assert [each["status"] for each in forge.log] == [502, 502, 200]
     assert [1 <= slept[0] <= 1.25, 2 <= slept[1] <= 2.5, len(slept)] == [True, True, 2]
+
+
+def test_a_page_instead_of_an_answer_is_named(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a proxy asks people to log in with has the status 200, too."""
+    connection = connect()
+    page = httpx.Response(200, text="<html>log in", request=httpx.Request("GET", "http://proxy"))
+    monkeypatch.setattr(httpx.Client, "request", lambda *_, **__: page)
+    with pytest.raises(ForgeUnreachable, match="the answer is no JSON; is this the address of an API"):
+        connection.send("GET", "user")
 
 
 def test_after_some_tries_it_is_named(forge: Forge, github: GitHubForge) -> None:

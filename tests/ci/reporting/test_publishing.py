@@ -188,6 +188,36 @@ def test_nothing_is_lost_for_a_forge_that_fails(
     assert "**Gate failed:**" in (left.path / "report.md").read_text()
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("GITHUB_TOKEN", "größe-of-a-token", "it has characters that no token has"),
+        ("GITHUB_TOKEN", "forge\nsecret", "it has characters that no token has"),
+        ("GITHUB_API_URL", "http://forge:port", "InvalidURL"),
+        ("HTTP_PROXY", "not a proxy", "the forge does not answer: "),
+        ("SSL_CERT_FILE", "nowhere.pem", "the forge does not answer: FileNotFoundError"),
+        ("GITHUB_API_URL", "{url}/_forge/nothing", "comment"),
+    ],
+)
+def test_nothing_is_lost_for_settings_that_cannot_work(
+    command: Command, github_job: Job, forge: Forge, left: CiFolder, variable: str, value: str, said: str
+) -> None:
+    variables = github_job(**{variable: value.format(url=forge.url), "MODELYARD_FORGE_PATIENCE": "0.6"})
+    ended = command("ci", "report")
+    assert (ended.code, forge.comments) == (0, {})
+    assert said in ended.out
+    assert variables["GITHUB_TOKEN"] not in ended.out
+    assert "**Gate failed:**" in Path(variables["GITHUB_STEP_SUMMARY"]).read_text()
+    assert "**Gate failed:**" in (left.path / "report.md").read_text()
+
+
+def test_a_line_end_after_the_token_is_none_of_it(
+    command: Command, github_job: Job, forge: Forge, left: CiFolder
+) -> None:
+    github_job(token="forge-secret-write\n")
+    assert _deliveries(command("ci", "report", "--json").out)["comment"] == "created"
+
+
 def test_without_the_extra_the_report_is_on_the_page_of_the_job(
     command: Command, github_job: Job, forge: Forge, left: CiFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

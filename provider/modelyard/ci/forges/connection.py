@@ -71,6 +71,8 @@ class Connection:
     ------
     LibraryMissing
         httpx is not installed.
+    ForgeUnreachable
+        The address, the proxy, a certificate or a header is not of the kind that could work.
     """
 
     def __init__(self, api: str, headers: Mapping[str, str], patience: Patience | None = None) -> None:
@@ -79,12 +81,17 @@ class Connection:
         except ImportError as error:
             raise LibraryMissing("httpx", "reports on requests", "ci") from error
         self.patience = patience or Patience()
-        self._client = httpx.Client(
-            base_url=f"{api}/",
-            headers={"User-Agent": "modelyard", **headers},
-            timeout=self.patience.timeout,
-            verify=_certificates(),
-        )
+        if not all(value.isascii() and value.isprintable() for value in headers.values()):
+            raise ForgeUnreachable("the token", "it has characters that no token has")
+        try:
+            self._client = httpx.Client(
+                base_url=f"{api}/",
+                headers={"User-Agent": "modelyard", **headers},
+                timeout=self.patience.timeout,
+                verify=_certificates(),
+            )
+        except (httpx.InvalidURL, ValueError, OSError) as error:
+            raise ForgeUnreachable(api, _worded(error)) from error
 
     def close(self) -> None:
         """End the connection."""
@@ -108,7 +115,7 @@ class Connection:
             The forge does not do it.
         """
         answer = self._answered(method, path, body, repeatable=repeatable, query=query)
-        return answer.json() if answer.content else None
+        return _json(f"{method} {path}", answer) if answer.content else None
 
     def pages(self, path: str, **query: Any) -> Iterator[Any]:
         """Yield the rows of a list, page after page, up to 2 000.
@@ -121,7 +128,9 @@ class Connection:
         for page in range(1, _MOST_PAGES + 1):
             asked = {**query, "per_page": 100, "page": page}
             answer = self._answered("GET", path, None, repeatable=True, query=asked)
-            rows = answer.json()
+            rows = _json(f"GET {path}", answer)
+            if not isinstance(rows, list):
+                raise ForgeUnreachable(f"GET {path}", "the answer is no list")
             yield from rows
             if len(rows) < 100:
                 return
@@ -217,6 +226,13 @@ def _said(answer: "httpx.Response") -> str:
         more = body.get("errors")
         body = f"{body.get('message') or body.get('error') or ''}{f', {more}' if more else ''}"
     return " ".join(str(body).split())[:300] or answer.reason_phrase
+
+
+def _json(call: str, answer: "httpx.Response") -> Any:
+    try:
+        return answer.json()
+    except ValueError as error:
+        raise ForgeUnreachable(call, "the answer is no JSON; is this the address of an API?") from error
 
 
 def _worded(error: Exception) -> str:

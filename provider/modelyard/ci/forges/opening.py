@@ -32,9 +32,11 @@ def open_forge(context: CiContext, variables: Mapping[str, str] | None = None) -
     ------
     LibraryMissing
         httpx is not installed.
+    ForgeUnreachable
+        The address, the proxy, a certificate or the token is not of the kind that could work.
     """
     known = os.environ if variables is None else variables
-    token = known.get(context.token.variable, "") if context.token.variable else ""
+    token = known.get(context.token.variable, "").strip() if context.token.variable else ""
     if not token or not context.api.startswith(("http://", "https://")) or not context.repository:
         return None
     patience, author = Patience.of(known), known.get(AUTHOR_VARIABLE, "")

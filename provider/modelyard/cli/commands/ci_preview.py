@@ -4,6 +4,7 @@ import re
 
 import click
 
+from modelyard.ci.errors import ForgeError
 from modelyard.ci.forges import DeploymentReport, open_forge
 from modelyard.ci.job import FOLDER, CiJob, open_job
 from modelyard.ci.outputs import write_outputs
@@ -113,7 +114,11 @@ def _end(job: CiJob, previewing: Previewing, *, stop: bool, dry_run: bool, json:
 
 def _retire(job: CiJob, endpoints: list[str]) -> None:
     """Tell the forge that the deployments are gone; what it does not take is no error."""
-    forge = open_forge(job.context) if endpoints else None
+    try:
+        forge = open_forge(job.context) if endpoints else None
+    except ForgeError as error:
+        click.echo(loggable(job.redaction(str(error))), err=True)
+        return
     if forge is None:
         return
     publisher = Publisher(job.context, forge, Redaction(()))

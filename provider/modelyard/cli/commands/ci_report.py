@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import click
 
+from modelyard.ci.errors import ForgeError
 from modelyard.ci.folder import CiFolder
 from modelyard.ci.forges import DeploymentReport, Forge, open_forge
 from modelyard.ci.hosts import CiContext, detect
@@ -148,8 +149,8 @@ def _published(found: _Found, report: Report, status: StatusKind, *, pending: bo
     context, obstacle = found.context, ""
     try:
         forge = open_forge(context)
-    except LibraryMissing as error:
-        obstacle = str(error)
+    except (LibraryMissing, ForgeError) as error:
+        obstacle = found.redaction(str(error))
     publisher = Publisher(context, forge, found.redaction, obstacle)
     try:
         if pending:
