@@ -20,7 +20,7 @@ def test_elsewhere_it_is_a_variable_of_one_line(tmp_path: Path) -> None:
     file = tmp_path / "deep/outputs.env"
     context = CiContext(host="gitlab", files=CiFiles(outputs=str(file)))
     write_outputs(context, {"model-uri": "models:/a/1\nEVIL=1"})
-    write_outputs(context, {"gate": "pass"})
+    write_outputs(context, {"gate": "pass", "results": "x" * 1_001})
     assert file.read_text() == "MODEL_URI=models:/a/1 EVIL=1\nGATE=pass\n"
 
 

@@ -11,6 +11,7 @@ from modelyard.ci.reporting.escaping import one_line
 __all__ = ["write_outputs"]
 
 _VARIABLE = re.compile(r"[^A-Z0-9_]")
+_MOST = 1_000
 
 
 def write_outputs(context: CiContext, values: Mapping[str, str]) -> None:
@@ -21,7 +22,8 @@ def write_outputs(context: CiContext, values: Mapping[str, str]) -> None:
     context
         The job; where it has no such file, nothing is written. Elsewhere than on GitHub ``MODELYARD_OUTPUTS`` names it.
     values
-        Name, such as ``model-uri``, to value. As a variable it is called ``MODEL_URI`` and has one line.
+        Name, such as ``model-uri``, to value. As a variable it is called ``MODEL_URI`` and has one line; one of more
+        than 1,000 characters is left out, as GitLab takes files of 5 KB at most.
     """
     path = context.files.outputs
     if not path or not values:
@@ -29,7 +31,8 @@ def write_outputs(context: CiContext, values: Mapping[str, str]) -> None:
     if context.host == "github":
         text = "".join(_delimited(name, value) for name, value in values.items())
     else:
-        named = ((_VARIABLE.sub("_", name.upper()), one_line(value, 4_000)) for name, value in values.items())
+        short = {name: value for name, value in values.items() if len(value) <= _MOST}
+        named = ((_VARIABLE.sub("_", name.upper()), one_line(value, _MOST)) for name, value in short.items())
         text = "".join(f"{name}={value}\n" for name, value in named)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     with Path(path).open("a", encoding="utf-8") as file:

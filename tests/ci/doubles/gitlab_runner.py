@@ -81,8 +81,28 @@ class GitLabRunner:
         git(self.project, "config", "user.name", "Ada")
         git(self.project, "config", "user.email", "ada@example.com")
 
-    def request(self, **variables: str) -> Pipeline:
-        """Run the pipeline of merge request 7."""
+    def call(self, example: str, **changes: str) -> None:
+        """Put an example on the main branch, as it is but for `changes`, and begin a branch there."""
+        text = (ROOT / "examples" / "gitlab" / example).read_text()
+        for old, new in changes.items():
+            assert old in text
+            text = text.replace(old, new)
+        (self.project / ".gitlab-ci.yml").write_text(text)
+        git(self.project, "switch", "-q", "main")
+        git(self.project, "add", ".")
+        git(self.project, "commit", "-q", "-m", "CI")
+        git(self.project, "switch", "-q", "-C", "change", "main")
+
+    def change(self, file: str, old: str, new: str) -> None:
+        """Change a file and commit it."""
+        path = self.project / file
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+        git(self.project, "commit", "-q", "-a", "-m", "change")
+
+    def request(self, *words: str, **variables: str) -> Pipeline:
+        """Run the pipeline of merge request 7, or the jobs of it that are named."""
         head, base = git(self.project, "rev-parse", "HEAD"), git(self.project, "merge-base", "HEAD", "main")
         given = {
             "CI_PIPELINE_SOURCE": "merge_request_event",
@@ -94,7 +114,7 @@ class GitLabRunner:
             "CI_MERGE_REQUEST_DIFF_BASE_SHA": base,
             "CI_MERGE_REQUEST_SOURCE_BRANCH_SHA": head,
         }
-        return self.run(**{**given, **variables})
+        return self.run(*words, **{**given, **variables})
 
     def run(self, *words: str, **variables: str) -> Pipeline:
         """Run a pipeline with these variables."""

@@ -11,17 +11,9 @@ from pathlib import Path
 import pytest
 from fake_forge import Forge
 from gitlab_runner import ROOT, GitLabRunner, missing_part
-from loans_project import git, write_loans
+from loans_project import git
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(missing_part()), reason=missing_part())]
-EXAMPLES = ROOT / "examples" / "gitlab"
-
-
-@pytest.fixture
-def runner(tmp_path: Path, forge: Forge) -> GitLabRunner:
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    return GitLabRunner(write_loans(tmp_path / "loans"), scratch, forge)
 
 
 @pytest.fixture
@@ -40,29 +32,9 @@ def address(tmp_path: Path) -> Iterator[str]:
     thread.join()
 
 
-def call(runner: GitLabRunner, example: str, **changes: str) -> None:
-    """Put an example on the main branch, as it is."""
-    text = (EXAMPLES / example).read_text()
-    for old, new in changes.items():
-        text = text.replace(old, new)
-    (runner.project / ".gitlab-ci.yml").write_text(text)
-    git(runner.project, "switch", "-q", "main")
-    git(runner.project, "add", ".")
-    git(runner.project, "commit", "-q", "-m", "CI")
-    git(runner.project, "switch", "-q", "-C", "change", "main")
-
-
-def change(runner: GitLabRunner, file: str, old: str, new: str) -> None:
-    path = runner.project / file
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new))
-    git(runner.project, "commit", "-q", "-a", "-m", "change")
-
-
 def test_a_worse_model_then_a_page_alone(runner: GitLabRunner, forge: Forge) -> None:
-    call(runner, "newcomer.yml")
-    change(runner, "loans/training.py", 'USED = ["income", "age"]', 'USED = ["income"]')
+    runner.call("newcomer.yml")
+    runner.change("loans/training.py", 'USED = ["income", "age"]', 'USED = ["income"]')
     ended = runner.request()
 
     assert (ended.code, "finished in" in ended.said, "FAIL 6" in ended.said) == (1, True, True), ended.said
@@ -78,7 +50,7 @@ def test_a_worse_model_then_a_page_alone(runner: GitLabRunner, forge: Forge) -> 
     assert "forge-secret" not in ended.said
 
     git(runner.project, "switch", "-q", "-C", "change", "main")
-    change(runner, "README.md", "Loans.", "Loans, explained.")
+    runner.change("README.md", "Loans.", "Loans, explained.")
     ended = runner.request()
     assert ended.code == 0, ended.said
     assert "fitting" not in ended.said
@@ -89,17 +61,17 @@ def test_a_worse_model_then_a_page_alone(runner: GitLabRunner, forge: Forge) -> 
 
 
 def test_a_component_of_the_newest_version(runner: GitLabRunner, forge: Forge) -> None:
-    call(runner, "component.yml")
-    change(runner, "README.md", "Loans.", "Loans, explained.")
+    runner.call("component.yml")
+    runner.change("README.md", "Loans.", "Loans, explained.")
     ended = runner.request()
     assert ended.code == 0, ended.said
-    assert "modelyard ci preview" not in ended.outputs("modelyard-request")
+    assert "GRAPH " not in ended.said
     assert len(forge.notes[7]) == 1
 
 
 def test_an_address_and_inputs_of_several_lines(runner: GitLabRunner, forge: Forge, address: str) -> None:
-    call(runner, "remote.yml", **{"https://gitlab.example.com": address})
-    change(runner, "loans/training.py", 'USED = ["income", "age"]', 'USED = ["income"]')
+    runner.call("remote.yml", **{"https://gitlab.example.com": address})
+    runner.change("loans/training.py", 'USED = ["income", "age"]', 'USED = ["income"]')
     ended = runner.request()
     assert "FAIL 6" in ended.said
     assert "fitting fit on 160 rows" in ended.said
@@ -114,8 +86,8 @@ def test_a_project_in_a_folder_of_its_repository(runner: GitLabRunner, forge: Fo
     for name in ("loans", "modelyard.yaml", "README.md"):
         git(runner.project, "mv", name, f"models/loans/{name}")
     shutil.copytree(ROOT / "gitlab-ci", runner.project / "gitlab-ci")
-    call(runner, "monorepo.yml")
-    change(runner, "models/loans/README.md", "Loans.", "Loans, explained.")
+    runner.call("monorepo.yml")
+    runner.change("models/loans/README.md", "Loans.", "Loans, explained.")
     ended = runner.request()
     assert ended.code == 0, ended.said
     assert ended.outputs("loans-request")["VERDICT"] == "nothing"
@@ -123,5 +95,5 @@ def test_a_project_in_a_folder_of_its_repository(runner: GitLabRunner, forge: Fo
 
 
 def test_a_push_runs_nothing(runner: GitLabRunner) -> None:
-    call(runner, "newcomer.yml")
+    runner.call("newcomer.yml")
     assert "modelyard-request" not in runner.run("--list-csv", CI_PIPELINE_SOURCE="push").said

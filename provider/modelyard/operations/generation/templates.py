@@ -13,7 +13,14 @@ __all__ = ["GITLAB_INPUTS", "template_inputs", "template_source", "template_sour
 
 
 _PATH = r"^[A-Za-z0-9_.][A-Za-z0-9_./-]*$"
-_REGEX = {"project-path": _PATH, "name": "^[a-z][a-z0-9-]*$", "environment": r"^[A-Za-z0-9_.-]*$"}
+_REGEX = {
+    "project-path": _PATH,
+    "name": "^[a-z][a-z0-9-]*$",
+    "environment": r"^[A-Za-z0-9_.-]*$",
+    "production": r"^[A-Za-z0-9_./-]+$",
+    "graph": r"^[A-Za-z0-9_.:-]+$",
+    "ttl": "^[0-9]+[smhd]$",
+}
 
 GITLAB_INPUTS = (
     CiInput("image", "The image of the jobs; one with Python.", default="python:3.11"),
@@ -46,8 +53,10 @@ GITLAB_INPUTS = (
 
 
 def template_sources(specs: Iterable[OperationSpec]) -> Mapping[str, str]:
-    """Return the templates: file name → text."""
+    """Return the templates: file name → text; none where an operation that they run is missing."""
     known = {each.name: each for each in specs}
+    if not {each.operation for each in TEMPLATES if each.operation} <= known.keys():
+        return {}
     return {f"{each.name}.yml": template_source(each, known.get(each.operation)) for each in TEMPLATES}
 
 
@@ -71,7 +80,7 @@ def template_source(template: Template, spec: OperationSpec | None) -> str:
     """
     inputs = template_inputs(template, spec)
     body = template.jobs
-    for mark, lines in (("VARIABLES", _variables(inputs)), ("SETUP", _SETUP.splitlines())):
+    for mark, lines in {"VARIABLES": _variables(inputs), **_BLOCKS}.items():
         body = _filled(body, mark, lines)
     head = [f"# {MARK}", *(f"# {line}" for line in template.summary.splitlines()), "spec:", "  inputs:"]
     lines = [*head, *(line for each in inputs for line in _input(each)), "---"]
@@ -122,3 +131,28 @@ esac
 [ -z "$SETUP_INDEX_URL" ] || export PIP_INDEX_URL="$SETUP_INDEX_URL"
 python3 -m pip install --quiet "$@"
 """
+
+_RUN = """\
+set -f
+set -- $RUN_WORKFLOWS --baseline "$RUN_BASELINE"
+while IFS= read -r line; do [ -z "$line" ] || set -- "$@" --input "$line"; done <<END
+$RUN_INPUTS
+END
+while IFS= read -r line; do [ -z "$line" ] || set -- "$@" --gate "$line"; done <<END
+$RUN_GATES
+END
+modelyard ci run "$@" || echo "the report and the gate tell of it"
+"""
+
+_ARTIFACTS = """\
+when: always
+paths:
+  - "$[[ inputs.project-path ]]/.modelyard/ci"
+reports:
+  dotenv: "$[[ inputs.project-path ]]/.modelyard/outputs.env"
+  metrics: "$[[ inputs.project-path ]]/.modelyard/ci/metrics.txt"
+  junit: "$[[ inputs.project-path ]]/.modelyard/ci/junit.xml"
+  annotations: "$[[ inputs.project-path ]]/.modelyard/ci/annotations.json"
+"""
+
+_BLOCKS = {"SETUP": _SETUP.splitlines(), "RUN": _RUN.splitlines(), "ARTIFACTS": _ARTIFACTS.splitlines()}
