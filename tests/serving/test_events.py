@@ -19,6 +19,8 @@ from cloudevents.core.v1.event import CloudEvent
 from pyarrow import csv, parquet
 
 from modelyard.graphs import EventInvalid, Graph, Response
+from modelyard.serving.bodies import read_body
+from modelyard.serving.errors import RowsExceeded
 from modelyard.serving.limits import Limits
 from modelyard.serving.local import LocalServer
 
@@ -114,6 +116,27 @@ def test_each_row_of_a_table_is_an_event(rows: str, media_type: str) -> None:
     back = httpx.post(rows, content=BODIES[media_type], headers={**headers, "accept": media_type})
     assert back.headers["content-type"] == media_type
     assert READ[media_type](back.content).to_pylist() == [{"evening": True}, {"evening": False}]
+
+
+@pytest.mark.parametrize("media_type", [each for each in BODIES if each != "text/csv"])
+def test_few_bytes_with_many_rows_are_refused_before_they_are_unpacked(media_type: str) -> None:
+    table = pa.table({"hour": pa.array([0] * 1_000_000, pa.int64())})
+    sink = io.BytesIO()
+    if media_type.endswith("parquet"):
+        parquet.write_table(table, sink, compression="zstd")
+    else:
+        make = pa.ipc.new_stream if media_type.endswith("stream") else pa.ipc.new_file
+        with make(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+            writer.write_table(table, max_chunksize=10_000)
+    assert len(sink.getvalue()) < 100_000
+    before, pool = pa.default_memory_pool(), pa.proxy_memory_pool(pa.default_memory_pool())
+    pa.set_memory_pool(pool)
+    try:
+        with pytest.raises(RowsExceeded, match="the limit is 5000"):
+            read_body(sink.getvalue(), media_type, limit=5_000)
+    finally:
+        pa.set_memory_pool(before)
+    assert (pool.max_memory() or 0) < 1_000_000  # all of it is 8 MB
 
 
 def test_a_bad_row_of_a_table_fails_alone(rows: str) -> None:

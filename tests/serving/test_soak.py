@@ -36,7 +36,7 @@ class Signed(Model):
 
 
 def test_a_model_is_exchanged_under_load_without_a_lost_or_mixed_answer() -> None:
-    graph, traffic, done = Graph("numbers"), Traffic(), threading.Event()
+    graph, traffic, done, answered = Graph("numbers"), Traffic(), threading.Event(), threading.Event()
     graph.model("number", Signed)
     plan = graph.open(Resources(batching=traffic.batching()))
     with plan, LocalServer(plan, traffic=traffic) as server:
@@ -49,12 +49,15 @@ def test_a_model_is_exchanged_under_load_without_a_lost_or_mixed_answer() -> Non
                     reply = http.post(server.url, json=body).json()
                     assert reply["asked"] == body, reply
                     seen[reply["by"]] += 1
+                    answered.set()
             return seen
 
         with ThreadPoolExecutor(4) as pool, httpx.Client(timeout=30) as admin:
             asking = [pool.submit(ask, client) for client in range(4)]
             try:
                 for _ in range(RELOADS):
+                    answered.clear()
+                    assert answered.wait(30)  # however busy the machine is, each model answers somebody
                     url = f"{server.url}/v2/repository/models/number/load"
                     assert admin.post(url, json={}).status_code == 200
             finally:

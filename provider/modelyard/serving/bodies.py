@@ -104,9 +104,7 @@ def _table(raw: bytes, media_type: str, limit: int) -> list[dict[str, Any]]:
     except ModuleNotFoundError as error:
         raise LibraryMissing("pyarrow", f"a body of type {media_type}", "ml") from error
     try:
-        table = _read_table(pa.BufferReader(raw), media_type)
-        if len(table) > limit:
-            raise RowsExceeded(len(table), limit)
+        table = _read_table(pa.BufferReader(raw), media_type, limit)
         rows: list[dict[str, Any]] = table.to_pylist()  # where names and times are looked at
     except (pa.ArrowException, ValueError, OverflowError, OSError) as error:
         form = {CSV: "CSV", PARQUET: "Parquet"}.get(media_type, "Arrow")
@@ -115,19 +113,34 @@ def _table(raw: bytes, media_type: str, limit: int) -> list[dict[str, Any]]:
     return rows
 
 
-def _read_table(source: Any, media_type: str) -> Any:
+def _read_table(source: Any, media_type: str, limit: int) -> Any:
+    """Return a table of at most so many rows: a few compressed bytes may hold more rows than there is memory for."""
     import pyarrow as pa
 
     if media_type == CSV:
         from pyarrow import csv
 
-        return csv.read_csv(source)
+        table = csv.read_csv(source)
+        _check_rows(len(table), limit)
+        return table
     if media_type == PARQUET:
         from pyarrow import parquet
 
-        return parquet.read_table(source)
-    opened = pa.ipc.open_stream(source) if media_type == ARROW_STREAM else pa.ipc.open_file(source)
-    return opened.read_all()
+        opened = parquet.ParquetFile(source)
+        _check_rows(opened.metadata.num_rows, limit)
+        return opened.read()
+    stream = pa.ipc.open_stream(source) if media_type == ARROW_STREAM else pa.ipc.open_file(source)
+    batches, rows = [], 0
+    for batch in stream if media_type == ARROW_STREAM else map(stream.get_batch, range(stream.num_record_batches)):
+        rows += len(batch)
+        _check_rows(rows, limit)
+        batches.append(batch)
+    return pa.Table.from_batches(batches, stream.schema)
+
+
+def _check_rows(rows: int, limit: int) -> None:
+    if rows > limit:
+        raise RowsExceeded(rows, limit)
 
 
 def _form(raw: bytes, content_type: str) -> dict[str, Any]:

@@ -142,7 +142,7 @@ PROTOCOL: dict[str, Any] = {
         **_object(("inputs",), inputs={"type": "array"}),
         "description": "Rows: lists or records, one for each answer.",
     },
-    "Answers": _object(("outputs",), model_name=_TEXT, id=_TEXT, outputs={}),
+    "Answers": _object(("outputs",), model_name=_TEXT, id=_TEXT, outputs={"type": "array"}),
     "Server": _object(
         ("name", "version", "extensions"),
         name=_TEXT,
