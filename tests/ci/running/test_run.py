@@ -235,3 +235,45 @@ def test_runs_are_mirrored_to_gitlab(command: Command, loans: Path, gitlab_job: 
     gitlab_job(GITLAB_TOKEN="")
     again = command("ci", "run", "main", "--all", "--baseline", "none", "--input", "rows=300", "--mirror", "--quiet")
     assert (again.code, "The candidates were not mirrored: CI_JOB_TOKEN cannot comment" in again.err) == (0, True)
+
+
+def test_a_plan_of_an_earlier_commit_is_made_anew(command: Command, loans: Path) -> None:
+    """A workspace that lasts: the plan for a change of the text must not let a worse model pass."""
+    change(loans, "README.md", "Loans.", "All loans.")
+    assert "No model was measured." in command("ci", "run", "--quiet").out
+    (loans / ".modelyard/ci/preview.json").write_text("{}")
+    change(loans, "loans/training.py", 'USED = ["income", "age"]', WORSE)
+
+    told = command("ci", "run", "--dry-run", "--json")
+    assert [each["workflow"] for each in json.loads(told.out)] == ["main", "quick"]
+    assert recorded(loans, "plan")["changed"] == ["README.md"]
+
+    assert command("ci", "run", "--quiet", "--input", "rows=60").code == 0
+    assert recorded(loans, "plan")["changed"] == ["README.md", "loans/training.py"]
+    assert not (loans / ".modelyard/ci/preview.json").exists()
+    assert command("ci", "gate").code == 6
+
+
+def test_what_is_not_committed_is_planned_anew_on_a_persons_machine(command: Command, loans: Path) -> None:
+    base = git(loans, "rev-parse", "HEAD")
+    assert command("ci", "plan", "--base", base).code == 0
+    (loans / "loans/training.py").write_text("x = 1\n")
+    told = command("ci", "run", "--dry-run", "--json")
+    assert [each["workflow"] for each in json.loads(told.out)] == ["main", "quick"]
+
+
+def test_a_gate_that_cannot_be_read_is_refused_before_anything_is_trained(command: Command, loans: Path) -> None:
+    ended = command("ci", "run", "main", "--quiet", "--gate", "roc_auc is fine")
+    assert (ended.code, "the gate 'roc_auc is fine' is wrong at character" in ended.err) == (2, True)
+    (flow,) = recorded(loans)["workflows"]
+    assert flow.get("states", {}) == {}
+    assert not (loans / "data").exists()
+
+
+def test_an_input_that_no_workflow_has_is_refused(command: Command, loans: Path) -> None:
+    ended = command("ci", "run", "main", "--input", "row=60", "--input", "model=models:/loans/1")
+    assert (ended.code, ended.err) == (
+        2,
+        "error: --input: no workflow of this project has an input called row. See modelyard ci run --help.\n",
+    )
+    assert not (loans / ".modelyard/ci/run.json").exists()

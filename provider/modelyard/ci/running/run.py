@@ -96,6 +96,18 @@ class Running:
         """
         return slim(self._load(name))
 
+    def unknown_inputs(self) -> tuple[str, ...]:
+        """Return the inputs that no workflow of the project has; none where a workflow cannot be loaded."""
+        missing = set(self._request.inputs)
+        try:
+            for name in dict.fromkeys([*self.names(), *self._project.definition.workflows]):
+                if not missing or not self.names():
+                    return ()
+                missing -= {each.name for each in self._load(name).inputs}
+        except ModelyardError:
+            return ()  # the run tells what is wrong with it
+        return tuple(sorted(missing))
+
     def run(self) -> RunRecord:
         """Run everything, whatever fails, and return the record of it."""
         workflows = []
@@ -143,6 +155,7 @@ class Running:
     def _measured(
         self, name: str, slimmed: SlimWorkflow, inputs: dict[str, Any]
     ) -> tuple[WorkflowOutcome, tuple[FailureRecord, ...], tuple[Candidate, ...]]:
+        self._check_gates(slimmed.judged, inputs)
         kinds, baselines, note = self._baselines(name, slimmed, inputs)
         chosen = with_baseline(slimmed.workflow, baselines)
         engine = LocalEngine(
@@ -161,6 +174,12 @@ class Running:
         candidates = self._candidates(name, slimmed.judged, outcome, inputs, kinds, note)
         engine.acknowledge(outcome)
         return outcome, failures, candidates
+
+    def _check_gates(self, judged: Sequence[Judged], inputs: Mapping[str, Any]) -> None:
+        """Refuse a gate that is not written by the grammar before anything is trained."""
+        from modelyard.training.gates import parse_gates
+
+        parse_gates([*self._request.gates, *(gate for each in judged for gate in _gates(each, inputs))])
 
     def _candidates(
         self,

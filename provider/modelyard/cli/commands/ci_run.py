@@ -64,16 +64,15 @@ def run_job(  # noqa: PLR0913, PLR0917 - a command takes what its flags are
     `ci gate` tells of it after the report.
     """
     job = open_job(project, folder)
-    plan = job.folder.read("plan.json", PlanRecord)
-    if plan is None or everything or base:
-        plan = plan_change(job.project, job.context, base=base, everything=everything)
-        if not dry_run:
-            job.folder.write("plan.json", plan)
+    plan = _plan(job, base, everything=everything, dry_run=dry_run)
     request = RunRequest(
         workflows=workflows, inputs=_inputs(inputs), baseline=baseline, gates=gates, environment=environment
     )
+    running = Running(job, plan, request)
+    if unknown := running.unknown_inputs():
+        raise click.UsageError(f"--input: no workflow of this project has an input called {', '.join(unknown)}.")
     if dry_run:
-        _show_intent(Running(job, plan, request), json=json)
+        _show_intent(running, json=json)
         return
     (job.folder.path / "run.json").unlink(missing_ok=True)
     with reporting(quiet=quiet, debug=False) as reporter, termination_cancels():
@@ -89,6 +88,23 @@ def run_job(  # noqa: PLR0913, PLR0917 - a command takes what its flags are
     if record.all_failures:
         told = [job.redaction(f"{each.step}: {each.message}") for each in record.all_failures]
         raise RequestWorkFailed(told, record.all_failures[0].kind)
+
+
+def _plan(job: CiJob, base: str, *, everything: bool, dry_run: bool) -> PlanRecord:
+    """Return the job's plan; one of another commit, which a workspace that lasts may hold, is made anew."""
+    plan = job.folder.read("plan.json", PlanRecord)
+    stamp = job.project.stamp
+    if plan is not None and not everything and not base:
+        moved = bool(plan.head and stamp.commit and plan.head != stamp.commit)
+        if not moved and not (job.context.host == "none" and stamp.dirty and not plan.everything):
+            return plan
+        base = "" if moved else plan.base
+        if moved and not dry_run:
+            job.folder.clear()
+    plan = plan_change(job.project, job.context, base=base, everything=everything)
+    if not dry_run:
+        job.folder.write("plan.json", plan)
+    return plan
 
 
 def _inputs(given: tuple[str, ...]) -> dict[str, Any]:
