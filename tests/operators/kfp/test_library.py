@@ -153,6 +153,10 @@ def test_what_kubernetes_is_told_of_a_pod(tmp_path: Path) -> None:
         ({"volumes": {"state": "claim"}}, "volumes: must be an absolute path below /, got 'state'."),
         ({"timeout": -1}, "timeout: must be 0 or more seconds, got -1."),
         (
+            {"secrets": {"A": "mlflow/token"}},
+            'secrets: must be SecretKey("SECRET", "KEY") for each variable, got \'mlflow/token\'.',
+        ),
+        (
             {"variables": {"A": "1"}, "secrets": {"A": SecretKey("s", "k")}},
             "variables: must be other variables than those of secrets, got 'A'.",
         ),
@@ -236,6 +240,20 @@ def test_pip_installs_this_release_and_kfp(tmp_path: Path) -> None:
 def test_a_requirement_that_would_keep_kfp_away_is_refused() -> None:
     with pytest.raises(SettingInvalid, match="a distribution whose name does not begin with kfp, got 'kfp-extras'"):
         Pip(requirements=("kfp-extras",))
+
+
+def test_a_library_without_delivery_or_project_and_extras_that_are_one_text_are_refused() -> None:
+    nothing: Any = None
+    with pytest.raises(SettingInvalid, match=r"delivery: must be one of Image\(…\), .*, got None\."):
+        Components(delivery=nothing, project="/app")
+    with pytest.raises(SettingInvalid, match=r"project: must be git\+URL@commit#subfolder, .*, got ''\."):
+        Components(delivery=Installed(), project="")
+    text: Any = "ml"
+    for delivery in (Pip, Embedded):
+        with pytest.raises(SettingInvalid, match=r"extras: must be several texts, such as \(\"ml\",\), got 'ml'\."):
+            delivery(extras=text)
+    with pytest.raises(ImageNotPinned, match="must be named by its digest, got None"):
+        Image(nothing)
 
 
 def test_an_embedded_library_brings_its_sources_and_installs_what_it_needs(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def test_what_is_checked_in_is_what_they_compile_to(name: str, mode: str, tmp_pa
     project = "git+https://example.com/ml/wine@0123456789012345678901234567890123456789"
     library = Components(delivery=DELIVERIES[mode], project=project, environment="prod")
     kept, made = COMPILED / f"{name}-{mode}.yaml", tmp_path / "made.yaml"
-    write_pipeline(READY[name](library), made)
+    write_pipeline(READY[name](library), str(made))
     if os.environ.get(REFRESH):
         kept.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(made, kept)

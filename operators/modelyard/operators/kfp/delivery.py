@@ -75,7 +75,7 @@ class Image:
 
     def __post_init__(self) -> None:
         """Check that the image is named by its digest."""
-        if not _PINNED.match(self.reference):
+        if not (isinstance(self.reference, str) and _PINNED.match(self.reference)):
             raise ImageNotPinned(self.reference)
 
     def options(self) -> Mapping[str, Any]:
@@ -112,8 +112,8 @@ class Pip:
     base_image: str = _PYTHON
 
     def __post_init__(self) -> None:
-        """Refuse a requirement that would keep KFP from installing itself."""
-        _check(self.requirements)
+        """Refuse a text in the place of several, and a requirement that would keep KFP from installing itself."""
+        _check(extras=self.extras, requirements=self.requirements)
 
     def options(self) -> Mapping[str, Any]:
         """Return keyword arguments of `kfp.dsl.component`."""
@@ -152,8 +152,8 @@ class Embedded:
     install: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse a requirement that would keep KFP from installing itself."""
-        _check(self.requirements)
+        """Refuse a text in the place of several, and a requirement that would keep KFP from installing itself."""
+        _check(extras=self.extras, requirements=self.requirements)
 
     def options(self) -> Mapping[str, Any]:
         """Return keyword arguments of `kfp.dsl.component`."""
@@ -188,7 +188,10 @@ class Installed:
         return ()
 
 
-def _check(requirements: tuple[str, ...]) -> None:
+def _check(*, extras: Sequence[str], requirements: Sequence[str]) -> None:
+    for name, given in {"extras": extras, "requirements": requirements}.items():
+        if isinstance(given, str):
+            raise SettingInvalid(name, 'several texts, such as ("ml",)', given)
     for each in requirements:
         if each.strip().lower().startswith("kfp"):
             raise SettingInvalid("requirements", "a distribution whose name does not begin with kfp", each)

@@ -75,12 +75,12 @@ class ImageNotPinned(ModelyardError):
 
     kind = ErrorKind.INVALID
 
-    def __init__(self, image: str) -> None:
+    def __init__(self, image: object) -> None:
         super().__init__(
             f"the image must be named by its digest, got {image!r}",
             where="image",
             mend="Write NAME@sha256:…, as docker inspect or the registry shows it.",
-            facts={"image": image},
+            facts={"image": str(image)},
         )
 
 

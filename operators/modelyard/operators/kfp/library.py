@@ -102,6 +102,19 @@ class ComponentLibrary:
     retries: int = 0
     settings: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Check what a pod would find out only when it runs.
+
+        Raises
+        ------
+        SettingInvalid
+            There is no delivery, or no project.
+        """
+        if not callable(getattr(self.delivery, "options", None)):
+            raise SettingInvalid("delivery", "one of Image(…), Pip(…), Embedded(…), Installed()", self.delivery)
+        if not self.project:
+            raise SettingInvalid("project", "git+URL@commit#subfolder, or a path in the image", self.project)
+
     def __call__(self, **settings: Unpack[TaskSettings]) -> Self:
         """Return components that tell their tasks more: ``components(title="Fit", retries=2).train(…)``.
 

@@ -9,7 +9,7 @@ from kfp.dsl.base_component import BaseComponent
 __all__ = ["write_manifests", "write_pipeline"]
 
 
-def write_pipeline(pipeline: BaseComponent, path: Path) -> None:
+def write_pipeline(pipeline: BaseComponent, path: Path | str) -> None:
     """Write a pipeline as intermediate representation: what KFP's page and its API take.
 
     Parameters
@@ -19,11 +19,11 @@ def write_pipeline(pipeline: BaseComponent, path: Path) -> None:
     path
         The YAML file; its folder is made if need be.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
     Compiler().compile(pipeline, str(path))
 
 
-def write_manifests(pipeline: BaseComponent, path: Path, *, name: str, version: str, namespace: str) -> None:
+def write_manifests(pipeline: BaseComponent, path: Path | str, *, name: str, version: str, namespace: str) -> None:
     """Write a pipeline as the Kubernetes objects ``Pipeline`` and ``PipelineVersion``.
 
     Parameters
@@ -35,7 +35,7 @@ def write_manifests(pipeline: BaseComponent, path: Path, *, name: str, version: 
     name, version, namespace
         Of the objects.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
     options = KubernetesManifestOptions(
         pipeline_name=name, pipeline_version_name=version, namespace=namespace, include_pipeline_manifest=True
     )

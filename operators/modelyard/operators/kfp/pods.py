@@ -103,6 +103,9 @@ class PodSettings:
         both = sorted(set(self.secrets) & set(self.variables))
         if both:
             raise SettingInvalid("variables", "other variables than those of secrets", both[0])
+        for each in self.secrets.values():
+            if not isinstance(each, SecretKey):
+                raise SettingInvalid("secrets", 'SecretKey("SECRET", "KEY") for each variable', each)
         if self.timeout < 0:
             raise SettingInvalid("timeout", "0 or more seconds", self.timeout)
 
