@@ -272,8 +272,7 @@ def test_a_gate_that_cannot_be_read_is_refused_before_anything_is_trained(comman
 
 def test_an_input_that_no_workflow_has_is_refused(command: Command, loans: Path) -> None:
     ended = command("ci", "run", "main", "--input", "row=60", "--input", "model=models:/loans/1")
-    assert (ended.code, ended.err) == (
-        2,
-        "error: --input: no workflow of this project has an input called row. See modelyard ci run --help.\n",
-    )
-    assert not (loans / ".modelyard/ci/run.json").exists()
+    said = "--input row: no workflow of the project has an input of this name"
+    assert (ended.code, ended.err) == (2, f"error: the work of the request failed: {said}. See the report.\n")
+    assert (recorded(loans)["workflows"], (loans / "data").exists()) == ([], False)
+    assert said in command("ci", "report", "--dry-run").out.replace("&#45;", "-").replace("&#58;", ":")

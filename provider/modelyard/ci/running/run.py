@@ -14,7 +14,7 @@ from modelyard.ci.records import Baseline, Candidate, FailureRecord, PlanRecord,
 from modelyard.ci.running.candidates import candidate_of, trained_candidate
 from modelyard.ci.running.merge_base import MergeBaseUnusable, train_merge_base
 from modelyard.ci.running.slimming import Judged, SlimWorkflow, slim, with_baseline
-from modelyard.errors import ModelyardError
+from modelyard.errors import ErrorKind, ModelyardError
 from modelyard.operations import NoProgress, Progress
 from modelyard.tracking import AliasNotFound, ModelNotFound, open_tracking
 from modelyard.workflows import NotAWorkflow, StepFailed, Workflow, WorkflowOutcome, as_mermaid
@@ -96,7 +96,7 @@ class Running:
         """
         return slim(self._load(name))
 
-    def unknown_inputs(self) -> tuple[str, ...]:
+    def _unknown_inputs(self) -> tuple[FailureRecord, ...]:
         """Return the inputs that no workflow of the project has; none where a workflow cannot be loaded."""
         missing = set(self._request.inputs)
         try:
@@ -106,12 +106,13 @@ class Running:
                 missing -= {each.name for each in self._load(name).inputs}
         except ModelyardError:
             return ()  # the run tells what is wrong with it
-        return tuple(sorted(missing))
+        told = "no workflow of the project has an input of this name"
+        return tuple(FailureRecord(f"--input {name}", ErrorKind.INVALID.value, told) for name in sorted(missing))
 
     def run(self) -> RunRecord:
         """Run everything, whatever fails, and return the record of it."""
-        workflows = []
-        for name in self.names():
+        workflows, failures = [], self._unknown_inputs()
+        for name in () if failures else self.names():
             self._log.info("workflow %s", name)
             workflows.append(self._workflow(name))
         stamp = self._project.stamp
@@ -123,6 +124,7 @@ class Running:
             asked=self._request.baseline,
             workflows=tuple(workflows),
             graphs=self._graphs(),
+            failures=failures,
         )
 
     # --- one workflow -------------------------------------------------------------------------------------------------

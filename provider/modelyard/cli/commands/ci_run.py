@@ -68,11 +68,8 @@ def run_job(  # noqa: PLR0913, PLR0917 - a command takes what its flags are
     request = RunRequest(
         workflows=workflows, inputs=_inputs(inputs), baseline=baseline, gates=gates, environment=environment
     )
-    running = Running(job, plan, request)
-    if unknown := running.unknown_inputs():
-        raise click.UsageError(f"--input: no workflow of this project has an input called {', '.join(unknown)}.")
     if dry_run:
-        _show_intent(running, json=json)
+        _show_intent(Running(job, plan, request), json=json)
         return
     (job.folder.path / "run.json").unlink(missing_ok=True)
     with reporting(quiet=quiet, debug=False) as reporter, termination_cancels():
