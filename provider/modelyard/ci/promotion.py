@@ -1,10 +1,11 @@
 """Promotes exactly what a report names: that version, those files, by that evaluation and those gates."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from modelyard.ci.errors import CandidateChanged, CandidateUnknown
 from modelyard.ci.gates import decided
-from modelyard.ci.records import Candidate, RunRecord
+from modelyard.ci.records import Candidate, PreviewRecord, RunRecord
 
 if TYPE_CHECKING:
     from modelyard.tracking import Tracking
@@ -27,7 +28,13 @@ class Promotion(NamedTuple):
     gates: tuple[str, ...]
 
 
-def promotion_of(run: RunRecord, tracking: "Tracking", model: str = "", alias: str = "champion") -> Promotion:
+def promotion_of(
+    run: RunRecord,
+    tracking: "Tracking",
+    model: str = "",
+    alias: str = "champion",
+    previews: Sequence[PreviewRecord] = (),
+) -> Promotion:
     """Return the promotion of a candidate of a report.
 
     Parameters
@@ -40,6 +47,8 @@ def promotion_of(run: RunRecord, tracking: "Tracking", model: str = "", alias: s
         Which candidate; its exact reference. Needed where there are several.
     alias
         The alias to move.
+    previews
+        What came of the previews: one that failed is a gate that did not hold.
 
     Raises
     ------
@@ -51,7 +60,7 @@ def promotion_of(run: RunRecord, tracking: "Tracking", model: str = "", alias: s
         What the report is of must not be promoted.
     """
     candidate = _chosen(run, model)
-    decided(None, run).check()
+    decided(None, run, previews).check()
     found = tracking.resolve(candidate.model)
     if found.digest != candidate.digest:
         raise CandidateChanged(candidate.model, candidate.digest, found.digest)

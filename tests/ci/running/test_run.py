@@ -203,6 +203,8 @@ def test_a_preview_that_fails_is_a_gate_that_does_not_hold(command: Command, loa
     folder.write("preview.json", PreviewsRecord((PreviewRecord("approve", smoke_requests=3, smoke_failures=1),)))
     ended = command("ci", "gate")
     assert (ended.code, "preview of approve: smoke test (1 of 3 requests failed)" in ended.err) == (6, True)
+    promoted = command("ci", "promote")
+    assert (promoted.code, "preview of approve: smoke test (1 of 3 requests failed)" in promoted.err) == (6, True)
 
 
 def test_what_an_earlier_job_has_left_is_not_taken_for_this_ones(command: Command, loans: Path) -> None:

@@ -6,7 +6,7 @@ from modelyard.ci.folder import CiFolder
 from modelyard.ci.job import FOLDER, open_job
 from modelyard.ci.outputs import write_outputs
 from modelyard.ci.promotion import promotion_of
-from modelyard.ci.records import RunRecord
+from modelyard.ci.records import PreviewsRecord, RunRecord
 from modelyard.ci.reporting.escaping import loggable
 from modelyard.cli.documents import write_json
 from modelyard.cli.options import project_options
@@ -34,7 +34,8 @@ def promote_job(model: str, alias: str, folder: str, dry_run: bool, project: str
     if run is None:
         run = _missing(job.folder)
     chosen = job.project.environment(environment)
-    promotion = promotion_of(run, open_tracking(chosen, job.project.name), model, alias)
+    previews = job.folder.read("preview.json", PreviewsRecord) or PreviewsRecord()
+    promotion = promotion_of(run, open_tracking(chosen, job.project.name), model, alias, previews.previews)
     parameters = {
         "model": promotion.candidate.model,
         "evaluation": promotion.candidate.evaluation,
@@ -50,7 +51,9 @@ def promote_job(model: str, alias: str, folder: str, dry_run: bool, project: str
     done = dispatch("promote", parameters, project=job.project.reference, environment=chosen.name)
     job.folder.write("promote.json", done.result)
     version = promotion.candidate.model.rpartition("/")[2]
-    write_outputs(job.context, {"model-uri": done.result["model"], "model-version": version, "alias": alias})
+    previous = done.result["previous"] or ""
+    values = {"model-uri": done.result["model"], "model-version": version, "alias": alias, "previous": previous}
+    write_outputs(job.context, values)
     if json:
         write_json(done.result)
     else:
