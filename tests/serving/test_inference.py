@@ -212,6 +212,22 @@ def test_rows_as_web_clients_send_them(url: str) -> None:
     assert (refused.status_code, refused.json()["details"]["type"]) == (400, "InferenceRefused")
 
 
+def test_rows_at_any_path_of_a_graph_that_begins_with_a_model(url: str, chain: str) -> None:
+    asked = {"inputs": [[19, 1.0], {"hour": 6, "distance": 1.0}]}
+    for path in ("/", "/score"):
+        found = httpx.post(f"{url}{path}", json=asked, headers={"x-request-id": "7"}).json()
+        outputs = [{"label": True, "probability": 19 / 24}, {"label": False, "probability": 0.25}]
+        assert found == {"model_name": "rule", "id": "7", "outputs": outputs}
+    many = httpx.post(url, json={"inputs": [[6, 1.0]] * 1001})
+    assert (many.status_code, many.json()["error"]["message"]) == (413, "the request has 1001 rows, the limit is 1000")
+    wrong = httpx.post(url, json={"inputs": [[6, 1.0], [6]]})
+    assert (wrong.status_code, wrong.json()["error"]["facts"]["row"]) == (422, 1)
+    own = httpx.post(
+        chain, json={"inputs": [[6, 1.0]]}, headers={"x-request-id": "8"}
+    )  # its first step takes a mapping
+    assert own.json()["error"]["message"] == "the step raised KeyError: 'hour'"
+
+
 def test_rows_are_events_where_steps_take_one_each(chain: str) -> None:
     at = f"{chain}/v2/models/delays/infer"
     good, bad = {"hour": 19, "distance": 1.0}, {"hour": 30, "distance": 1.0}

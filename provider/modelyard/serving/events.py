@@ -42,6 +42,7 @@ class EventFront:
         self.plan = plan
         self._runs: Runs = runs or plan
         self._limits = limits
+        self._takes_rows = _takes_rows(plan)
 
     async def answer(self, request: Request) -> Reply | Streamed:
         """Return the response to a request."""
@@ -53,6 +54,8 @@ class EventFront:
         body = read_body(raw, request.media_type, request.content_type, limit=self._limits.rows)
         if body.rows:
             return await self._table(body.value, request)
+        if self._takes_rows and isinstance(body.value, dict) and isinstance(body.value.get("inputs"), list):
+            return await self._answers(body.value["inputs"], self.plan.graph, request)
         return await self._reply(self._event(body.value, request), request)
 
     async def ask(self, body: Any, request: Request) -> tuple[Event, Any]:
@@ -92,10 +95,13 @@ class EventFront:
             raise RequestMalformed(
                 f"inputs is a list of rows or tensors, not {type(rows).__name__}", form="a request for a model"
             )
+        return await self._answers(rows, request.segments[2], request)
+
+    async def _answers(self, rows: list[Any], model: str, request: Request) -> Reply:
         if len(rows) > self._limits.rows:
             raise RowsExceeded(len(rows), self._limits.rows)
         name = self._event(None, request).id
-        told: dict[str, Any] = {"model_name": request.segments[2], "id": name}
+        told: dict[str, Any] = {"model_name": model, "id": name}
         replies = self._at_once(rows, request)
         if replies is not None:
             return Reply(200, encode({**told, "outputs": replies}))
@@ -113,7 +119,7 @@ class EventFront:
     def _at_once(self, rows: list[Any], request: Request) -> list[Any] | None:
         """Return the replies where one call of the models has them all; None if each row is to be an event."""
         plan = self.plan
-        plain = request.segments[3:] == ["infer"] and not request.header(b"x-model-version")
+        plain = (not request.segments or request.segments[3:] == ["infer"]) and not request.header(b"x-model-version")
         if not plain or plan.groups or self._runs is not plan or request.deadline is not None:
             return None
         found = map_at_once(plan, rows)
@@ -218,6 +224,15 @@ class EventFront:
             content_type=request.content_type,
             deadline=request.deadline,
         )
+
+
+def _takes_rows(plan: Plan) -> bool:
+    """Whether ``{"inputs": rows}`` are rows at any path: the graph begins with a model that knows its features."""
+    first = [node for node in plan.definition if node.after == ("",)]
+    if len(first) != 1 or first[0].name not in plan.models or first[0].settings.input_path or plan.definition.endpoints:
+        return False
+    features = [each["name"] for each in plan.models[first[0].name].metadata()["inputs"]]
+    return bool(features) and "inputs" not in features
 
 
 def _cancel_current() -> Callable[[], Any]:

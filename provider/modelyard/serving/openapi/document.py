@@ -88,7 +88,8 @@ def openapi_document(plan: Plan, service: InferenceService) -> dict[str, Any]:
         for path, operations in declared_operations(plan, definition.endpoints, takes, gives).items():
             paths.setdefault(path, {}).update(operations)
     else:
-        paths["/"].update(event_operation(plan, takes, gives))
+        rows = {"anyOf": [*takes["anyOf"], ref("Rows")]} if takes.get("anyOf") and not plan.types.takes else takes
+        paths["/"].update(event_operation(plan, rows, gives))
     schemas = {**components, **others, **(_CHAT if definition.chat else {}), **PROTOCOL}
     return {
         "openapi": "3.1.0",
