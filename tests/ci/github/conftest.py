@@ -16,16 +16,11 @@ Push = Callable[..., dict[str, Any]]
 """Commits changes (file to what is replaced by what) and returns the event of the request."""
 
 
-@pytest.fixture(autouse=True)
-def emulated() -> None:
-    """Skip what cannot run here, and say why."""
-    if missing():
-        pytest.skip(missing())
-
-
 @pytest.fixture
 def emulator(tmp_path: Path, forge: Forge) -> Emulator:
-    """The loans project on a runner."""
+    """The loans project on a runner; skips where the emulator cannot run, and says why."""
+    if missing():
+        pytest.skip(missing())
     folder = tmp_path / "loans"
     folder.mkdir()
     return Emulator(write_loans(folder), tmp_path / "runs", forge.github)

@@ -2,8 +2,11 @@
 
 import json
 import zipfile
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from github_emulator import OURS, Emulator, missing
@@ -134,6 +137,56 @@ jobs:
     used = [each for each in only["uses"] if each["uses"].startswith("actions/cache")]
     assert used[0]["with"]["key"].startswith("modelyard-Linux-X64-3.11-wheels/modelyard-0.0.7-py3-none-any.whl--")
     assert len(used[0]["with"]["key"].rsplit("-", 1)[1]) == 64
+
+
+@pytest.mark.parametrize("permission", ["id-token: write", "contents: read"])
+def test_the_proof_of_identity_is_in_a_file_and_in_no_log(emulator: Emulator, permission: str) -> None:
+    with HTTPServer(("127.0.0.1", 0), Issuer) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/token?api=1"
+        emulator.machine = {"ACTIONS_ID_TOKEN_REQUEST_URL": url, "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "job-key"}
+        run = emulator.run(
+            f"""
+name: caller
+on: push
+permissions: {{}}
+jobs:
+  only:
+    runs-on: ubuntu-latest
+    permissions: {{{permission}}}
+    steps:
+      - uses: OWNER/REPO/github-actions/identity@v1
+        with: {{role: "arn:aws:iam::1:role/models", audience: "a&b=c d"}}
+      - run: |
+          cat "$AWS_WEB_IDENTITY_TOKEN_FILE"; stat -c %a "$AWS_WEB_IDENTITY_TOKEN_FILE"; echo "$AWS_ROLE_ARN"
+""",
+            "push",
+            PUSH,
+        )
+        server.shutdown()
+    only = run.jobs["only"]
+    if permission != "id-token: write":
+        assert (run.result, only["codes"]) == ("failure", [2])
+        assert only["annotations"][0]["message"] == "the job needs the permission id-token: write"
+        return
+    assert (run.message, run.result) == ("", "success"), run.log
+    assert "proof" not in only["log"]
+    assert only["log"].split() == ["::add-mask::***", "***600", "arn:aws:iam::1:role/models"]
+
+
+class Issuer(BaseHTTPRequestHandler):
+    """Hands out proofs as GitHub does."""
+
+    def do_GET(self) -> None:
+        """Answer for the audience, to who shows the job's key."""
+        asked = parse_qs(urlsplit(self.path).query)
+        known = self.headers["Authorization"] == "bearer job-key" and asked == {"api": ["1"], "audience": ["a&b=c d"]}
+        self.send_response(200 if known else 403)
+        self.end_headers()
+        self.wfile.write(b'{"value": "proof-of-the-job"}')
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
 
 
 def _write_wheel(folder: Path, name: str, version: str) -> Path:

@@ -121,7 +121,7 @@ def test_a_members_comment_runs_the_request(emulator: Emulator, push: Push, forg
 
     work = run.jobs["request / request"]
     assert (run.message, run.result) == ("", "success"), run.log
-    assert work["environment"] == "comments"
+    assert work["environment"]["name"] == "comments"
     checkouts = [each["with"].get("ref") for each in work["uses"] if each["uses"].startswith("actions/checkout")]
     assert checkouts == [None, head]
     assert (work["outputs"]["gate"], work["outputs"]["model-uri"]) == ("pass", "models:/quick-loans/1")

@@ -14,14 +14,17 @@ const world = {
   artifacts: path.join(request.temp, "artifacts"),
   report: (name, facts) => (jobs[name] = facts),
   token: (permissions) => (permissions["pull-requests"] === "write" && !request.fork ? request.tokens.write : request.tokens.read),
-  base: (github, temp) => {
+  base: (github, temp, permissions) => {
     const event = path.join(temp, "event.json");
     writeFileSync(event, JSON.stringify(request.github.event));
     const given = Object.entries(github).filter(([, value]) => typeof value === "string");
     const known = given.filter(([key]) => key !== "token").map(([key, value]) => [`GITHUB_${key.toUpperCase()}`, value]);
+    const machine = Object.entries(request.machine);
+    const proves = permissions["id-token"] === "write";
+    const own = machine.filter(([key]) => proves || !key.startsWith("ACTIONS_ID_TOKEN_"));
     return {
       PATH: process.env.PATH, HOME: path.join(temp, "home"), LANG: "C.UTF-8", CI: "true", GITHUB_ACTIONS: "true",
-      ...Object.fromEntries(known), GITHUB_EVENT_PATH: event, RUNNER_TEMP: temp, RUNNER_OS: "Linux", ...request.machine,
+      ...Object.fromEntries(known), GITHUB_EVENT_PATH: event, RUNNER_TEMP: temp, RUNNER_OS: "Linux", ...Object.fromEntries(own),
     };
   },
   // Where an action or a workflow is: of another repository, of the one whose file names it ($/), of the project (./).

@@ -150,7 +150,8 @@ const STAND_INS = {
       if (ended.status) throw new Error(`git ${words.join(" ")}: ${ended.stderr}`);
     };
     git("clone", "--quiet", job.world.project, ".");
-    git("checkout", "--quiet", "--detach", ref || job.world.commit);
+    const commit = ref || job.world.commit;
+    git("checkout", "--quiet", "--detach", /^[0-9a-f]{40}$/.test(commit) ? commit : `origin/${commit}`);
   },
   "path"({ bin }, job) {
     job.path.unshift(bin);

@@ -144,19 +144,19 @@ function execute(id, job, scope, around, name) {
   const workspace = path.join(temp, "workspace");
   [workspace, path.join(temp, "home")].forEach((each) => mkdirSync(each));
   const token = world.token(permissions);
-  const environment = fill(job.environment ?? "", scope);
+  const environment = { name: fill(job.environment?.name ?? job.environment ?? "", scope), url: "" };
   const state = {
     world, temp, workspace, env: {}, path: [], masks: [...world.masks, token], summary: "", log: "", annotations: [],
     steps: [], uses: [], codes: [],
   };
   const facts = { permissions, environment, "runs-on": fill(job["runs-on"], scope), container: fill(job.container ?? "", scope) };
   if (job.concurrency) world.concurrency.push(fill(job.concurrency, scope));
-  if (world.rejected.includes(environment.name ?? environment)) {
+  if (world.rejected.includes(environment.name)) {
     world.report(name, { ...facts, result: "failure", rejected: true });
     return { result: "failure", outputs: {} };
   }
   const github = { ...world.github, token, workspace, job: id };
-  state.base = { ...world.base(github, temp) };
+  state.base = { ...world.base(github, temp, permissions) };
   const contexts = {
     ...scope.contexts, github, job: { status: "success" }, env: {},
     secrets: { ...scope.contexts.secrets, GITHUB_TOKEN: token },
@@ -169,6 +169,7 @@ function execute(id, job, scope, around, name) {
   const defaults = { ...workflow.defaults?.run, ...job.defaults?.run };
   runSteps(job.steps.map((step) => (step.run ? { ...defaults, ...step } : step)), own);
   const outputs = textsOf(fill(job.outputs ?? {}, own));
+  environment.url = fill(job.environment?.url ?? "", own); // known only now
   const { log, summary, annotations, steps, uses, codes } = state;
   const result = own.failed ? "failure" : "success";
   world.report(name, { ...facts, result, outputs, log, summary, annotations, steps, uses, codes, workspace });
