@@ -31,6 +31,12 @@ def test_the_pages_it_points_at_exist() -> None:
     assert [link for link in links if not (root / link).exists()] == []
 
 
+def test_the_workflow_for_requests_is_the_example_that_is_executed() -> None:
+    example = (Path(__file__).parents[2] / "examples/github/pull-request.yml").read_text()
+
+    assert example in _blocks("yaml")
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     from sklearn.datasets import load_iris
