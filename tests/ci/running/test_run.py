@@ -278,3 +278,21 @@ def test_an_input_that_no_workflow_has_is_refused(command: Command, loans: Path)
     assert (ended.code, ended.err) == (2, f"error: the work of the request failed: {said}. See the report.\n")
     assert (recorded(loans)["workflows"], (loans / "data").exists()) == ([], False)
     assert said in command("ci", "report", "--dry-run").out.replace("&#45;", "-").replace("&#58;", ":")
+
+
+@pytest.mark.parametrize(
+    ("baseline", "kind"),
+    [("champion", "There is no champion in this environment, and"), ("merge-base", "There is nothing")],
+)
+def test_a_shallow_clone_says_that_nothing_was_compared(
+    command: Command, loans: Path, github_job: Job, baseline: str, kind: str
+) -> None:
+    github_job()  # its base is in no clone of ours
+    ran = command("ci", "run", "main", "--quiet", "--input", "rows=200", "--baseline", baseline)
+    assert ran.code == 0, ran.err
+    note = recorded(loans)["workflows"][0]["candidates"][0]["baseline_note"]
+    assert note.startswith(kind)
+    assert note.endswith(
+        "is not in this clone, which may be too shallow. Gates that name the champion hold without it; "
+        "fetch-depth: 0 on GitHub and GIT_DEPTH: 0 on GitLab fetch the history."
+    )

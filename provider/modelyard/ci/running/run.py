@@ -253,7 +253,9 @@ class Running:
                 return "champion", {}, ""
             note = "There is no champion in this environment, so the merge base was trained in this job. "
             if not self._plan.base:
-                return "champion", {}, "There is no champion in this environment, and no merge base to train instead."
+                return "champion", {}, f"There is no champion in this environment, and {self._no_merge_base()}"
+        if not self._plan.base:
+            return "none", dict.fromkeys(steps, "none"), f"There is nothing to compare with: {self._no_merge_base()}"
         try:
             self._log.info("training the merge base %s", self._plan.base[:12])
             made = train_merge_base(
@@ -269,6 +271,13 @@ class Running:
             return "none", dict.fromkeys(steps, "none"), f"There is nothing to compare with: {error.what}."
         found = {step: made.get(step, "none") for step in steps}
         return "merge-base", found, f"{note}Compared with the merge base {self._plan.base[:12]}."
+
+    def _no_merge_base(self) -> str:
+        why = f": {self._plan.everything}" if self._plan.everything else ""
+        return (
+            f"no merge base to train instead{why}. Gates that name the champion hold without it; "
+            "fetch-depth: 0 on GitHub and GIT_DEPTH: 0 on GitLab fetch the history."
+        )
 
     def _has_champion(self, judged: Judged, workflow: Workflow, inputs: Mapping[str, Any]) -> bool:
         """Tell whether the model that is measured has what its step compares it with."""
