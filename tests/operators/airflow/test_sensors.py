@@ -9,6 +9,7 @@ from airflow.sdk import DAG
 from airflow_home import PYTHON, Runs, needs_main_environment
 
 from modelyard.airflow.reader import Reader
+from modelyard.operations import ParameterInvalid
 from modelyard.operators.airflow.sensors import EndpointReadySensor, ModelVersionSensor
 
 pytestmark = needs_main_environment
@@ -126,3 +127,9 @@ def test_a_model_version_is_read_from_an_mlflow_server(
     assert reader.version("models:/delays") == {"model": "models:/delays/2", "version": 2, "aliases": [], **known}
     for absent in ("models:/delays@challenger", "models:/delays/9", "models:/other", "models:/other@champion"):
         assert reader.version(absent) is None, absent
+
+
+def test_a_version_that_is_no_number_is_told_by_its_parameter() -> None:
+    sensor = ModelVersionSensor(task_id="m", model="models:/delays", newer_than="first")
+    with pytest.raises(ParameterInvalid, match='newer_than: must be a whole number, got "first"'):
+        sensor.wanted()

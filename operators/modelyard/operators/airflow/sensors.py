@@ -9,6 +9,7 @@ from airflow.sdk import BaseSensorOperator, Context, PokeReturnValue, conf
 from airflow.sdk.exceptions import AirflowFailException
 
 from modelyard.errors import ModelyardError
+from modelyard.operations import ParameterInvalid
 from modelyard.operators.airflow.arguments import Templated
 from modelyard.operators.airflow.masking import Mask, mask_of
 from modelyard.operators.airflow.place import connection_settings, located, text_of
@@ -168,4 +169,8 @@ class ModelVersionSensor(ReadySensor):
 
     def wanted(self) -> dict[str, Any]:
         """Return the model and the version that is known already."""
-        return {"model": text_of(self.model), "newer_than": int(plain(self.newer_than) or 0)}
+        try:
+            newer_than = int(plain(self.newer_than) or 0)
+        except (TypeError, ValueError):
+            raise ParameterInvalid("newer_than", "a whole number", self.newer_than) from None
+        return {"model": text_of(self.model), "newer_than": newer_than}
