@@ -98,6 +98,10 @@ class Rollout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     promote: bool = True
 
 
+_SURE = 2.33
+"""How many standard errors make an excess of failures certain enough: one time in a hundred it is chance."""
+
+
 class Verdict(NamedTuple):
     """What one gate says: passed, failed, or nothing yet."""
 
@@ -184,7 +188,8 @@ class RolloutStatus(msgspec.Struct, frozen=True):
 def judge(gates: Gates, champion: Figures, challenger: Figures, crashes: int = 0) -> list[Verdict]:
     """Return what each gate says about the challenger, from what both answered at the same time.
 
-    A gate fails as soon as it can no longer be passed; it passes only once the challenger has had its requests.
+    A gate fails as soon as that is certain, by chance one time in a hundred; it passes only once the challenger has had
+    its requests, and is undecided in between.
 
     Parameters
     ----------
@@ -200,7 +205,7 @@ def judge(gates: Gates, champion: Figures, challenger: Figures, crashes: int = 0
     >>> champion, challenger = Figures(), Figures()
     >>> for number in range(100):
     ...     champion.add(0.004, failed=False)
-    ...     challenger.add(0.004, failed=number < 5)
+    ...     challenger.add(0.004, failed=number < 10)
     >>> [(verdict.gate, verdict.passed) for verdict in judge(Gates(), champion, challenger)]
     [('requests', True), ('error_rate', False), ('latency', True), ('crashes', True)]
     """
@@ -216,12 +221,25 @@ def judge(gates: Gates, champion: Figures, challenger: Figures, crashes: int = 0
 
 
 def _errors(gates: Gates, champion: Figures, challenger: Figures, enough: bool) -> Verdict:
-    allowed = champion.failure_rate + gates.error_rate
-    bad = challenger.failed + challenger.lost
-    hopeless = bad > allowed * max(gates.requests, challenger.requests + challenger.lost)
-    held = challenger.failure_rate <= allowed
     said = f"{challenger.failure_rate:.2%} failed, of the champion's {champion.failure_rate:.2%}"
-    return Verdict("error_rate", False if hopeless else held if enough else None, said)
+    bad, tried = challenger.failed + challenger.lost, challenger.requests + challenger.lost
+    excess = (bad / tried if tried else 0.0) - champion.failure_rate - gates.error_rate
+    # Clients' own mistakes fall on both by chance: one more on this side is no reason yet to give the challenger up.
+    if excess > _SURE * _uncertainty((bad, tried), (champion.failed, champion.requests)):
+        return Verdict("error_rate", False, said)
+    return Verdict("error_rate", True if enough and excess <= 0 else None, said)
+
+
+def _uncertainty(*failed_of: tuple[int, int]) -> float:
+    """Return the standard error of the difference of two rates, by Agresti and Caffo (2000): each with two more tries.
+
+    Parameters
+    ----------
+    *failed_of
+        How many failed, of how many.
+    """
+    rates = [((failed + 1) / (tried + 2), tried + 2) for failed, tried in failed_of]
+    return math.sqrt(sum(rate * (1 - rate) / count for rate, count in rates))
 
 
 def _latency(gates: Gates, champion: Figures, challenger: Figures, enough: bool) -> Verdict:
