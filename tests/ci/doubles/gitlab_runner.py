@@ -1,6 +1,7 @@
 """Runs pipelines of GitLab with gitlab-ci-local: a project, a repository with the templates, and the fake forge."""
 
 import ensurepip
+import json
 import os
 import shutil
 import subprocess
@@ -62,11 +63,14 @@ class GitLabRunner:
         A folder for the home folder and the repository with the templates.
     forge
         The fake forge.
+    starts_children
+        Whether pipelines start others, which get the variables of flags on GitLab alone.
     """
 
     project: Path
     scratch: Path
     forge: Forge
+    starts_children: bool = False
 
     def __post_init__(self) -> None:
         self._offer_templates()
@@ -132,6 +136,10 @@ class GitLabRunner:
             *flags,
             *words,
         ]
+        if self.starts_children:
+            home = self.scratch / ".gitlab-ci-local"
+            home.mkdir(exist_ok=True)
+            (home / "variables.yml").write_text(json.dumps({"global": given}))
         state = self.project / ".gitlab-ci-local"
         shutil.rmtree(state, ignore_errors=True)
         ended = subprocess.run(

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from modelyard.operations.generation.ci_inputs import CiInput
+from modelyard.operations.generation.template_children import PARALLEL
 
 __all__ = ["TEMPLATES", "Template"]
 
@@ -327,6 +328,12 @@ TEMPLATES = (
         "For merge requests: train and measure what the change touches, preview it, report, and judge.",
         _REQUEST,
         (*_RUN, *_PREVIEW),
+    ),
+    Template(
+        "pull-request-parallel",
+        "For merge requests with several workflows: a child pipeline with a job for each that the change touches.",
+        PARALLEL,
+        _RUN[1:],
     ),
     Template(
         "main",

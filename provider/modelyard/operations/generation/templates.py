@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from modelyard.operations.declaration import OperationSpec
 from modelyard.operations.generation.ci_inputs import COMMON, CiInput, inputs_of
 from modelyard.operations.generation.source import MARK
+from modelyard.operations.generation.template_children import CHILD
 from modelyard.operations.generation.template_jobs import TEMPLATES, Template
 
 __all__ = ["GITLAB_INPUTS", "template_inputs", "template_source", "template_sources"]
@@ -155,4 +156,9 @@ reports:
   annotations: "$[[ inputs.project-path ]]/.modelyard/ci/annotations.json"
 """
 
-_BLOCKS = {"SETUP": _SETUP.splitlines(), "RUN": _RUN.splitlines(), "ARTIFACTS": _ARTIFACTS.splitlines()}
+_BLOCKS = {
+    "CHILD": CHILD.splitlines(),
+    "SETUP": _SETUP.splitlines(),
+    "RUN": _RUN.splitlines(),
+    "ARTIFACTS": _ARTIFACTS.splitlines(),
+}
