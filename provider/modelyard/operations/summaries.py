@@ -12,7 +12,7 @@ Row = dict[str, Any]
 def summary_of(
     results: Iterable[Mapping[str, Any]],
     *,
-    labels: Sequence[Mapping[str, Any]] = (),
+    labels: Sequence[Any] = (),
     columns: Sequence[str] = (),
     sort_by: str = "",
     descending: bool = True,
@@ -25,7 +25,7 @@ def summary_of(
     results
         The results, in their order.
     labels
-        What each result is of, such as its parameters: columns in front of the result's own.
+        What each result is of: its parameters, as columns in front of the result's own, or a text for the column label.
     columns
         The fields of the results to show; ``metrics.auc`` is the field auc of the mapping metrics. By default every
         text, number and truth value, in mappings, too.
@@ -58,13 +58,17 @@ def summary_of(
     for index, result in enumerate(found):
         flat = dict(_flat(result))
         shown = {name: flat.get(name) for name in columns} if columns else flat
-        label = dict(_flat(labels[index])) if index < len(labels) else {}
+        label = _label(labels[index]) if index < len(labels) else {}
         table.append({"index": index, **label, **shown})
     if sort_by:
         table.sort(key=lambda row: _rank(row.get(sort_by), descending=descending))
     kept = table[:rows]
     best = {**kept[0], "result": found[kept[0]["index"]]} if kept else None
     return {"count": len(found), "rows": kept, "best": best, "table": _markdown(kept)}
+
+
+def _label(value: Any) -> Row:
+    return dict(_flat(value if isinstance(value, Mapping) else {"label": value}))
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:

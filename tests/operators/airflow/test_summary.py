@@ -9,6 +9,7 @@ from act_operator import ActOperator
 from airflow.sdk import DAG
 from airflow_home import Runs, needs_main_environment
 
+from modelyard.operations import ParameterInvalid
 from modelyard.operators.airflow import CallOperator
 from modelyard.operators.airflow.errors import ResultFieldUnknown
 from modelyard.operators.airflow.summary import SummaryOperator, SweepOperator, sweep
@@ -63,6 +64,20 @@ def test_a_summary_takes_the_results_that_there_are(runs: Runs, project: Path, t
     assert found["best"]["result"]["rows"] == 9
     assert runs.xcom(run, "sum", "count") == 2
     assert found["table"].splitlines()[:2] == ["| index | rows | model |", "|---|---|---|"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("results", {"a": 1}, "results: must be the results of a mapped task"),
+        ("labels", "ab", "labels: must be a list, an item for each result"),
+        ("columns", "auc", "columns: must be a list of names"),
+    ],
+)
+def test_what_cannot_be_a_table_is_named(field: str, value: Any, said: str) -> None:
+    given = {"results": [{"auc": 0.7}], "labels": [], "columns": [], field: value}
+    with pytest.raises(ParameterInvalid, match=said):
+        SummaryOperator(task_id="sum", **given).execute({})
 
 
 @needs_main_environment

@@ -67,16 +67,20 @@ class SummaryOperator(BaseOperator):
         Raises
         ------
         ParameterInvalid
-            The results are no list of mappings.
+            The results are no list of mappings, the labels no list, or the columns no list of texts.
         """
         del context
-        results = plain(self.results)
+        results, labels, columns = plain(self.results), plain(self.labels), plain(self.columns)
         if not isinstance(results, list) or not all(isinstance(each, Mapping) for each in results):
             raise ParameterInvalid("results", "the results of a mapped task", results)
+        if not isinstance(labels, list | tuple):
+            raise ParameterInvalid("labels", "a list, an item for each result", labels)
+        if not isinstance(columns, list | tuple) or not all(isinstance(each, str) for each in columns):
+            raise ParameterInvalid("columns", "a list of names", columns)
         found = summary_of(
             results,
-            labels=plain(self.labels),
-            columns=plain(self.columns),
+            labels=labels,
+            columns=columns,
             sort_by=text_of(self.sort_by),
             descending=self.descending,
             rows=self.rows,
