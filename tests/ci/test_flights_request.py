@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,12 @@ def flights_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     git(root, "commit", "-q", "-m", "first")
     git(root, "switch", "-q", "-c", "change")
     monkeypatch.chdir(root)
+    # Other tests of this process may have imported the example itself.
+    for name in [name for name in sys.modules if name == "flights" or name.startswith("flights.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(
+        sys, "path", [each for each in sys.path if not (Path(each) / "flights" / "training.py").exists()]
+    )
     return root
 
 
