@@ -3,7 +3,7 @@
 import json
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ SMALL = ("--input", "every=60", "--input", "trees=30", "--quiet")
 
 
 @pytest.fixture
-def flights_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def flights_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     root = tmp_path / "flights"
     shutil.copytree(SOURCE, root, ignore=shutil.ignore_patterns(".modelyard", "data", "output", "__pycache__"))
     (root / ".gitignore").write_text("data/\noutput/\n.modelyard/\n__pycache__/\n")
@@ -28,12 +28,18 @@ def flights_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     git(root, "switch", "-q", "-c", "change")
     monkeypatch.chdir(root)
     # Other tests of this process may have imported the example itself.
-    for name in [name for name in sys.modules if name == "flights" or name.startswith("flights.")]:
+    for name in imported():
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(
         sys, "path", [each for each in sys.path if not (Path(each) / "flights" / "training.py").exists()]
     )
-    return root
+    yield root
+    for name in imported():
+        del sys.modules[name]
+
+
+def imported() -> list[str]:
+    return [name for name in sys.modules if name == "flights" or name.startswith("flights.")]
 
 
 def push(root: Path, job: Job, file: str, old: str, new: str) -> None:
