@@ -1,5 +1,6 @@
 """Sensors: tasks that wait for an endpoint or a model version."""
 
+from abc import abstractmethod
 from collections.abc import Collection, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -58,9 +59,9 @@ class ReadySensor(BaseSensorOperator):
         default = conf.getboolean("operators", "default_deferrable", fallback=False)
         self.deferrable = default if deferrable is None else deferrable
 
+    @abstractmethod
     def wanted(self) -> dict[str, Any]:
         """Return what is waited for, as `modelyard.airflow.ready_trigger.look` takes it."""
-        raise NotImplementedError
 
     def execute(self, context: Context) -> Any:
         """Look until it is there; or once, and have the triggerer look from then on."""
