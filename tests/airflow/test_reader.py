@@ -136,7 +136,7 @@ def test_who_asks_the_same_at_once_waits_for_one_answer(project: Path, monkeypat
 
     def models(server: MlflowServer) -> list[Any]:
         asked.append(server.uri)
-        all_wait.wait(10)
+        all_wait.wait(60)
         return [{"name": "delays"}]
 
     monkeypatch.setattr(MlflowServer, "models", models)

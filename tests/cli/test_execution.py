@@ -249,7 +249,7 @@ def test_the_log_is_shown_once_on_the_standard_error(start: Start, project: Path
     process = start("probe-wait", "--folder", str(project), "--launcher", launcher, "--json")
     wait_for(project / "began")
     (project / "go").touch()
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=120)
     assert (process.returncode, json.loads(out)) == (0, {"done": True})
     assert err.count(f"waiting for {project}") == 1
     assert "probe-wait succeeded in " in err
@@ -266,7 +266,7 @@ def test_a_signal_cancels_the_work_and_says_so(
     )
     wait_for(project / "began")
     process.send_signal(number)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=120)
     assert process.returncode == code
     assert err.splitlines()[-1] == f"error: stopped by {number.name}."
     assert "Traceback" not in err
@@ -287,7 +287,7 @@ def test_a_second_command_with_the_key_attaches(start: Start, project: Path) -> 
     assert second.stderr.readline().endswith(f"waiting for {project}\n")
     (project / "go").touch()
     for process in (first, second):
-        out, _ = process.communicate(timeout=20)
+        out, _ = process.communicate(timeout=120)
         assert (process.returncode, json.loads(out)) == (0, {"done": True})
     assert not (project / "began").exists()
 
@@ -301,7 +301,7 @@ def test_a_killed_command_leaves_the_worker_to_the_next(start: Start, project: P
     (project / "began").unlink()
     second = start(*words)
     (project / "go").touch()
-    out, _ = second.communicate(timeout=20)
+    out, _ = second.communicate(timeout=120)
     assert (second.returncode, json.loads(out)) == (0, {"done": True})
     assert not (project / "began").exists()
 
@@ -312,7 +312,7 @@ def test_runs_cancel_ends_it_from_elsewhere(start: Start, command: Command, proj
     listed = json.loads(command("runs", "list", "--state", "running", "--json").out)
     assert [(each["key"], each["operation"]) for each in listed] == [("k", "probe-wait")]
     assert command("runs", "cancel", "k").out == "k is cancelled\n"
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=120)
     assert (process.returncode, err.splitlines()[-1]) == (11, "error: k: probe-wait was cancelled.")
     assert (project / "stopped").exists()
     assert command("runs", "cancel", "k").out == "k had cancelled before\n"

@@ -68,7 +68,7 @@ def test_the_example_goes_from_data_to_a_served_prediction(project: Path) -> Non
             typed(command)
         url = json.loads(typed("modelyard endpoints show iris --json"))["url"]
         request = urllib.request.Request(url, b'{"length": 4.9, "width": 1.8}', {"content-type": "application/json"})
-        with urllib.request.urlopen(request, timeout=10) as reply:
+        with urllib.request.urlopen(request, timeout=60) as reply:
             assert json.loads(reply.read()) == {"species": "virginica", "sure": 0.64}
         assert json.loads(typed("modelyard models list --json"))[0]["aliases"] == {"champion": 1}
     finally:

@@ -74,7 +74,7 @@ def flights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flights]:
 
 def ask(url: str, body: Any) -> Any:
     request = urllib.request.Request(url, json.dumps(body).encode(), {"content-type": "application/json"})
-    with urllib.request.urlopen(request, timeout=10) as reply:
+    with urllib.request.urlopen(request, timeout=60) as reply:
         return json.load(reply)
 
 

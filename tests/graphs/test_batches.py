@@ -24,7 +24,7 @@ class Sink:
 
     def wait(self, number: int) -> list[Any]:
         with self._came:
-            assert self._came.wait_for(lambda: len(self.seen) >= number, 10), self.seen
+            assert self._came.wait_for(lambda: len(self.seen) >= number, 60), self.seen
             return self.seen
 
 

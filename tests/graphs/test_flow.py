@@ -408,7 +408,7 @@ def test_a_full_queue_refuses_with_429_and_closing_works_off_what_is_there() -> 
 
     def slow(body: Any) -> None:
         begun.set()
-        gate.wait(20)
+        gate.wait(60)
         seen.append(body)
 
     graph = Graph("g")
@@ -416,7 +416,7 @@ def test_a_full_queue_refuses_with_429_and_closing_works_off_what_is_there() -> 
     graph.to(lambda body: body, name="answer").respond()
     plan = graph.open()
     assert plan.run(Event(0)) == 0
-    assert begun.wait(20)
+    assert begun.wait(60)
     assert [plan.run(Event(number)) for number in (1, 2)] == [1, 2]
     with pytest.raises(StepFailed, match=r"graph g, step later, event e3: the queue later holds 2 events") as caught:
         plan.run(Event(3, id="e3"))

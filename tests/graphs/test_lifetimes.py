@@ -254,14 +254,14 @@ def test_threads_that_ask_first_open_once() -> None:
     graph.to(Step)
 
     def ask() -> None:
-        gate.wait(10)
+        gate.wait(60)
         assert graph.test(1) == 1
 
     threads = [threading.Thread(target=ask) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert len(built) == 1
 
 

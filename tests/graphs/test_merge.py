@@ -25,7 +25,7 @@ class Sink:
 
     def wait(self, number: int) -> list[Any]:
         with self._came:
-            assert self._came.wait_for(lambda: len(self.seen) >= number, 10), self.seen
+            assert self._came.wait_for(lambda: len(self.seen) >= number, 60), self.seen
             return self.seen
 
 
@@ -195,7 +195,7 @@ def test_time_is_up_on_the_loop_of_the_events() -> None:
 
     async def scenario() -> None:
         await graph.run(left("a"))
-        await asyncio.wait_for(done.wait(), 10)
+        await asyncio.wait_for(done.wait(), 60)
         assert loops == [asyncio.get_running_loop()]
 
     done = asyncio.Event()

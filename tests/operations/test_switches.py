@@ -64,7 +64,7 @@ def test_a_thread_is_stopped_between_two_steps() -> None:
     running.wait()
     switch.press()
     switch.press()
-    thread.join(10)
+    thread.join(60)
     assert told == ["stopped"]
 
 

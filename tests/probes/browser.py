@@ -145,4 +145,4 @@ def open_browser(folder: Path) -> Iterator[Tab]:
             overdue.cancel()
             process.terminate()
             process.stderr.close()
-            process.wait(10)
+            process.wait(60)

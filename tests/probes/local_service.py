@@ -5,14 +5,17 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Barrier, Thread
 from time import sleep
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 
 class LocalService(ThreadingHTTPServer):
-    """Answers ``/echo/…`` with what it got, ``/status/N`` with that status, ``/flaky/N/…`` with 503 N times first."""
+    """Answers ``/echo/…`` with what it got, ``/status/N`` with that status, ``/flaky/N/…`` with 503 N times first.
+
+    ``/slow/S`` is answered after so many seconds, ``/meet/N/S`` so long after N such requests are there together.
+    """
 
     daemon_threads = True
     request_queue_size = 64
@@ -22,6 +25,11 @@ class LocalService(ThreadingHTTPServer):
         self.requests: list[dict[str, Any]] = []
         self.connections = 0
         self.tries: Counter[str] = Counter()
+        self._meetings: dict[str, Barrier] = {}
+
+    def meet(self, number: str) -> None:
+        """Wait until so many requests do."""
+        self._meetings.setdefault(number, Barrier(int(number), timeout=60)).wait()
 
     @property
     def url(self) -> str:
@@ -58,6 +66,11 @@ class _Handler(BaseHTTPRequestHandler):
         elif what == "slow":
             sleep(float(rest))
             self._send(200, {"slept": float(rest)})
+        elif what == "meet":
+            number, _, seconds = rest.partition("/")
+            self.server.meet(number)
+            sleep(float(seconds))
+            self._send(200, {"slept": float(seconds)})
         elif what == "text":
             self._send(200, "plain words")
         elif what == "moved":

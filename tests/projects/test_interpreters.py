@@ -187,7 +187,7 @@ def test_what_a_killed_try_leaves_is_removed_and_never_used() -> None:
     started = PROCESSES.Event()
     worker = PROCESSES.Process(target=_stall, args=(started,))
     worker.start()
-    assert started.wait(30)
+    assert started.wait(60)
     os.kill(worker.pid or 0, signal.SIGKILL)
     worker.join()
     assert len(list(cache_folder().glob("environments/*-*/half"))) == 1

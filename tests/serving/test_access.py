@@ -208,7 +208,7 @@ def test_clients_show_certificates_where_they_are_asked_for(authority: trustme.C
             with grpc.secure_channel(server.grpc_address, credentials) as channel:
                 ready = grpc.channel_ready_future(channel)
                 if served:
-                    ready.result(timeout=10)
+                    ready.result(timeout=60)
                 else:
                     with pytest.raises(grpc.FutureTimeoutError):
                         ready.result(timeout=1)

@@ -36,7 +36,7 @@ def server() -> Iterator[LocalServer]:
 @pytest.fixture
 def client(server: LocalServer) -> Iterator[socket.socket]:
     host, _, port = server.url.removeprefix("http://").partition(":")
-    with socket.create_connection((host, int(port)), timeout=20) as connection:
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
         yield connection
 
 
@@ -106,7 +106,7 @@ def test_a_part_of_a_body_is_not_taken_for_the_whole(server: LocalServer, path: 
     host, _, port = server.url.removeprefix("http://").partition(":")
     before = requests(server)
     table = b"host: x\r\ncontent-type: text/csv\r\ncontent-length: 100\r\n\r\na,b\n1,2\n3,4\n"
-    with socket.create_connection((host, int(port)), timeout=20) as client:
+    with socket.create_connection((host, int(port)), timeout=60) as client:
         client.sendall(b"POST " + path + b" HTTP/1.1\r\n" + table)
         time.sleep(0.1)  # so that it is there before the end
     deadline = time.monotonic() + 20

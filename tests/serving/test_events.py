@@ -277,10 +277,10 @@ def test_who_goes_away_ends_the_work_and_nothing_is_logged(caplog: pytest.LogCap
     graph = Graph("waiting")
     graph.to(wait)
     with LocalServer(graph.open()) as server:
-        with socket.create_connection(("127.0.0.1", urlsplit(server.url).port), timeout=20) as connection:
+        with socket.create_connection(("127.0.0.1", urlsplit(server.url).port), timeout=60) as connection:
             connection.sendall(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}")
-            assert inside.wait(20)
-        assert ended.wait(20)
+            assert inside.wait(60)
+        assert ended.wait(60)
     assert caplog.text == ""
 
 
@@ -298,12 +298,12 @@ def test_the_time_that_a_request_waits_for_its_turn_counts() -> None:
 
     def hold(body: Any) -> Any:
         inside.set()
-        assert leave.wait(20)
+        assert leave.wait(60)
         return body
 
     with server_of(hold, Limits(in_flight=1), concurrency="thread") as server, ThreadPoolExecutor(2) as clients:
         first = clients.submit(httpx.post, server.url, json=1, timeout=20)
-        assert inside.wait(20)
+        assert inside.wait(60)
         second = clients.submit(httpx.post, server.url, json=2, headers={"x-request-timeout": "0.001"}, timeout=20)
         while 'requests_waiting{graph="events",revision=""} 1.0' not in httpx.get(f"{server.url}/metrics").text:
             assert not second.done()

@@ -40,7 +40,7 @@ class Rule:
         self.calls.append(len(matrix))
         if matrix[0, 1] == HOLD:
             self.inside.set()
-            assert self.leave.wait(20)
+            assert self.leave.wait(60)
         late = matrix[:, 0] / 24
         return np.stack([1 - late, late], axis=1)
 
@@ -286,12 +286,12 @@ def test_requests_of_one_turn_are_one_call_of_the_model(url: str) -> None:
 
     with ExitStack() as stack:
         sockets = [
-            stack.enter_context(socket.create_connection((address.hostname, address.port), timeout=20))
+            stack.enter_context(socket.create_connection((address.hostname, address.port), timeout=60))
             for _ in range(41)
         ]
         Rule.calls.clear()
         send(sockets[0], 12, HOLD)
-        assert Rule.inside.wait(20)
+        assert Rule.inside.wait(60)
         for number, each in enumerate(sockets[1:]):  # they arrive while the loop is held
             send(each, number / 2, 1)
         Rule.leave.set()

@@ -188,7 +188,7 @@ def test_rows_that_find_no_room_are_dropped_and_counted(tmp_path: Path) -> None:
     with tap, serve(sums(), tap) as server, httpx.Client() as client:
         for i in range(10):
             client.post(server.url, json=[i])
-        assert tap.stalled.wait(10)
+        assert tap.stalled.wait(60)
         for i in range(10, 60):
             assert client.post(server.url, json=[i]).json() == i
         assert tap.counts() == {"taken": 60, "written": 0, "dropped": 25}

@@ -131,4 +131,4 @@ def test_tensors_and_messages_stay_shut(server: LocalServer, trap: bytes) -> Non
     client.close()
     with connect(server.url.replace("http", "ws")) as socket:
         socket.send(trap)
-        assert socket.recv(timeout=20) == '{"is":"bytes"}'
+        assert socket.recv(timeout=60) == '{"is":"bytes"}'

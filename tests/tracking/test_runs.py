@@ -141,7 +141,7 @@ def test_a_termination_ends_the_run_as_killed(tracking: Tracking, plain: MlflowC
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(Terminated) as stopped, tracking.start_run("train") as run:  # noqa: PT012 (waits for it)
         os.kill(os.getpid(), signal.SIGTERM)
-        threading.Event().wait(10)
+        threading.Event().wait(60)
     assert stopped.value.code == 143
     assert status(plain, run.run_id) == "KILLED"
     assert signal.getsignal(signal.SIGTERM) is before
@@ -239,9 +239,9 @@ def test_runs_of_two_threads_stay_apart(tracking: Tracking, plain: MlflowClient)
     def work(number: int) -> None:
         with tracking.start_run("train", key=f"k{number}") as run:
             ids[number] = run.run_id
-            barrier.wait(20)
+            barrier.wait(60)
             mlflow.log_metric("number", number)
-            barrier.wait(20)
+            barrier.wait(60)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(2)]
     for thread in threads:

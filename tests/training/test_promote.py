@@ -337,7 +337,7 @@ def test_of_two_promotions_at_once_one_wins(
     locked = type(tracking.registry).alias_lock
 
     def both_arrive(self: Any, name: str, alias: str) -> Any:
-        together.wait(30)
+        together.wait(60)
         return locked(self, name, alias)
 
     monkeypatch.setattr(type(tracking.registry), "alias_lock", both_arrive)

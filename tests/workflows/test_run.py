@@ -80,7 +80,7 @@ def test_a_cancelled_run_continues_where_it_was(traced: Any, launcher: str) -> N
         assert time.monotonic() < deadline
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=20)
+    process.communicate(timeout=120)
     assert process.returncode == 130
     journal = journal_of(traced.root)
     states = {record.key: record.state for record in journal.records()}

@@ -402,4 +402,4 @@ def test_the_fake_forge_runs_as_a_process_too() -> None:
             state = client.get(f"{places['url']}/_forge/state").json()
         assert [each["body"] for each in state["comments"]["7"]] == ["hello"]
         process.stdin.close()
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0

@@ -59,7 +59,7 @@ def test_the_log_is_shown_and_followed(
         file.write("one more line\n")
     assert following.stdout.readline() == "one more line\n"
     following.send_signal(signal.SIGINT)
-    _, err = following.communicate(timeout=20)
+    _, err = following.communicate(timeout=120)
     assert (following.returncode, err.splitlines()[-1]) == (130, "error: stopped by SIGINT.")
 
 
@@ -75,10 +75,10 @@ def test_serve_answers_until_ctrl_c(shop: Path, process_environment: dict[str, s
     said = serving.stdout.readline()
     url = said.split()[3]
     request = urllib.request.Request(url, b'{"x": 5}', {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=10) as reply:
+    with urllib.request.urlopen(request, timeout=60) as reply:
         assert json.load(reply) == {"y": 15}
     serving.send_signal(signal.SIGINT)
-    out, err = serving.communicate(timeout=20)
+    out, err = serving.communicate(timeout=120)
     assert (serving.returncode, out, err) == (0, "triple ended\n", "")
 
 
@@ -100,10 +100,10 @@ def test_serve_with_several_workers_answers_http_and_grpc_until_ctrl_c(
     said = serving.stdout.readline()
     assert "and grpc://127.0.0.1:" in said
     request = urllib.request.Request(said.split()[3], b'{"x": 5}', {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=10) as reply:
+    with urllib.request.urlopen(request, timeout=60) as reply:
         assert json.load(reply) == {"y": 15}
     serving.send_signal(signal.SIGINT)
-    out, _ = serving.communicate(timeout=60)
+    out, _ = serving.communicate(timeout=120)
     assert (serving.returncode, out) == (0, "triple ended\n")
 
 

@@ -205,7 +205,7 @@ def test_it_does_not_wait_for_ever(service: InferenceService, failing: Failing) 
     graph = remote(service, "failing", seconds=0.2)
 
     def hanging(request: dict[str, Any]) -> Any:
-        service.stop.wait(30)
+        service.stop.wait(60)
         return delay(request)
 
     graph.test({"distance": 1.0, "origin": "EWR"})

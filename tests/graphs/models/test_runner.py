@@ -50,7 +50,7 @@ def test_each_model_runs_where_it_is_told_to() -> None:
 
 
 def test_models_in_threads_run_at_the_same_time() -> None:
-    meeting = threading.Barrier(2, timeout=10)
+    meeting = threading.Barrier(2, timeout=60)
 
     class Meets(Model):
         def predict(self, inputs: Any) -> Any:

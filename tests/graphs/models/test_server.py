@@ -165,7 +165,7 @@ class Gated(Model):
             return self.mine
         if inputs == "wait":
             self.inside.set()
-            assert self.go.wait(10)
+            assert self.go.wait(60)
         return self.mine
 
     def close(self) -> None:
@@ -185,12 +185,12 @@ def test_a_request_that_is_inside_finishes_in_the_old_model(gated: Plan) -> None
     old = gated.models["m"].model()
     request = threading.Thread(target=lambda: said.append(gated.run(Event("wait"))))
     request.start()
-    assert old.inside.wait(10)
+    assert old.inside.wait(60)
     gated.models["m"].reload()
     assert gated.run(Event(0)) == 2
     assert (said, Gated.closed) == ([], [])
     old.go.set()
-    request.join(10)
+    request.join(60)
     assert (said, Gated.closed) == ([1], [1])
     gated.close()
     assert Gated.closed == [1, 2]
@@ -225,7 +225,7 @@ def test_no_request_is_dropped_while_models_are_exchanged(gated: Plan) -> None:
         gated.models["m"].reload()
     done.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert errors == []
     assert len(said) > 50
     assert gated.run(Event(0)) == 51

@@ -79,7 +79,7 @@ def test_the_reply_does_not_wait_for_a_shadow_that_hangs() -> None:
     go_on = threading.Event()
 
     def hanging(body: Any) -> Any:
-        assert go_on.wait(10)
+        assert go_on.wait(60)
 
     plan = shadowed(hanging).open()
     assert plan.run(Event({"x": 1})) == {"label": 101}
@@ -126,13 +126,13 @@ def test_events_that_find_no_room_are_dropped_and_counted() -> None:
 
     def slow(body: Any) -> Any:
         begun.set()
-        assert go_on.wait(10)
+        assert go_on.wait(60)
 
     sink = Sink()
     plan = shadowed(slow, queue_size=2).open(Resources(metrics=sink))
     for number in range(5):
         assert plan.run(Event({"x": number})) == {"label": number + 100}
-    assert begun.wait(10)
+    assert begun.wait(60)
     shadows: Any = plan.groups["pick"].shadows  # type: ignore[union-attr]
     assert shadows.dropped == 3
     go_on.set()

@@ -148,8 +148,8 @@ def test_what_fails_for_a_while_is_tried_again(service: LocalService) -> None:
 
 def test_a_slow_or_missing_service(service: LocalService) -> None:
     begin = perf_counter()
-    error = refused(service, {}, path="/slow/5", seconds=0.05, attempts=2)
-    assert perf_counter() - begin < 2
+    error = refused(service, {}, path="/slow/120", seconds=0.05, attempts=2)
+    assert perf_counter() - begin < 40
     assert (error.error_kind, error.outcome.http) == (ErrorKind.TIMEOUT, 504)
     assert "there was no reply within 0.05 s (tried 2 times)" in str(error)
     error = refused(service, {}, url="http://127.0.0.1:9", attempts=2)
@@ -171,11 +171,9 @@ def test_connections_are_kept(service: LocalService) -> None:
 
 
 def test_a_list_is_asked_in_parallel_and_answered_in_order(service: LocalService) -> None:
-    with calling(service, each=True, path="/slow/{s}", method="GET", parallel=4).open() as plan:
-        begin = perf_counter()
+    with calling(service, each=True, path="/meet/4/{s}", method="GET", parallel=4).open() as plan:
         seconds = [0.2, 0.01, 0.2, 0.1]
         assert asked(plan, [{"s": each} for each in seconds]) == [{"slept": each} for each in seconds]
-        assert perf_counter() - begin < 0.45
         assert asked(plan, []) == []
     before = service.connections
     answer(service, [{"s": 0.01}] * 6, each=True, path="/slow/{s}", parallel=2)
@@ -215,5 +213,5 @@ def test_a_request_that_is_given_up_is_cancelled(service: LocalService) -> None:
                 await plan.run_async(Event({}))
         return perf_counter() - begin
 
-    with calling(service, path="/slow/5").open() as plan:
-        assert asyncio.run(main(plan)) < 1
+    with calling(service, path="/slow/120").open() as plan:
+        assert asyncio.run(main(plan)) < 40

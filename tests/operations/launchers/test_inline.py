@@ -156,7 +156,7 @@ def test_a_run_of_another_thread_can_be_stopped(
     handle = journal.job(record).handle()
     assert handle is not None
     assert launcher_of(handle).cancel(handle) is RunState.CANCELLED
-    thread.join(20)
+    thread.join(60)
 
     assert [str(error) for error in raised] == ["k: probe-work was cancelled."]
     assert ledger.read_text() == "begin 1.1\nstopped 1.1\n"

@@ -58,7 +58,7 @@ class Server:
     def set(self, **changes: Any) -> dict[str, Any]:
         """Change what it tells, and return what it was asked."""
         request = Request(f"{self.endpoint}/control", json.dumps(changes).encode(), method="POST")
-        with urlopen(request, timeout=10) as answer:
+        with urlopen(request, timeout=60) as answer:
             found: dict[str, Any] = json.load(answer)
         return found
 

@@ -217,7 +217,7 @@ def test_a_conversation_at_an_endpoint_has_its_parameters_in_each_event(client: 
         said = []
         for message in ('{"x": 1}', "null", "[1]", '{"id": 8}', b"raw"):
             socket.send(message)
-            answer = json.loads(socket.recv(timeout=20))
+            answer = json.loads(socket.recv(timeout=60))
             said.append(answer.get("seen") or answer["error"]["message"])
     assert said == [
         {"x": 1, "id": 7, "hour": 19},
@@ -231,9 +231,9 @@ def test_a_conversation_at_an_endpoint_has_its_parameters_in_each_event(client: 
 def test_a_conversation_has_its_messages_and_replies_mapped(client: httpx.Client) -> None:
     with connect(f"ws://{client.base_url.netloc.decode()}/mapped") as socket:
         socket.send('{"flight": {"hour": 19}, "more": 1}')
-        assert json.loads(socket.recv(timeout=20)) == {"answer": 19}
+        assert json.loads(socket.recv(timeout=60)) == {"answer": 19}
         socket.send("{}")
-        assert json.loads(socket.recv(timeout=20))["error"]["type"] == "FieldMissing"
+        assert json.loads(socket.recv(timeout=60))["error"]["type"] == "FieldMissing"
     told = client.get("/mapped")
     assert (told.status_code, told.headers["allow"]) == (405, "")
 

@@ -99,7 +99,7 @@ class Running:
         return server
 
     def on_loop(self, work: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
 
     def end(self) -> None:
         self.on_loop(self.server.stop(5))

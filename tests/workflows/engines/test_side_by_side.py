@@ -226,7 +226,7 @@ def test_ctrl_c_ends_what_is_under_way_and_the_run_can_go_on(place: Place) -> No
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     place.wait_for({"end-0", "begin-1", "begin-2"} if (os.cpu_count() or 1) > 2 else {"end-0", "begin-1"})
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
     assert process.returncode == 130
     states = {record.key: record.state for record in journal_of(place.root).records()}
     assert states["work/k/turn[0]"] == "succeeded"

@@ -114,7 +114,7 @@ def test_tune_deploy_and_score_in_partitions(wines: Path) -> None:
         url = tuned["results"]["final-deploy"]["url"]
         wine = {"alcohol": 14.2, "malic_acid": 1.7, "color_intensity": 5.6, "hue": 1.04}
         request = urllib.request.Request(url, json.dumps(wine).encode(), {"content-type": "application/json"})
-        with urllib.request.urlopen(request, timeout=10) as reply:
+        with urllib.request.urlopen(request, timeout=60) as reply:
             assert reply.status == 200
     finally:
         run(wines, "undeploy", {"endpoint": "wines"})
