@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from modelyard.errors import ErrorKind, ErrorRecord, ForeignError, ModelyardError
+from modelyard.errors import ForeignError, ModelyardError
 from modelyard.operations import NoProgress
 from modelyard.operations.atomic import write_atomically
 from modelyard.operations.catalogue import load_catalogue
@@ -25,35 +25,17 @@ from modelyard.operators.kfp.placement import check_placement, is_pod
 from modelyard.projects import open_project
 from modelyard.projects.project import Project
 from modelyard.workflows.conditions import holds
-from modelyard.workflows.definition import Choice, Loop, Step, Workflow
-from modelyard.workflows.engines.local import exit_facts
+from modelyard.workflows.definition import Choice, Loop, Workflow
 from modelyard.workflows.engines.progression import Progression, Ready
+from modelyard.workflows.engines.step_ends import StepEnd, ended, follow, give_up
 from modelyard.workflows.engines.work import Work
 from modelyard.workflows.errors import WorkflowInvalid
 from modelyard.workflows.filling import Filling, Position
-from modelyard.workflows.outcome import Failure, WorkflowOutcome, instance_name
+from modelyard.workflows.outcome import WorkflowOutcome, instance_name
 
-__all__ = ["KfpRun", "StepEnd", "begin", "decide", "do_step", "finish", "list_items"]
+__all__ = ["KfpRun", "begin", "decide", "do_step", "finish", "list_items"]
 
 _LOG = logging.getLogger("modelyard.workflows")
-
-
-class StepEnd(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How a step ended.
-
-    Parameters
-    ----------
-    result
-        Its result where it succeeded.
-    error
-        What went wrong where it did not.
-    task
-        KFP's id of the task that did it: a pod that takes the place of another has the same.
-    """
-
-    result: dict[str, Any] | None = None
-    error: ErrorRecord | None = None
-    task: str = ""
 
 
 class _Begun(msgspec.Struct, frozen=True):
@@ -124,17 +106,7 @@ class KfpRun:
     def progression(self) -> tuple[Progression, dict[str, Ready]]:
         """Return how far the run has come, and the steps that may start now, by name."""
         progression = Progression(*self.begun())
-        waiting: dict[str, Ready] = {}
-        while taken := progression.take():
-            for ready in taken:
-                end = self.end(ready.name)
-                if end is None:
-                    waiting[ready.name] = ready
-                elif end.error is not None:
-                    progression.failed(ready.name, ForeignError(end.error))
-                else:
-                    progression.succeeded(ready.name, end.result or {})
-        return progression, waiting
+        return progression, follow(progression, self.end)
 
 
 class _Place:
@@ -314,32 +286,17 @@ def finish(given: Mapping[str, Any], state: str, message: str) -> str:
     place = _Place(given)
     workflow, inputs = place.run.begun()
     progression, waiting = place.run.progression()
-    for name in waiting:
-        text = f"KFP ended it: {message or state or 'no reason is known'}"
-        progression.failed(name, ForeignError(ErrorRecord("WorkLost", ErrorKind.LOST, text, where=name)))
-    outcome, error = progression.outcome(), None
-    if workflow.on_exit:
-        filling = Filling(workflow, inputs, progression, exit_facts(place.run.name, outcome.failures))
-        outcome, error = _exited(place, workflow.on_exit, filling, outcome)
+    give_up(progression, waiting, place.run.end, f"KFP ended it: {message or state or 'no reason is known'}")
+
+    def do(ready: Ready) -> dict[str, Any]:
+        with terminable():
+            return place.work(ready).run()
+
+    outcome, error = ended(workflow, inputs, progression, place.run.name, do)
     place.run.write_outcome(outcome)
     if error is not None:
         raise error
     return msgspec.json.encode(outcome).decode()
-
-
-def _exited(
-    place: _Place, step: Step, filling: Filling, outcome: WorkflowOutcome
-) -> tuple[WorkflowOutcome, ModelyardError | None]:
-    states, results = dict(outcome.states), dict(outcome.results)
-    try:
-        with terminable():
-            results[step.name] = place.work(Ready(step, (), filling.value(step.parameters))).run()
-        states[step.name] = "succeeded"
-        return WorkflowOutcome(states, results, outcome.failures), None
-    except ModelyardError as error:
-        states[step.name] = "failed"
-        failure = Failure(step.name, error.error_kind, str(error))
-        return WorkflowOutcome(states, results, (*outcome.failures, failure)), error
 
 
 def _position(text: str) -> Position:

@@ -27,6 +27,13 @@ from modelyard.workflows.outcome import Failure, WorkflowOutcome
 
 __all__ = ["LocalEngine"]
 
+Ended = Callable[[str, dict[str, Any] | ModelyardError], None]
+
+
+def _any(ready: Ready) -> bool:
+    del ready
+    return True
+
 
 @dataclass(frozen=True, kw_only=True)
 class LocalEngine:
@@ -86,7 +93,7 @@ class LocalEngine:
             self.log.warning("%s", matter)
         progression = Progression(workflow, inputs)
         with self.progress.track(f"workflow {workflow.name}", workflow.runs_of_steps, "steps") as track:
-            _Round(self, progression, track.advance).run()
+            self.advance(progression, ended=lambda *_: track.advance())
         outcome, errors = progression.outcome(), progression.errors
         if workflow.on_exit:
             filling = Filling(workflow, inputs, progression, exit_facts(self.workflow_run, outcome.failures))
@@ -94,6 +101,20 @@ class LocalEngine:
         for name, error in errors.items():
             raise StepFailed(workflow.name, self.workflow_run, name, error, outcome) from error
         return outcome
+
+    def advance(self, progression: Progression, *, ended: Ended, only: Callable[[Ready], bool] = _any) -> None:
+        """Run what can run, until nothing is left, or only what others do.
+
+        Parameters
+        ----------
+        progression
+            How far the run has come.
+        ended
+            Learns the name of each step that has ended, and its result or its error.
+        only
+            Tells which steps are to run here.
+        """
+        _Round(self, progression, ended, only).run()
 
     def _exit(
         self,
@@ -166,10 +187,13 @@ def exit_facts(workflow_run: str, failures: tuple[Failure, ...]) -> dict[str, st
 class _Round:
     """One go at a workflow's steps: this thread decides, others wait for the steps that have company."""
 
-    def __init__(self, engine: LocalEngine, progression: Progression, count: Callable[[], None]) -> None:
+    def __init__(
+        self, engine: LocalEngine, progression: Progression, tell: Ended, only: Callable[[Ready], bool]
+    ) -> None:
         self._engine = engine
         self._progression = progression
-        self._count = count
+        self._tell = tell
+        self._only = only
         self._workers = engine.workers or max(2, os.cpu_count() or 1)
         self._waiting: list[Ready] = []
         self._running: dict[str, Work] = {}
@@ -181,11 +205,13 @@ class _Round:
         """Run everything that can run."""
         try:
             while not self._progression.over:
-                self._waiting += self._progression.take()
+                self._waiting += filter(self._only, self._progression.take())
                 self._waiting = [each for each in self._waiting if not self._is_cached(each)]
                 self._start()
                 if self._running:
                     self._take(*self._ended.get())
+                elif not self._progression.ready:
+                    return
         except BaseException:
             self._stop()
             raise
@@ -222,7 +248,7 @@ class _Round:
     def _take(self, name: str, ended: dict[str, Any] | ModelyardError) -> None:
         work = self._running.pop(name)
         seconds = time.monotonic() - self._started[name]
-        self._count()
+        self._tell(name, ended)
         if isinstance(ended, ModelyardError):
             state: Any = "cancelled" if ended.error_kind == "cancelled" else "failed"
             self._say(work, "%s after %.1f s", state, seconds)
@@ -244,7 +270,7 @@ class _Round:
         if found is None:
             return False
         self._say(ready, "the result is known already")
-        self._count()
+        self._tell(ready.name, found)
         self._progression.succeeded(ready.name, found)
         return True
 
