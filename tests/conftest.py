@@ -7,6 +7,8 @@ reads its settings: those of the tests come first.
 import signal
 from importlib.util import find_spec
 
+import httpx
+
 HAS_AIRFLOW = find_spec("airflow") is not None
 HAS_KFP = find_spec("kfp") is not None
 
@@ -19,3 +21,6 @@ collect_ignore = [
 # A shell without job control has its background jobs ignore SIGINT, and so would every command that the tests
 # interrupt: an ignored signal is inherited.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# On a busy machine an answer may take longer than the five seconds that clients of tests would wait for it.
+httpx.Client.__init__.__kwdefaults__["timeout"].read = 60

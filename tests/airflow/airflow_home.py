@@ -160,7 +160,7 @@ def traces(tmp_path: Path) -> Path:
     return folder
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 20) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = 120) -> bool:
     """Wait until a condition holds; return whether it ever did."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

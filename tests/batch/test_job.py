@@ -327,7 +327,7 @@ def child(*arguments: str) -> subprocess.Popen[bytes]:
 
 
 def wait_for_parts(process: subprocess.Popen[bytes], folder: Path, run: str, parts: int) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while process.poll() is None and len(list(folder.glob(f"part-{run}-*.parquet"))) < parts:
         assert time.monotonic() < deadline
         time.sleep(0.001)

@@ -80,7 +80,7 @@ def test_killed_again_and_again_each_row_comes_once(bucket: str) -> None:
     command = [sys.executable, "-c", CHILD, f"{bucket}/in", output]
     for parts in (5, 13):
         process = subprocess.Popen(command, env=environment)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while len([name for name in _listed(output) if name.startswith("part-")]) < parts:
             assert time.monotonic() < deadline
             assert process.poll() is None

@@ -44,7 +44,7 @@ def end_all(state: Path) -> None:
     eventually(lambda: processes(state) == [])
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 20) -> None:
+def eventually(condition: Callable[[], bool], seconds: float = 120) -> None:
     """Wait for a condition that nothing announces."""
     deadline = time.monotonic() + seconds
     while not condition():

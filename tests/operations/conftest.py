@@ -58,7 +58,7 @@ def appears() -> Callable[..., None]:
     """Wait until a file is there, with a text in it."""
 
     def wait(file: Path, text: str = "") -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while not (file.exists() and text in file.read_text()):
             assert time.monotonic() < deadline, f"{file} does not say {text!r}"
             time.sleep(0.005)

@@ -142,8 +142,8 @@ def wait(context: OperationContext, *, folder: str, total: int = 0) -> NothingRe
     """
     context.log.info("waiting for %s", folder)
     place = Path(folder)
-    (place / "began").touch()
     try:
+        (place / "began").touch()  # whoever sees it may cancel at once
         with context.progress.track("waiting", total, "turns") as track:
             for _ in range(total):
                 track.advance()

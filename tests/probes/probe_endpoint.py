@@ -69,7 +69,7 @@ def order_for(state: Path, word: str = "one", **changes: Any) -> Order:
     return Order(**{**known, **changes})
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 30) -> None:
+def eventually(condition: Callable[[], bool], seconds: float = 120) -> None:
     """Wait for a condition that nothing announces."""
     deadline = time.monotonic() + seconds
     while not condition():

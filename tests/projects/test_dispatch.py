@@ -58,7 +58,7 @@ def ledger(tmp_path: Path) -> Path:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.005)
@@ -172,7 +172,7 @@ def test_a_run_can_be_cancelled_by_its_handle(project: Path, ledger: Path, tmp_p
     handles: list[Handle] = []
 
     def kill() -> None:
-        wait_until(ledger.exists)
+        wait_until(lambda: bool(handles) and ledger.exists())
         assert cancel(handles[0]) is RunState.CANCELLED
 
     killer = threading.Thread(target=kill)

@@ -24,7 +24,7 @@ def patient(dataset, parameters):
     model = late(dataset, {})
     if not marker.exists():
         marker.touch()
-        time.sleep(120)
+        time.sleep(600)
     return model
 '''
 
@@ -55,7 +55,7 @@ def test_a_killed_training_is_taken_up_again(shop: Path, tracking: Tracking, tmp
 
     thread = threading.Thread(target=first)
     thread.start()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not marker.exists():
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -169,11 +169,12 @@ def act(
 
 
 def _wait(traces: Path) -> None:
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(120)"])
-    (traces / "grandchild").write_text(str(child.pid))
-    (traces / "worker").write_text(str(os.getpid()))
-    deadline = time.monotonic() + 60
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    deadline = time.monotonic() + 300
     try:
+        (traces / "grandchild").write_text(str(child.pid))
+        (traces / "worker.part").write_text(str(os.getpid()))
+        (traces / "worker.part").rename(traces / "worker")  # whoever sees it may end this process at once
         while not (traces / "go").exists() and time.monotonic() < deadline:
             time.sleep(0.02)
     finally:

@@ -50,7 +50,7 @@ def ask(url: str, body: Any = None) -> Any:
     return httpx.post(url, json=body, timeout=30).json()
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 30) -> None:
+def eventually(condition: Callable[[], bool], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come true"

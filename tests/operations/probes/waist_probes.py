@@ -78,9 +78,9 @@ def work(
             raise
         if deaf:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        _note(ledger, f"begin {context.generation}.{context.attempt}")
-        print("working on", value)
         try:
+            _note(ledger, f"begin {context.generation}.{context.attempt}")  # whoever reads it may cancel at once
+            print("working on", value)
             if until:
                 _wait_for(until)
             with context.progress.track("probing", steps or None, "pieces") as track:

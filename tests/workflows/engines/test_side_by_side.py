@@ -33,7 +33,7 @@ def note(word):
 def meet(name, other):
     """Succeed only while another call is under way."""
     (ROOT / f"here-{name}").touch()
-    end = time.monotonic() + 20
+    end = time.monotonic() + 120
     while not (ROOT / f"here-{other}").exists():
         if time.monotonic() > end:
             raise TimeoutError(f"{name} waits for {other} in vain")
@@ -152,7 +152,7 @@ class Place:
         given = ("--key", "k", "--json", "--project", str(self.root), *words)
         return [sys.executable, "-m", "modelyard.cli", "run", f"work.flows:{name}", *given]
 
-    def wait_for(self, words: set[str], seconds: float = 30) -> None:
+    def wait_for(self, words: set[str], seconds: float = 120) -> None:
         """Wait until the functions have noted some words."""
         deadline = time.monotonic() + seconds
         while not words <= set(self.ran):
