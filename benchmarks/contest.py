@@ -56,6 +56,11 @@ class Contestant:
     requirements: tuple[str, ...] = ()
 
     @property
+    def is_peer(self) -> bool:
+        """Whether it is somebody else's."""
+        return self.environment.startswith("peer-")
+
+    @property
     def python(self) -> Path:
         """The interpreter."""
         return ENVIRONMENTS / self.environment / "bin/python" if self.requirements else Path(sys.executable)

@@ -7,12 +7,14 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from contest import FOLDER as BENCHMARKS
 from contest import Contestant, Row, machine, prepare, show
 from servers.running import FOLDER, Server, write_models, wrk
 
+ROOT = BENCHMARKS.parent
 OURS = "modelyard"
 COMPILED = "modelyard, compiled"
 TWO = "modelyard, 2 workers"
@@ -21,11 +23,16 @@ FASTAPI = "FastAPI 0.165.0"
 MLSERVER = "MLServer 1.7.1"
 
 _MODELS = ("scikit-learn==1.9.1", "numpy==2.4.6")
+_SERVING = ("--editable", f"{ROOT}[serving,onnx]", "--constraints", str(ROOT / "constraints/main.txt"))
+"""What a machine has that serves and does nothing else: no pandas, which scikit-learn would load."""
 CONTESTANTS = (
-    Contestant(BARE, "bare_server.py"),
-    Contestant(OURS, "modelyard_server.py"),
-    Contestant(COMPILED, "modelyard_server.py"),
-    Contestant(TWO, "modelyard_server.py"),
+    *(
+        Contestant(name, script, "serving", _SERVING)
+        for name, script in (
+            (BARE, "bare_server.py"),
+            *dict.fromkeys((OURS, COMPILED, TWO), "modelyard_server.py").items(),
+        )
+    ),
     Contestant(
         FASTAPI, "fastapi_server.py", "peer-fastapi", ("fastapi==0.165.0", "uvicorn[standard]==0.54.0", *_MODELS)
     ),
@@ -229,7 +236,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=7, help="how often each case is measured (default: 7)")
     parser.add_argument("--seconds", type=int, default=2, help="how long each measurement takes (default: 2)")
     parser.add_argument("--case", action="append", default=[], help="this case alone; several times for several")
-    parser.add_argument("--without-peers", action="store_true", help="leave out who needs an environment of its own")
+    parser.add_argument(
+        "--without-peers", action="store_true", help="leave out who is not ours, and make no environment"
+    )
     wanted = parser.parse_args()
     if wanted.rounds < 1 or wanted.seconds < 1:
         parser.error("--rounds and --seconds are at least 1")
@@ -242,7 +251,9 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     """Prepare, measure, judge, show, write; return 1 if a contract is not met."""
     wanted = arguments()
-    contestants = [each for each in CONTESTANTS if not (wanted.without_peers and each.requirements)]
+    contestants = [replace(each, requirements=()) for each in CONTESTANTS if not each.is_peer]
+    if not wanted.without_peers:
+        contestants = list(CONTESTANTS)
     prepare(contestants)
     if wanted.prepare:
         return 0

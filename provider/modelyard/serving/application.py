@@ -21,8 +21,9 @@ from modelyard.serving.graph_service import GraphService
 from modelyard.serving.inference.http import InferenceFront
 from modelyard.serving.limits import BODY, Admission, Limits
 from modelyard.serving.metrics import ServingMetrics
-from modelyard.serving.replies import Reply, Streamed, encode, error_reply
+from modelyard.serving.replies import JSON, Reply, Streamed, encode, error_reply
 from modelyard.serving.requests import Request
+from modelyard.serving.responder import Responder
 from modelyard.serving.traffic import Traffic
 from modelyard.serving.web_sockets import SocketFront
 
@@ -33,7 +34,6 @@ BODY_LIMIT = BODY
 
 _LOG = logging.getLogger("modelyard.serving")
 _CLOSE = (b"connection", b"close")
-_JSON = (b"content-type", b"application/json")
 GONE = 499
 """What counts as the status where the client did not wait for the answer."""
 
@@ -155,8 +155,9 @@ class Application:
                 finally:
                     self.admission.leave()
                 if body is not None:
-                    await send(self._started(body))
-                    await send({"type": "http.response.body", "body": body})
+                    if not (type(send) is Responder and send.whole(200, JSON, body, close=self.draining)):
+                        await send(self._started(body))
+                        await send({"type": "http.response.body", "body": body})
                     status = 200
                     return
             request = Request(scope, receive, self.limits, first)
@@ -175,7 +176,7 @@ class Application:
         return same
 
     def _started(self, body: bytes) -> Message:
-        headers = [_JSON, (b"content-length", b"%d" % len(body))]
+        headers = [(b"content-type", JSON), (b"content-length", b"%d" % len(body))]
         if self.draining:
             headers.append(_CLOSE)
         return {"type": "http.response.start", "status": 200, "headers": headers}
@@ -211,8 +212,12 @@ class Application:
             return reply
 
     async def _send(self, reply: Reply | Streamed, send: Send) -> None:
+        close = self.draining or (isinstance(reply, Reply) and reply.close)
+        if type(send) is Responder and isinstance(reply, Reply) and reply.has_body and not reply.headers:
+            if send.whole(reply.status, reply.content_type, reply.body, close=close):
+                return
         headers = reply.fields
-        if self.draining or (isinstance(reply, Reply) and reply.close):
+        if close:
             headers.append(_CLOSE)
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         if isinstance(reply, Reply):

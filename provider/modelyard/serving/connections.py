@@ -5,9 +5,10 @@ from http import HTTPStatus
 from typing import Any, NamedTuple, cast
 
 import orjson
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from modelyard.serving.peer import GREETING
+from modelyard.serving.responder import Responder
 
 __all__ = ["HEAD", "Connections", "HttpConnection", "LocalConnection"]
 
@@ -42,7 +43,10 @@ class HttpConnection(HttpToolsProtocol):
         self.flow.resume_reading()
         if self.pipeline:
             cycle, app = self.pipeline.pop()
-            self._start_asgi_task(cycle, app)
+            self._start_asgi_task(cycle, cast("Any", app))
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        super()._start_asgi_task(cycle, cast("Any", Responder(cycle, app).answer))
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP; `msg` is uvicorn's."""

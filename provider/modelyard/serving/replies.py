@@ -20,9 +20,10 @@ from modelyard.serving.errors import (
     ResponseInvalid,
 )
 
-__all__ = ["FAILED", "Reply", "Streamed", "encode", "error_reply", "event_reply", "failed_members"]
+__all__ = ["FAILED", "JSON", "Reply", "Streamed", "encode", "error_reply", "event_reply", "failed_members"]
 
-_JSON = b"application/json"
+JSON = b"application/json"
+"""The content type of what `encode` returns."""
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _OWN = ("content-length", "transfer-encoding", "connection")
@@ -39,12 +40,17 @@ class Reply(NamedTuple):
     body: bytes
     headers: tuple[tuple[bytes, bytes], ...] = ()
     close: bool = False
-    content_type: bytes = _JSON
+    content_type: bytes = JSON
+
+    @property
+    def has_body(self) -> bool:
+        """Whether HTTP lets a response of this status have one."""
+        return self.status not in _EMPTY
 
     @property
     def fields(self) -> list[tuple[bytes, bytes]]:
         """All headers, those that describe the body included; a status without a body has none of these."""
-        if self.status in _EMPTY:
+        if not self.has_body:
             return [*self.headers]
         length = str(len(self.body)).encode()
         return [(b"content-type", self.content_type), (b"content-length", length), *self.headers]
@@ -64,7 +70,7 @@ class Streamed(NamedTuple):
     pieces: AsyncIterator[bytes]
     status: int = 200
     headers: tuple[tuple[bytes, bytes], ...] = ()
-    content_type: bytes = _JSON
+    content_type: bytes = JSON
 
     @property
     def fields(self) -> list[tuple[bytes, bytes]]:
@@ -127,7 +133,7 @@ def event_reply(graph: str, event: Event, result: Any) -> Reply:
     own = result if isinstance(result, Response) else Response(result, event.status or 200)
     if not isinstance(own.status, int) or not 200 <= own.status <= 599:
         raise ResponseInvalid(graph, event.id, f"a reply's status is a number from 200 to 599, not {own.status!r}")
-    headers, content_type = list[tuple[bytes, bytes]](), _JSON
+    headers, content_type = list[tuple[bytes, bytes]](), JSON
     if event.metadata and (failed := ", ".join(failed_members(event.metadata))):
         headers.append((FAILED, failed.encode()))
     for name, value in own.headers.items():
@@ -138,7 +144,7 @@ def event_reply(graph: str, event: Event, result: Any) -> Reply:
             headers.append(field)
     if own.status in _EMPTY:
         return Reply(own.status, b"", tuple(headers))
-    if content_type != _JSON and isinstance(own.body, bytes | str):
+    if content_type != JSON and isinstance(own.body, bytes | str):
         body = own.body.encode() if isinstance(own.body, str) else own.body
         return Reply(own.status, body, tuple(headers), content_type=content_type)
     try:

@@ -1,7 +1,7 @@
 """ONNX models that answer like estimators: one session, one call for label and probabilities."""
 
 from collections.abc import Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from modelyard.graphs.errors import LibraryMissing
@@ -43,7 +43,7 @@ class OnnxEstimator:
     def __init__(self, data: bytes, features: Sequence[str] = (), classes: Sequence[Any] = ()) -> None:
         self._data, self._features, self._classes = data, tuple(features), tuple(classes)
         self._session = _session(data)
-        self._outputs: list[str] | None = None
+        self._outputs = [each.name for each in self._session.get_outputs()]
         inputs = self._session.get_inputs()
         self._inputs = [(each.name, _DTYPES.get(each.type, "float32")) for each in inputs]
         width = inputs[0].shape[-1] if len(inputs) == 1 and inputs[0].shape else len(inputs)
@@ -58,7 +58,7 @@ class OnnxEstimator:
             return self.classes_.take(said.argmax(axis=1))  # type: ignore[no-any-return]
         return said  # type: ignore[no-any-return]
 
-    @property
+    @cached_property
     def classes_(self) -> "NDArray[Any]":
         """The classes, as scikit-learn has them."""
         import numpy as np
@@ -95,7 +95,7 @@ class OnnxLabels(OnnxEstimator):
 
     def __init__(self, data: bytes, features: Sequence[str] = (), classes: Sequence[Any] = ()) -> None:
         super().__init__(data, features, classes)
-        self._outputs = [self._session.get_outputs()[0].name]  # the second one are scores, which are no probabilities
+        del self._outputs[1:]  # the second one are scores, which are no probabilities
 
     def predict(self, rows: Any) -> "NDArray[Any]":
         """Return one label per row."""
@@ -121,6 +121,8 @@ class OnnxClassifier(OnnxEstimator):
     ) -> None:
         super().__init__(data, features, classes)
         self._by_probability = by_probability
+        if by_probability:
+            del self._outputs[0]  # nobody reads its labels
 
     def predict(self, rows: Any) -> "NDArray[Any]":
         """Return one label per row."""
@@ -134,14 +136,14 @@ class OnnxClassifier(OnnxEstimator):
         """Return labels and probabilities of one run."""
         import numpy as np
 
-        labels, probabilities, *_ = self.run(rows)
+        labels, probabilities, *_ = (None, *self.run(rows)) if self._by_probability else self.run(rows)
         if isinstance(probabilities, list):  # a list of mappings by class, as some converters have it
             probabilities = np.array([list(each.values()) for each in probabilities])
         if self._by_probability:
             labels = self.classes_.take(probabilities.argmax(axis=1))
         elif self._classes and labels.dtype.kind != self.classes_.dtype.kind:
             labels = labels.astype(self.classes_.dtype)  # ONNX has no classes True and False, but 1 and 0
-        return labels, probabilities.astype(np.float64)
+        return labels, probabilities.astype(np.float64, copy=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
         made = partial(OnnxClassifier, by_probability=self._by_probability)
