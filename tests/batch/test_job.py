@@ -314,16 +314,20 @@ CHILD = """
     import sys
     from probe_batch import SumModel, score
     from modelyard.data import open_dataset
-    source, output, run = sys.argv[1:]
-    model = SumModel(refuse=lambda matrix: matrix[:, 0] == 777)
+    source, output, run, rests_after = sys.argv[1:]
+    model = SumModel(refuse=lambda matrix: matrix[:, 0] == 777, rests_after=int(rests_after) or None)
     score(open_dataset(source), model, output, run=run, batch_rows=500, shard_rows=1_000, reject_threshold=0.01)
 """
 
 
-def child(*arguments: str) -> subprocess.Popen[bytes]:
+def child(source: Path, folder: Path, run: str, parts: int = 0) -> subprocess.Popen[bytes]:
+    """Score in a process that goes no further than some parts, so that there is time to kill it; 0 means to the end."""
+    more = parts - len(list(folder.glob(f"part-{run}-*.parquet")))
+    rests_after = 2 * (more + 6) if parts else 0  # a part has two batches, and some are done again
     paths = [str(Path(__file__).parents[1] / "probes"), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-    return subprocess.Popen([sys.executable, "-c", textwrap.dedent(CHILD), *arguments], env=environment)
+    words = [str(source), str(folder), run, str(rests_after)]
+    return subprocess.Popen([sys.executable, "-c", textwrap.dedent(CHILD), *words], env=environment)
 
 
 def wait_for_parts(process: subprocess.Popen[bytes], folder: Path, run: str, parts: int) -> None:
@@ -343,8 +347,8 @@ def test_killed_at_random_moments_each_row_comes_once(tmp_path: Path) -> None:
     randomly = random.Random(time.time_ns())
     kills, parts = 0, 0
     while True:
-        process = child(str(tmp_path / "t.parquet"), str(folder), "00ff")
         parts += randomly.randint(1, 14)
+        process = child(tmp_path / "t.parquet", folder, "00ff", parts)
         wait_for_parts(process, folder, "00ff", parts)
         if process.poll() is None:
             process.send_signal(signal.SIGKILL)
@@ -369,7 +373,7 @@ def test_killed_while_replacing_an_output_the_old_one_stays_whole(tmp_path: Path
     folder = tmp_path / "scored"
     score(dataset, SumModel(), str(folder), run="aaaa", shard_rows=5_000)
 
-    process = child(str(tmp_path / "t.parquet"), str(folder), "bbbb")
+    process = child(tmp_path / "t.parquet", folder, "bbbb", 3)
     wait_for_parts(process, folder, "bbbb", 3)
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -377,7 +381,7 @@ def test_killed_while_replacing_an_output_the_old_one_stays_whole(tmp_path: Path
     assert shown.manifest is not None
     assert (shown.manifest.run, shown.num_rows) == ("aaaa", 20_000)
 
-    assert child(str(tmp_path / "t.parquet"), str(folder), "bbbb").wait() == 0
+    assert child(tmp_path / "t.parquet", folder, "bbbb").wait() == 0
     shown = open_dataset(str(folder))
     assert shown.manifest is not None
     assert (shown.manifest.run, shown.num_rows) == ("bbbb", 20_000)

@@ -69,7 +69,8 @@ CHILD = """
 import sys
 from probe_batch import SumModel, score
 from modelyard.data import open_dataset
-score(open_dataset(sys.argv[1]), SumModel(), sys.argv[2], run="cccc", batch_rows=500, shard_rows=1_000)
+model = SumModel(rests_after=int(sys.argv[3]) or None)
+score(open_dataset(sys.argv[1]), model, sys.argv[2], run="cccc", batch_rows=500, shard_rows=1_000)
 """
 
 
@@ -79,7 +80,9 @@ def test_killed_again_and_again_each_row_comes_once(bucket: str) -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     command = [sys.executable, "-c", CHILD, f"{bucket}/in", output]
     for parts in (5, 13):
-        process = subprocess.Popen(command, env=environment)
+        more = parts - len([name for name in _listed(output) if name.startswith("part-")])
+        rests_after = 2 * more + 4  # a part has two batches; so that there is time to kill it
+        process = subprocess.Popen([*command, str(rests_after)], env=environment)
         deadline = time.monotonic() + 120
         while len([name for name in _listed(output) if name.startswith("part-")]) < parts:
             assert time.monotonic() < deadline
@@ -89,7 +92,7 @@ def test_killed_again_and_again_each_row_comes_once(bucket: str) -> None:
         with pytest.raises(DatasetUnfinished):
             open_dataset(output)
 
-    subprocess.run(command, env=environment, check=True)
+    subprocess.run([*command, "0"], env=environment, check=True)
 
     assert [row["row"] for row in scored(output)] == list(range(20_000))
     assert [name for name in files(output) if not name.startswith("part-")] == ["_manifest.json"]
