@@ -36,7 +36,7 @@ def late(url: str) -> Any:
 
 
 def deployed(endpoints: Path) -> list[Path]:
-    """Return all files of endpoints but the figures: a worker of an earlier test, which ends meanwhile, hands its own over."""
+    """Return all files but the figures: a worker of an earlier test, which ends meanwhile, hands its own over."""
     return sorted(each for each in endpoints.rglob("[!.]*") if "figures" not in each.relative_to(endpoints).parts)
 
 
