@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 from command_lines import Command, Ended
+from extra_alone import command_with
 from fake_forge import Forge, serving
+from warm_commands import warm_commands
 
 from modelyard.cli.main import run_command_line
 
@@ -24,6 +26,19 @@ Job = Callable[..., dict[str, str]]
 def forge() -> Iterator[Forge]:
     with serving() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder for the PATH, in which ``modelyard`` is quick: its libraries are imported once."""
+    with warm_commands(tmp_path_factory.mktemp("warm")) as folder:
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def ci_alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for the PATH, in which ``modelyard`` has the extra ``ci`` alone."""
+    return command_with("ci", tmp_path_factory.mktemp("alone") / "bin")
 
 
 @pytest.fixture(autouse=True)

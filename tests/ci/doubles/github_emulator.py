@@ -2,9 +2,10 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ __all__ = ["Emulator", "Run", "missing"]
 REPOSITORY = Path(__file__).parents[3]
 SOURCE = REPOSITORY / "tests" / "ci" / "github" / "emulator"
 PACKAGES = REPOSITORY / ".venvs" / "node" / "node_modules"
+BIN = Path(sys.executable).parent
 READ, WRITE = "forge-secret-read", "forge-secret-write"
 OURS = "OWNER/REPO"
 """What the examples write for the repository with the actions."""
@@ -75,6 +77,22 @@ class Emulator:
         The address of the fake forge.
     machine
         Environment variables that the runner itself has.
+    secrets, variables
+        Those of the repository.
+    rejected
+        The environments whose approval is refused.
+    fork
+        Whether the request comes from a fork, for which every token may only read.
+    real
+        The actions that are not played.
+    commands
+        The folders with what `setup` installs: by its input `extras`; those of "" for all that are not named.
+    actions
+        The repository with the actions.
+    played
+        Jobs that do not run: their result and outputs, by name.
+    artifacts
+        What earlier jobs have kept.
     """
 
     project: Path
@@ -86,6 +104,10 @@ class Emulator:
     rejected: tuple[str, ...] = ()
     fork: bool = False
     real: tuple[str, ...] = ()
+    commands: Mapping[str, Sequence[Path]] = field(default_factory=lambda: {"": [BIN]})
+    actions: Path = REPOSITORY
+    played: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    artifacts: Path | None = None
     number: int = 0
 
     def run(self, workflow: str, event_name: str, event: Mapping[str, Any], **inputs: Any) -> Run:
@@ -93,6 +115,8 @@ class Emulator:
         self.number += 1
         temp = self.temp / f"run-{self.number}"
         temp.mkdir(parents=True)
+        if self.artifacts:
+            shutil.copytree(self.artifacts, temp / "artifacts")
         path = self.project / ".github" / "workflows" / f"caller-{self.number}.yml"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(workflow)
@@ -101,7 +125,7 @@ class Emulator:
             "project": str(self.project),
             "commit": _commit(self.project),
             "temp": str(temp),
-            "repositories": {OURS: str(REPOSITORY)},
+            "repositories": {OURS: str(self.actions)},
             "github": self._github(event_name, event),
             "inputs": inputs,
             "secrets": dict(self.secrets),
@@ -109,9 +133,10 @@ class Emulator:
             "tokens": {"read": READ, "write": WRITE},
             "masks": [READ, WRITE, *self.secrets.values()],
             "rejected": list(self.rejected),
+            "played": dict(self.played),
             "fork": self.fork,
             "machine": {"MODELYARD_FORGE_PATIENCE": "5", **self.machine},
-            "standIns": {key: value for key, value in _stand_ins().items() if key not in self.real},
+            "standIns": {key: value for key, value in self._stand_ins().items() if key not in self.real},
         }
         return Run(**_asked(request))
 
@@ -134,19 +159,19 @@ class Emulator:
             "workflow": "caller",
         }
 
-
-def _stand_ins() -> dict[str, dict[str, str]]:
-    """Return the actions that are played; the machine of the tests has modelyard already."""
-    installed = {"kind": "path", "bin": str(Path(sys.executable).parent)}
-    return {
-        "actions/checkout": {"kind": "checkout"},
-        "actions/setup-python": {"kind": "nothing"},
-        "actions/cache": {"kind": "nothing"},
-        "actions/upload-artifact": {"kind": "upload-artifact"},
-        "actions/download-artifact": {"kind": "download-artifact"},
-        "$/github-actions/setup": installed,
-        f"{OURS}/github-actions/setup": installed,
-    }
+    def _stand_ins(self) -> dict[str, dict[str, Any]]:
+        """Return the actions that are played; the machine of the tests has modelyard already."""
+        folders = {extras: [str(each) for each in found] for extras, found in self.commands.items()}
+        installed = {"kind": "path", "folders": folders}
+        return {
+            "actions/checkout": {"kind": "checkout"},
+            "actions/setup-python": {"kind": "nothing"},
+            "actions/cache": {"kind": "nothing"},
+            "actions/upload-artifact": {"kind": "upload-artifact"},
+            "actions/download-artifact": {"kind": "download-artifact"},
+            "$/github-actions/setup": installed,
+            f"{OURS}/github-actions/setup": installed,
+        }
 
 
 def _asked(request: Mapping[str, Any]) -> dict[str, Any]:

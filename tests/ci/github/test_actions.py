@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from github_emulator import OURS, Emulator, missing
-from loans_project import git, write_loans
+from loans_project import git
 
 pytestmark = [pytest.mark.skipif(bool(missing()), reason=missing() or "there is an emulator"), pytest.mark.slow]
 
@@ -52,13 +52,6 @@ jobs:
       - uses: OWNER/REPO/github-actions/undeploy@v1
         with: {endpoint: "${{ github.event.head_commit.message }}"}
 """
-
-
-@pytest.fixture
-def emulator(tmp_path: Path) -> Emulator:
-    folder = tmp_path / "loans"
-    folder.mkdir()
-    return Emulator(write_loans(folder), tmp_path / "runs", "http://127.0.0.1:9/github")
 
 
 def test_a_model_goes_through_actions(emulator: Emulator) -> None:

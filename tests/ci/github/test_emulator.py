@@ -1,23 +1,14 @@
 """The emulator itself: what it takes from a workflow file, a script and an action."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 from github_emulator import Emulator, missing
-from loans_project import write_loans
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing() or "there is an emulator")
 
 PUSH: dict[str, Any] = {"ref": "refs/heads/main", "before": "0" * 40}
 HEAD = "name: caller\non: push\npermissions: {}\njobs:\n"
-
-
-@pytest.fixture
-def emulator(tmp_path: Path) -> Emulator:
-    folder = tmp_path / "loans"
-    folder.mkdir()
-    return Emulator(write_loans(folder), tmp_path / "runs", "http://127.0.0.1:9/github")
 
 
 def test_scripts_hand_on_outputs_variables_paths_and_summaries(emulator: Emulator) -> None:

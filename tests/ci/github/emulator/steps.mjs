@@ -153,8 +153,8 @@ const STAND_INS = {
     const commit = ref || job.world.commit;
     git("checkout", "--quiet", "--detach", /^[0-9a-f]{40}$/.test(commit) ? commit : `origin/${commit}`);
   },
-  "path"({ bin }, job) {
-    job.path.unshift(bin);
+  path({ folders, extras }, job) {
+    job.path.unshift(...(folders[extras] ?? folders[""]));
     return { version: "0.0.0" };
   },
   "upload-artifact"(given, job) {

@@ -104,6 +104,7 @@ async function runJob(id, job, around) {
   const contexts = { ...around.contexts, needs };
   const scope = { contexts, failed: results.some((each) => each !== "success"), workspace: around.world.project };
   const name = `${around.call.prefix}${id}`;
+  if (name in around.world.played) return around.world.played[name];
   if (!holds(job.if, { ...scope, failed: scope.failed })) {
     around.world.report(name, { result: "skipped" });
     return { result: "skipped", outputs: {} };
