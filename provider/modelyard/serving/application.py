@@ -13,7 +13,7 @@ import msgspec
 from modelyard.graphs import Plan
 from modelyard.serving.access import INFER, Access, role_of
 from modelyard.serving.asgi import Message, Receive, Scope, Send
-from modelyard.serving.errors import MethodNotAllowed, PathNotFound
+from modelyard.serving.errors import MethodNotAllowed, PathNotFound, ScopeUnsupported
 from modelyard.serving.events import EventFront
 from modelyard.serving.exposition import exposed, statistics
 from modelyard.serving.fronts import Fronts
@@ -21,6 +21,7 @@ from modelyard.serving.graph_service import GraphService
 from modelyard.serving.inference.http import InferenceFront
 from modelyard.serving.limits import BODY, Admission, Limits
 from modelyard.serving.metrics import ServingMetrics
+from modelyard.serving.refusals import send_last
 from modelyard.serving.replies import JSON, Reply, Streamed, encode, error_reply
 from modelyard.serving.requests import Request
 from modelyard.serving.responder import Responder
@@ -164,7 +165,7 @@ class Application:
             protocol = _protocol(request)
             reply = await self._replied(request)
             if reply is not None:
-                await self._send(reply, send)
+                await self._send(reply, send, request)
                 status = reply.status
         finally:
             self.metrics.answered(protocol, status, perf_counter() - begun)
@@ -187,7 +188,7 @@ class Application:
         elif scope["type"] == "websocket":
             await self._sockets.answer(scope, receive, send, self.access)
         else:
-            raise NotImplementedError(scope["type"])
+            raise ScopeUnsupported(scope["type"])
 
     async def _replied(self, request: Request) -> Reply | Streamed | None:
         try:
@@ -211,13 +212,14 @@ class Application:
                 _LOG.exception("%s %s", request.method, request.path)
             return reply
 
-    async def _send(self, reply: Reply | Streamed, send: Send) -> None:
-        close = self.draining or (isinstance(reply, Reply) and reply.close)
-        if type(send) is Responder and isinstance(reply, Reply) and reply.has_body and not reply.headers:
-            if send.whole(reply.status, reply.content_type, reply.body, close=close):
-                return
+    async def _send(self, reply: Reply | Streamed, send: Send, request: Request) -> None:
+        if isinstance(reply, Reply) and reply.close:
+            await send_last(reply, send, request)
+            return
+        if type(send) is Responder and isinstance(reply, Reply) and self._sent_whole(reply, send):
+            return
         headers = reply.fields
-        if close:
+        if self.draining:
             headers.append(_CLOSE)
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         if isinstance(reply, Reply):
@@ -226,6 +228,11 @@ class Application:
         async for piece in reply.pieces:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
+
+    def _sent_whole(self, reply: Reply, responder: Responder) -> bool:
+        if reply.headers or not reply.has_body:
+            return False
+        return responder.whole(reply.status, reply.content_type, reply.body, close=self.draining)
 
     async def _answer(self, request: Request) -> Reply | Streamed:
         path, method = request.path, request.method

@@ -7,6 +7,7 @@ import msgspec
 from modelyard.graphs import Event
 from modelyard.graphs.errors import LibraryMissing
 from modelyard.serving.errors import RequestMalformed
+from modelyard.serving.event_ids import EVENT_ID, is_event_id
 from modelyard.serving.replies import Reply
 from modelyard.serving.requests import Request
 from modelyard.serving.unreadable import UNREADABLE
@@ -52,6 +53,8 @@ def read_cloud_event(request: Request, raw: bytes) -> Event:
         read: Any = from_http_event(HTTPMessage(dict(request.headers), raw))
     except (BaseCloudEventException, ValueError, TypeError, KeyError, AttributeError) as error:
         raise RequestMalformed(" ".join(str(error).split()), form="a CloudEvent", mend=_MEND) from None
+    if not is_event_id(str(read.get_id())):
+        raise RequestMalformed(f"its id is {EVENT_ID}, not {read.get_id()!r:.80}", form="a CloudEvent", mend=_MEND)
     attributes = dict(read.get_attributes())
     time = read.get_time()
     key = attributes.get("partitionkey") or attributes.get("subject")

@@ -14,23 +14,52 @@ __all__ = ["HEAD", "Connections", "HttpConnection", "LocalConnection"]
 
 HEAD = 64 * 1024
 """The largest head of a request, in bytes: the line and all headers."""
+_BLANK = b"\r\n\r\n"
 
 
 class HttpConnection(HttpToolsProtocol):
     """One connection; it says as JSON what is wrong with a request that no application sees."""
 
     head = 0
+    begun: Any = None
+    """The request whose head has `head` bytes so far."""
 
     def data_received(self, data: bytes) -> None:
         """Take what arrived, unless it is a head that does not end."""
+        if len(data) > HEAD - self.head:
+            self._take_in_pieces(data)
+            return
         super().data_received(data)
         scope: Any = self.scope
         if scope is not None and "method" not in scope:  # `reads_head`, written out: all that arrives comes by here
-            self.head += len(data)
-            if self.head > HEAD:
-                self.refuse(431, f"the line and headers of the request are larger than {HEAD} bytes")
+            self._count_head(scope, data)
         elif self.head:
             self.head = 0
+        elif (cycle := self.cycle) is not None and cycle.more_body and not cycle.body:
+            self._look_at_length()
+
+    def _take_in_pieces(self, data: bytes) -> None:
+        """Take what may hold more than a whole head, so that none passes because it came at once."""
+        rest = memoryview(data)
+        while rest and not self.transport.is_closing():
+            room = HEAD - self.head
+            self.data_received(bytes(rest[:room]))
+            rest = rest[room:]
+
+    def _count_head(self, scope: Any, data: bytes) -> None:
+        if scope is self.begun:
+            self.head += len(data)
+        else:  # what came before it in the same piece belongs to other requests
+            self.begun, self.head = scope, len(data) - (data.rfind(_BLANK) + len(_BLANK) if _BLANK in data else 0)
+        if self.head >= HEAD:
+            self.refuse(431, f"the line and headers of the request are larger than {HEAD} bytes")
+
+    def _look_at_length(self) -> None:
+        """Have a body that says that it is too large refused before it comes, and not asked for."""
+        declared = next((value for name, value in self.cycle.scope["headers"] if name == b"content-length"), b"")
+        if declared.isdigit() and int(declared) > self.config.ws_max_size:
+            self.cycle.waiting_for_100_continue = False
+            self.cycle.message_event.set()
 
     def on_response_complete(self) -> None:
         """Begin with the request that waits, if there is one; how long a client rests is for `Connections` to see.

@@ -11,6 +11,7 @@ __all__ = [
     "BodyTooLarge",
     "BundleInvalid",
     "CertificateInvalid",
+    "EncodingUnsupported",
     "HeaderInvalid",
     "HttpRefusal",
     "MediaTypeUnsupported",
@@ -27,6 +28,8 @@ __all__ = [
     "RevisionLost",
     "RoleMissing",
     "RowsExceeded",
+    "ScopeUnsupported",
+    "TableTooLarge",
     "TokenMissing",
     "TokenUnknown",
     "TokensInvalid",
@@ -50,7 +53,9 @@ class HttpRefusal(ModelyardError):
         ├── RequestTimeout        408
         ├── BodyTooLarge          413
         ├── RowsExceeded          413
+        ├── TableTooLarge         413
         ├── MediaTypeUnsupported  415
+        ├── EncodingUnsupported   415
         └── Overloaded            429
     """
 
@@ -149,9 +154,11 @@ class BodyTooLarge(HttpRefusal):
 
     status = 413
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, size: int = 0, *, how: str = "") -> None:
         super().__init__(
-            f"the body is larger than {limit} bytes", mend="Send fewer rows at a time.", facts={"limit": limit}
+            f"the body is larger than {limit} bytes{how}{f': {size} bytes' if size else ''}",
+            mend="Send fewer rows at a time.",
+            facts={"limit": limit, "bytes": size} if size else {"limit": limit},
         )
 
 
@@ -165,6 +172,41 @@ class RowsExceeded(HttpRefusal):
             f"the request has {rows} rows, the limit is {limit}",
             mend="Send fewer rows at a time, or predict in a batch.",
             facts={"rows": rows, "limit": limit},
+        )
+
+
+class TableTooLarge(HttpRefusal):
+    """Raised when a table takes more memory than the limit, once it is unpacked.
+
+    Parameters
+    ----------
+    size
+        How many bytes at least.
+    limit
+        How many bytes at most.
+    """
+
+    status = 413
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(
+            f"the table has {size} bytes when it is unpacked, the limit is {limit}",
+            mend="Send fewer rows or columns at a time, or predict in a batch.",
+            facts={"bytes": size, "limit": limit},
+        )
+
+
+class EncodingUnsupported(HttpRefusal):
+    """Raised when the body is packed in a way that the server does not unpack."""
+
+    status = 415
+    accepted = "gzip, identity"
+
+    def __init__(self, encoding: str) -> None:
+        super().__init__(
+            f"the content encoding is {encoding!r:.80}",
+            mend=f"Send the body as it is, or packed by gzip (accept-encoding: {self.accepted}).",
+            facts={"encoding": encoding[:80]},
         )
 
 
@@ -211,6 +253,20 @@ class Overloaded(HttpRefusal):
             facts={"active": active, "waiting": waiting, "retry_after": retry_after},
         )
         self.retry_after = retry_after
+
+
+class ScopeUnsupported(ModelyardError):
+    """Raised when an ASGI server asks for a protocol that is none of HTTP's: ASGI wants an error then."""
+
+    kind = ErrorKind.INVALID
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(
+            f"a graph answers http and websocket, and not {scope!r}",
+            where="the scope's type",
+            mend="Mount it where HTTP is answered.",
+            facts={"scope": scope},
+        )
 
 
 class ReplyInvalid(ModelyardError):

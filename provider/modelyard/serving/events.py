@@ -217,7 +217,7 @@ class EventFront:
     def _event(self, body: Any, request: Request, name: str = "") -> Event:
         return Event(
             body,
-            id=name or request.headers.get("x-request-id", ""),
+            id=name or request.name,
             path=request.path,
             method=request.method,
             headers=request.headers,

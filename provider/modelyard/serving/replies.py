@@ -13,6 +13,7 @@ from modelyard.graphs import Event, Response, StepFailed
 from modelyard.graphs.answer_columns import AnswerColumns
 from modelyard.serving.errors import (
     AccessRefused,
+    EncodingUnsupported,
     HttpRefusal,
     MethodNotAllowed,
     Overloaded,
@@ -209,10 +210,12 @@ def error_reply(error: BaseException) -> Reply:
         body["facts"] = msgspec.to_builtins(facts, enc_hook=str)
     status = error.code if isinstance(error, HttpRefusal) else error.outcome.http
     headers: tuple[tuple[bytes, bytes], ...] = ()
-    if isinstance(error, MethodNotAllowed):
+    if isinstance(error, EncodingUnsupported):
+        headers = ((b"accept-encoding", error.accepted.encode()),)
+    elif isinstance(error, MethodNotAllowed):
         headers = ((b"allow", error.allowed.encode()),)
     elif isinstance(error, Overloaded):
         headers = ((b"retry-after", str(error.retry_after).encode()),)
     elif isinstance(error, AccessRefused):
         headers = ((b"www-authenticate", error.challenge.encode()),)
-    return Reply(status, encode({"error": body}), headers, close=status == 413)
+    return Reply(status, encode({"error": body}), headers, close=status in (408, 413))

@@ -2,20 +2,27 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from time import monotonic
 from urllib.parse import parse_qsl, quote
 
 from modelyard.serving.asgi import Message, Receive, Scope
+from modelyard.serving.encodings import unpacked
 from modelyard.serving.errors import BodyTooLarge, HeaderInvalid, RequestMalformed, RequestTimeout
+from modelyard.serving.event_ids import EVENT_ID, is_event_id
 from modelyard.serving.limits import Limits
 
 __all__ = ["TIMEOUT_HEADER", "Request"]
 
 TIMEOUT_HEADER = "x-request-timeout"
 """How many seconds the client will wait for the answer."""
-_TIMEOUT = TIMEOUT_HEADER.encode()
+NAME_HEADER = "x-request-id"
+"""What the client calls the event."""
+_TIMEOUT, _ENCODING = TIMEOUT_HEADER.encode(), b"content-encoding"
 WATCH_AFTER = 0.05
 """Seconds after which somebody looks whether the client is still there."""
+LINGER = 2.0
+"""Seconds for which a client whose body was refused may go on sending it."""
 
 
 class Request:
@@ -38,13 +45,16 @@ class Request:
         Whether the client went away while somebody watched.
     """
 
-    __slots__ = ("_fields", "_first", "_headers", "_limits", "_query", "_receive", "arrived", "gone", "method", "path")
+    __slots__ = (
+        *("_fields", "_first", "_headers", "_left", "_limits", "_query", "_receive"),
+        *("arrived", "gone", "method", "path"),
+    )
 
     def __init__(self, scope: Scope, receive: Receive, limits: Limits, first: Message | None = None) -> None:
         self._receive = receive
         self._first = first
         self._limits = limits
-        self.gone = False
+        self._left = self.gone = False
         self.arrived = monotonic()
         self._query: bytes = scope.get("query_string", b"")
         self.method: str = scope["method"]
@@ -119,17 +129,54 @@ class Request:
             raise HeaderInvalid(TIMEOUT_HEADER, text, "a number of seconds above 0")
         return self.arrived + seconds
 
+    @property
+    def name(self) -> str:
+        """What the client calls the event, by ``x-request-id``; empty if it has no name for it.
+
+        Raises
+        ------
+        HeaderInvalid
+            It is no name for an event.
+        """
+        name = self.headers.get(NAME_HEADER, "")
+        if name and not is_event_id(name):
+            raise HeaderInvalid(NAME_HEADER, name, EVENT_ID)
+        return name
+
     async def body(self) -> bytes:
-        """Return the whole body; to be called once.
+        """Return the whole body, unpacked if the client packed it; to be called once.
 
         Raises
         ------
         BodyTooLarge
-            It is larger than the limit; what the client still sends is read for a while, so that it sees the answer.
+            It is larger than the limit, packed or unpacked; `leave` takes what the client still sends.
+        EncodingUnsupported
+            It is packed in a way that nobody knows here.
         RequestTimeout
             It does not arrive in time.
         RequestMalformed
-            The connection ends before the body does.
+            The connection ends before the body does, or it cannot be unpacked.
+        """
+        # what most bodies begin with, and no packed one: then no header has to be looked for
+        return raw if (raw := await self.received())[:1] == b"{" else self.unpacked(raw)
+
+    def unpacked(self, raw: bytes) -> bytes:
+        """Return what `received` returned as `body` returns it.
+
+        Raises
+        ------
+        BodyTooLarge, EncodingUnsupported, RequestMalformed
+            As for `body`.
+        """
+        return unpacked(raw, self.header(_ENCODING), self._limits.body)
+
+    async def received(self) -> bytes:
+        """Return the whole body as it came; to be called once, instead of `body`.
+
+        Raises
+        ------
+        BodyTooLarge, RequestTimeout, RequestMalformed
+            As for `body`.
         """
         message = self._first or await self._receive()
         first: bytes = message.get("body", b"")
@@ -145,6 +192,19 @@ class Request:
                 return await self._pieces(pieces)
         except TimeoutError:
             raise RequestTimeout(self._limits.seconds, sum(map(len, pieces))) from None
+
+    async def leave(self) -> None:
+        """Take what the client still sends of a body that was refused, for a while.
+
+        Who has not read the answer yet would lose it if the connection were closed before the client has done sending.
+        """
+        size, left = 0, self._left
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER):
+                while left and size <= self._limits.body * 4:
+                    message = await self._receive()
+                    size += len(message.get("body", b""))
+                    left = bool(message.get("more_body"))
 
     def watch(self, gone: Callable[[], object]) -> Callable[[], None]:
         """Call `gone` if the client goes away; the returned function ends the watch.
@@ -173,22 +233,20 @@ class Request:
     async def _pieces(self, pieces: list[bytes]) -> bytes:
         limit = self._limits.body
         declared = self.headers.get("content-length", "")
-        refused = declared.isdecimal() and int(declared) > limit
-        size, goes_on, cut_off = len(pieces[0]), True, False
-        while goes_on and size <= limit * 4:
+        size, goes_on = len(pieces[0]), True
+        self._left = True
+        if declared.isdecimal() and int(declared) > limit:
+            raise BodyTooLarge(limit, int(declared))
+        while goes_on:
             message = await self._receive()
             piece: bytes = message.get("body", b"")
             size += len(piece)
-            refused = refused or size > limit
-            if refused:
-                pieces.clear()
-            else:
-                pieces.append(piece)
-            goes_on, cut_off = bool(message.get("more_body")), message["type"] == "http.disconnect"
-        if refused:
-            raise BodyTooLarge(limit)
-        if cut_off:
-            raise self._cut_off(size)
+            goes_on = self._left = bool(message.get("more_body"))
+            if size > limit:
+                raise BodyTooLarge(limit)
+            pieces.append(piece)
+            if message["type"] == "http.disconnect":
+                raise self._cut_off(size)
         return b"".join(pieces)
 
     def _cut_off(self, size: int) -> RequestMalformed:

@@ -16,6 +16,7 @@ from modelyard.serving.application import Application
 from modelyard.serving.asgi import Message, Receive, Scope, Send
 from modelyard.serving.errors import RevisionLost
 from modelyard.serving.peer import Exchange, Peer, PeerLost
+from modelyard.serving.refusals import send_last
 from modelyard.serving.replies import Reply, error_reply
 from modelyard.serving.requests import Request
 from modelyard.serving.splits import Figures, Split
@@ -81,10 +82,11 @@ class Splitter:
         return self._measured(split, scope, receive, send)
 
     async def _handed_on(self, peer: Peer, split: Split, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive, self._application.limits)
         try:
-            body = await Request(scope, receive, self._application.limits).body()
+            body = await request.received()
         except Exception as error:  # noqa: BLE001 (the client gets JSON)
-            await _send(send, error_reply(error))
+            await send_last(error_reply(error), send, request)
             return
         if split.shadow:
             self.copy(self._ask_in_vain(peer, scope, body))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelyard.graphs import LibraryMissing
 from modelyard.serving.asgi import Message, Receive, Scope, Send
+from modelyard.serving.event_ids import MOST
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span, TracerProvider
@@ -64,7 +65,7 @@ class Tracing:
                 "http.request.method": scope["method"],
                 "url.path": scope["path"],
                 "modelyard.graph": graph,
-                "modelyard.event": headers.get("x-request-id", ""),
+                "modelyard.event": headers.get("x-request-id", "")[:MOST],
             }
             with self.inside(self.begin(f"{scope['method']} {graph}", headers, attributes), ends=True) as span:
 

@@ -72,10 +72,10 @@ class Administration:
         group = self._group()
         if group is None or not group.size:
             raise WorkersAbsent
-        body = await request.body()
+        body = await request.received()
         parts = request.segments
         if request.method == "POST" and parts[:3] == ["v2", "repository", "models"] and parts[4:] == ["load"]:
-            return await _load(group, parts[3], body)
+            return await _load(group, parts[3], request.unpacked(body))
         call = _call(request, body)
         if request.path == _INDEX and request.method == "POST":
             return _merged([_reply(each) for each in await group.ask(call)])

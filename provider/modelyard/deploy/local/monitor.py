@@ -19,6 +19,7 @@ from modelyard.serving.errors import MethodNotAllowed, PathNotFound
 from modelyard.serving.exposition import exposed, statistics
 from modelyard.serving.figures import FigureFolder
 from modelyard.serving.limits import Limits
+from modelyard.serving.refusals import send_last
 from modelyard.serving.replies import Reply, error_reply
 from modelyard.serving.requests import Request
 from modelyard.serving.server_socket import listen
@@ -109,10 +110,14 @@ class Monitor:
         """Answer one request, as ASGI has it."""
         if scope["type"] != "http":
             return
+        request = Request(scope, receive, self._limits)
         try:
-            reply = await self._answer(Request(scope, receive, self._limits))
+            reply = await self._answer(request)
         except ModelyardError as error:
             reply = error_reply(error)
+        if reply.close:
+            await send_last(reply, send, request)
+            return
         await send({"type": "http.response.start", "status": reply.status, "headers": reply.fields})
         await send({"type": "http.response.body", "body": reply.body})
 

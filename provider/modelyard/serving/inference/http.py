@@ -167,8 +167,7 @@ def protocol_error(error: Exception, request: Request) -> Reply:
 def _identified(asked: InferenceRequest, request: Request) -> InferenceRequest:
     if asked.id:
         return asked
-    said = request.header(b"x-request-id")
-    return asked._replace(id=said) if said else asked
+    return asked._replace(id=request.name) if request.header(b"x-request-id") else asked
 
 
 def _written(response: InferenceResponse, asked: InferenceRequest) -> Reply:

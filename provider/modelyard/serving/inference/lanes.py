@@ -10,6 +10,7 @@ import orjson
 
 from modelyard.graphs.batching import MicroBatcher
 from modelyard.serving.asgi import Message, Scope
+from modelyard.serving.event_ids import is_event_id
 from modelyard.serving.inference.messages import (
     LENGTH_HEADER,
     InferenceRequest,
@@ -85,6 +86,8 @@ class Lane:
         except UNREADABLE:
             return None
         sent = row.inputs[0]
+        if row.id and not is_event_id(row.id):
+            return None
         return row if sent.shape == (1, len(sent.data)) and sent.name not in self._features else None
 
     def ask(self, row: Row) -> "Future[Any] | bytes":

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 import orjson
 
+from modelyard.serving.event_ids import EVENT_ID, is_event_id
 from modelyard.serving.inference.errors import InferenceRefused, TensorInvalid
 from modelyard.serving.inference.rows import tensors_of
 from modelyard.serving.inference.tensors import Tensor, decode, parse
@@ -190,6 +191,8 @@ def read_request(raw: bytes, header_length: str = "") -> InferenceRequest:
         message = _DECODER.decode(raw if length == len(raw) else memoryview(raw)[:length])
     except UNREADABLE as error:
         raise InferenceRefused(f"it is not a request of the Open Inference Protocol: {error}") from None
+    if message.id and not is_event_id(message.id):
+        raise InferenceRefused(f"its id is {EVENT_ID}, not {message.id!r:.80}")
     if not message.inputs:
         raise InferenceRefused("it has no inputs", mend="Send at least one tensor.")
     if len(message.inputs) == 1 and not message.inputs[0].parameters and length == len(raw):

@@ -5,6 +5,7 @@ from typing import Any
 
 from modelyard.graphs import BodyField, Endpoint, Parameter, Plan
 from modelyard.graphs.endpoints import path_parts, template_parts
+from modelyard.serving.event_ids import MOST
 from modelyard.serving.openapi.schemas import ref
 
 __all__ = [
@@ -41,7 +42,7 @@ HEADERS = (
         "name": "x-request-id",
         "in": "header",
         "description": "Becomes the event's id.",
-        "schema": {"type": "string"},
+        "schema": {"type": "string", "maxLength": MOST, "pattern": "^[ -~]*$"},
     },
     {
         "name": "x-request-timeout",

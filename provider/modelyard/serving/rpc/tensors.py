@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modelyard.serving.event_ids import EVENT_ID, is_event_id
 from modelyard.serving.inference.datatypes import BYTES, DATATYPES
 from modelyard.serving.inference.errors import InferenceRefused, TensorInvalid
 from modelyard.serving.inference.messages import InferenceRequest, InferenceResponse, OutputRequest
@@ -49,11 +50,13 @@ def read_infer(message: Any) -> tuple[InferenceRequest, bool]:
     Raises
     ------
     InferenceRefused
-        It has no inputs, or another number of raw buffers than of inputs.
+        It has no inputs, another number of raw buffers than of inputs, or an id that is none.
     TensorInvalid
         Contents, datatype and shape of a tensor do not fit each other.
     """
     raws: Sequence[bytes] = message.raw_input_contents
+    if not is_event_id(message.id):
+        raise InferenceRefused(f"its id is {EVENT_ID}, not {message.id!r:.80}")
     if not message.inputs:
         raise InferenceRefused("it has no inputs", mend="Send at least one tensor.")
     if raws and len(raws) != len(message.inputs):
