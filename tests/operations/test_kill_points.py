@@ -5,6 +5,7 @@ import random
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -204,7 +205,8 @@ def test_clients_and_workers_are_killed_at_random(seed: int, journal: Journal, a
         record = journal.record("k")
         handle = journal.job(record).handle() if record else None
         victims = [*clients, *([handle.pid] * 2 if handle and handle.sight() is Sight.ALIVE else [])]
-        os.kill(chance.choice(victims), signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it has ended since
+            os.kill(chance.choice(victims), signal.SIGKILL)
     for child in clients:
         os.waitpid(child, 0)
 

@@ -72,7 +72,7 @@ def test_the_workers_that_answer_try_it_and_new_ones_take_over(state: Path, mode
         label(first.url)
         return status_of(state).state != "running"
 
-    eventually(decided, 60)
+    eventually(decided)
     status = status_of(state)
     assert (status.state, status.revision) == ("promoted", second.manifest.revision), status.reason
     assert status.challenger.requests >= 20
@@ -102,7 +102,7 @@ def test_what_fails_its_gates_is_closed_and_nobody_was_restarted(
         label(first.url)
         return status_of(state).state != "running"
 
-    eventually(decided, 60)
+    eventually(decided)
     assert (status_of(state).state, status_of(state).reason) == (
         "rolled_back",
         "metric: mean of body.label 0, the champion's 1",

@@ -16,9 +16,11 @@ from modelyard.deploy.local.target import LocalTarget
 
 ASYNC = """
 import asyncio
+from pathlib import Path
 
 async def answer(body):
-    await asyncio.sleep(body.get("sleep", 0))
+    while not Path(body["until"]).exists():
+        await asyncio.sleep(0.05)
     return {"word": %r}
 """
 TARGET = LocalTarget()
@@ -28,18 +30,19 @@ def deploy(state: Path, **workers: Any) -> Any:
     return TARGET.deploy(order_for(state, module=ASYNC, settings={"target": "local", "workers": workers}))
 
 
-def ask(url: str, sleep: float = 0) -> Any:
-    return httpx.post(url, json={"sleep": sleep}, timeout=30).json()
+def ask(url: str, until: Path = Path("/")) -> Any:
+    return httpx.post(url, json={"until": str(until)}, timeout=120).json()
 
 
-def test_workers_are_added_under_load_and_end_after_it(state: Path) -> None:
+def test_workers_are_added_under_load_and_end_after_it(state: Path, tmp_path: Path) -> None:
     url = deploy(state, min=1, max=3, in_flight=2, idle=1).url
     assert len(processes(state, "serving")) == 1
     with ThreadPoolExecutor(6) as pool:
-        answers = [pool.submit(ask, url, 4) for _ in range(6)]
+        answers = [pool.submit(ask, url, tmp_path / "go") for _ in range(6)]
         eventually(lambda: len(processes(state, "serving")) == 3)
+        (tmp_path / "go").touch()
         assert [each.result() for each in answers] == [{"word": "one"}] * 6
-    eventually(lambda: len(processes(state, "serving")) == 1, 60)
+    eventually(lambda: len(processes(state, "serving")) == 1)
     assert ask(url) == {"word": "one"}
 
 
