@@ -3,7 +3,8 @@ from judged import FAILED, HELD, PLAN, candidate, run_of
 
 from modelyard.ci.errors import RequestGatesFailed, RequestWorkFailed
 from modelyard.ci.gates import decided
-from modelyard.ci.records import FailureRecord, PlanRecord, PreviewRecord
+from modelyard.ci.previews import PreviewRecord
+from modelyard.ci.records import FailureRecord, PlanRecord
 from modelyard.errors import ErrorKind, outcome_of
 
 

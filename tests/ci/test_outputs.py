@@ -1,5 +1,8 @@
 from pathlib import Path
 
+import pytest
+
+from modelyard.ci.errors import FolderUnwritable
 from modelyard.ci.hosts import CiContext, CiFiles
 from modelyard.ci.outputs import write_outputs
 
@@ -22,6 +25,14 @@ def test_elsewhere_it_is_a_variable_of_one_line(tmp_path: Path) -> None:
     write_outputs(context, {"model-uri": "models:/a/1\nEVIL=1"})
     write_outputs(context, {"gate": "pass", "results": "x" * 1_001})
     assert file.read_text() == "MODEL_URI=models:/a/1 EVIL=1\nGATE=pass\n"
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    context = CiContext(host="gitlab", files=CiFiles(outputs=str(tmp_path / "file/outputs.env")))
+    with pytest.raises(FolderUnwritable) as caught:
+        write_outputs(context, {"gate": "pass"})
+    assert str(caught.value).endswith("/outputs.env: cannot be written: File exists. MODELYARD_OUTPUTS names it.")
 
 
 def test_without_a_file_nothing_is_written() -> None:

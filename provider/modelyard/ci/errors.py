@@ -10,6 +10,10 @@
     │   └── ForgeRefused             it refuses what was sent
     ├── ChangesUnknown               git cannot tell what has changed
     ├── FolderIncomplete             a command needs what an earlier one did not leave
+    ├── FolderUnwritable             what a command finds cannot be kept
+    ├── RunOutdated                  what was found is about another commit
+    ├── MergeBaseUnusable            what the branch began from cannot be trained
+    ├── MergeBaseWithout             what the branch began from had no such thing yet
     ├── RequestGatesFailed           a gate of a candidate does not hold
     ├── RequestWorkFailed            a step of the request's work failed
     ├── CandidateUnknown             what shall be promoted is not in the report, or not alone
@@ -26,14 +30,18 @@ __all__ = [
     "CandidateUnknown",
     "ChangesUnknown",
     "FolderIncomplete",
+    "FolderUnwritable",
     "ForgeDenied",
     "ForgeError",
     "ForgeNotFound",
     "ForgeRefused",
     "ForgeUnreachable",
+    "MergeBaseUnusable",
+    "MergeBaseWithout",
     "RequestGatesFailed",
     "RequestWorkFailed",
     "RequestsUnreadable",
+    "RunOutdated",
 ]
 
 
@@ -109,7 +117,7 @@ class ChangesUnknown(ModelyardError):
         super().__init__(
             f"git cannot tell what has changed {'in' if field == '--head' else 'since'} {commit[:200]}: {reason}",
             where=field,
-            mend=f"Fetch the history: fetch-depth: 0 on GitHub, GIT_DEPTH: 0 on GitLab; or name the commit as {field}.",
+            mend=f"Name a commit of this clone as {field}.",
         )
 
 
@@ -122,6 +130,82 @@ class FolderIncomplete(ModelyardError):
         super().__init__(
             reason, where=path, mend=f"It is what {command} leaves; run that first, with the same --folder."
         )
+
+
+class FolderUnwritable(ModelyardError):
+    """Raised when what a command finds cannot be kept.
+
+    Parameters
+    ----------
+    path
+        The file.
+    reason
+        Why.
+    mend
+        What says where the file is.
+    """
+
+    kind = ErrorKind.INVALID
+
+    def __init__(self, path: str, reason: str, mend: str = "Name another place with --folder.") -> None:
+        super().__init__(f"cannot be written: {reason}", where=path, mend=mend)
+
+
+class RunOutdated(ModelyardError):
+    """Raised when what was found is about another commit than the one that is here.
+
+    Parameters
+    ----------
+    file
+        The file that is about another commit.
+    of, present
+        That commit, and the one that is here.
+    """
+
+    kind = ErrorKind.CONFLICT
+
+    def __init__(self, file: str, of: str, present: str) -> None:
+        super().__init__(
+            f"it is about the commit {of[:12]}, and the commit {present[:12]} is here",
+            where=file,
+            mend="Run modelyard ci plan and modelyard ci run for this commit.",
+            facts={"of": of, "present": present},
+        )
+
+
+class MergeBaseUnusable(ModelyardError):
+    """Raised when what the branch began from cannot be trained.
+
+    Parameters
+    ----------
+    commit
+        The commit; empty if it is not known.
+    reason
+        Why.
+    """
+
+    kind = ErrorKind.NOT_FOUND
+
+    def __init__(self, commit: str, reason: str) -> None:
+        what = f"the merge base {commit[:12]} cannot be trained" if commit else "the merge base is not known"
+        super().__init__(f"{what}: {reason.rstrip('.')}")
+
+
+class MergeBaseWithout(ModelyardError):
+    """Raised when what the branch began from had no such thing yet: nothing is wrong, and nothing can be compared.
+
+    Parameters
+    ----------
+    commit
+        The commit.
+    thing
+        What it does not have.
+    """
+
+    kind = ErrorKind.NOT_FOUND
+
+    def __init__(self, commit: str, thing: str) -> None:
+        super().__init__(f"the merge base {commit[:12]} has {thing}")
 
 
 class RequestGatesFailed(ModelyardError):

@@ -6,7 +6,8 @@ from typing import Literal
 import msgspec
 
 from modelyard.ci.errors import RequestGatesFailed, RequestWorkFailed
-from modelyard.ci.records import PlanRecord, PreviewRecord, RunRecord
+from modelyard.ci.previews import PreviewRecord
+from modelyard.ci.records import PlanRecord, RunRecord
 
 __all__ = ["GateDecision", "decided"]
 
@@ -18,8 +19,8 @@ class GateDecision(msgspec.Struct, frozen=True):
     ----------
     gate
         ``pass``, ``fail``, or ``none`` where there was no gate to hold.
-    held, failed
-        Model → gate → what came of it.
+    held, failed, skipped
+        Model → gate → what came of it. One that could not be judged has failed.
     failures
         What went wrong before gates could be judged.
     """
@@ -29,6 +30,7 @@ class GateDecision(msgspec.Struct, frozen=True):
     failed: dict[str, dict[str, str]] = {}
     failures: tuple[str, ...] = ()
     failure_kind: str = ""
+    skipped: dict[str, dict[str, str]] = {}
 
     def check(self) -> None:
         """Raise what the decision comes to.
@@ -68,13 +70,15 @@ def decided(plan: PlanRecord | None, run: RunRecord | None, previews: Sequence[P
     failures = tuple(f"{each.step}: {each.message}" for each in run.all_failures)
     held: dict[str, dict[str, str]] = {}
     failed: dict[str, dict[str, str]] = {}
+    skipped: dict[str, dict[str, str]] = {}
     for candidate in run.candidates:
         for each in candidate.gates:
-            (held if each.held else failed).setdefault(candidate.model, {})[each.gate] = each.said
+            among = skipped if each.state == "skipped" else held if each.held else failed
+            among.setdefault(candidate.model, {})[each.gate] = each.said
     failed |= {f"preview of {each.graph}": found for each in previews if (found := _failed_preview(each))}
     kind = run.all_failures[0].kind if failures else ""
-    gate: Literal["pass", "fail", "none"] = "fail" if failures or failed else "pass" if held else "none"
-    return GateDecision(gate, held, failed, failures, kind)
+    gate: Literal["pass", "fail", "none"] = "fail" if failures or failed else "pass" if held or skipped else "none"
+    return GateDecision(gate, held, failed, failures, kind, skipped)
 
 
 def _failed_preview(preview: PreviewRecord) -> dict[str, str]:

@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
+from modelyard.ci.errors import FolderUnwritable
 from modelyard.ci.hosts import CiContext
 from modelyard.ci.reporting.escaping import one_line
 
@@ -24,6 +25,11 @@ def write_outputs(context: CiContext, values: Mapping[str, str]) -> None:
     values
         Name, such as ``model-uri``, to value. As a variable it is called ``MODEL_URI`` and has one line; one of more
         than 1,000 characters is left out, as GitLab takes files of 5 KB at most.
+
+    Raises
+    ------
+    FolderUnwritable
+        The file cannot be written.
     """
     path = context.files.outputs
     if not path or not values:
@@ -34,9 +40,13 @@ def write_outputs(context: CiContext, values: Mapping[str, str]) -> None:
         short = {name: value for name, value in values.items() if len(value) <= _MOST}
         named = ((_VARIABLE.sub("_", name.upper()), one_line(value, _MOST)) for name, value in short.items())
         text = "".join(f"{name}={value}\n" for name, value in named)
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with Path(path).open("a", encoding="utf-8") as file:
-        file.write(text)
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        variable = "GITHUB_OUTPUT" if context.host == "github" else "MODELYARD_OUTPUTS"
+        raise FolderUnwritable(path, error.strerror or str(error), f"{variable} names it.") from error
 
 
 def _delimited(name: str, value: str) -> str:

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from modelyard.ci.errors import CandidateChanged, CandidateUnknown
 from modelyard.ci.gates import decided
-from modelyard.ci.records import Candidate, PreviewRecord, RunRecord
+from modelyard.ci.previews import PreviewRecord
+from modelyard.ci.records import Candidate, RunRecord
 
 if TYPE_CHECKING:
     from modelyard.tracking import Tracking

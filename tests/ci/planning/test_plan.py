@@ -259,9 +259,29 @@ def test_it_begins_where_the_branches_part(repository: Path) -> None:
 def test_no_base_touches_everything(repository: Path) -> None:
     shallow = CiContext(host="github", event="request", base_commit="f" * 40)
     plan = plan_change(open_project(repository), shallow)
-    assert plan.everything == f"the commit {'f' * 40} is not in this clone, which may be too shallow"
+    assert plan.everything == f"the commit {'f' * 40} is not in this clone"
     schedule = plan_change(open_project(repository), CiContext(host="gitlab", event="schedule"))
     assert schedule.everything == "the event names no base to compare with"
+
+
+SHALLOW = "in this clone, which is shallow (fetch-depth: 0 on GitHub, GIT_DEPTH: 0 on GitLab fetch the history)"
+
+
+def test_a_shallow_clone_says_what_is_missing(repository: Path, tmp_path: Path) -> None:
+    planned(repository, {"README.md": "more\n"})
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "-q", "--depth=1", "--branch=change", repository.as_uri(), str(clone))
+
+    def everything(**job: str) -> str:
+        return plan_change(open_project(clone), CiContext(**job)).everything  # type: ignore[arg-type]
+
+    first = git(repository, "rev-parse", "main")
+    assert everything(host="github", base_commit=first, base_branch="main") == f"the commit {first} is not {SHALLOW}"
+    assert everything(host="jenkins", base_branch="main") == f"the branch origin/main is not {SHALLOW}"
+    git(clone, "remote", "remove", "origin")
+    assert everything() == f"there is no branch main or master {SHALLOW}; name what to compare with: --base"
+    git(clone, "fetch", "-q", "--depth=1", repository.as_uri(), "main:main")
+    assert everything() == f"the two have no common commit {SHALLOW}"
 
 
 @pytest.mark.parametrize("base", ["nowhere", "--output=x"])

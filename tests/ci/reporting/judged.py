@@ -1,6 +1,7 @@
 """What the commands before a report leave, for tests that need no training."""
 
 from modelyard.ci.folder import CiFolder
+from modelyard.ci.previews import PreviewRecord, ShadowRecord
 from modelyard.ci.records import (
     Affected,
     Candidate,
@@ -9,9 +10,7 @@ from modelyard.ci.records import (
     GateRecord,
     MetricRecord,
     PlanRecord,
-    PreviewRecord,
     RunRecord,
-    ShadowRecord,
     SliceRecord,
     WorkflowRecord,
 )
@@ -57,7 +56,7 @@ def candidate(*gates: GateRecord, **more: object) -> Candidate:
     )
 
 
-def run_of(*candidates: Candidate, failures: tuple[FailureRecord, ...] = ()) -> RunRecord:
+def run_of(*candidates: Candidate, failures: tuple[FailureRecord, ...] = (), commit: str = "a" * 40) -> RunRecord:
     """Return a run of the workflow main."""
     flow = WorkflowRecord(
         "main",
@@ -67,7 +66,7 @@ def run_of(*candidates: Candidate, failures: tuple[FailureRecord, ...] = ()) -> 
         candidates,
         failures,
     )
-    return RunRecord("flights", "dev", "a" * 40, workflows=(flow,), graphs={"delays": "flowchart LR\n    a --> b"})
+    return RunRecord("flights", "dev", commit, workflows=(flow,), graphs={"delays": "flowchart LR\n    a --> b"})
 
 
 PREVIEW = PreviewRecord(

@@ -18,6 +18,7 @@ from markdown_it import MarkdownIt
 from modelyard.ci.folder import CiFolder
 from modelyard.ci.hosts import CiContext
 from modelyard.ci.job import open_job
+from modelyard.ci.previews import PreviewRecord, PreviewsRecord
 from modelyard.ci.records import (
     Affected,
     Candidate,
@@ -26,8 +27,6 @@ from modelyard.ci.records import (
     GateRecord,
     MetricRecord,
     PlanRecord,
-    PreviewRecord,
-    PreviewsRecord,
     RunRecord,
     SliceRecord,
     WorkflowRecord,

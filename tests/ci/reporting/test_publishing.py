@@ -12,7 +12,8 @@ from fake_forge import Fault, Forge
 from judged import FAILED, HELD, candidate, leave, run_of
 
 from modelyard.ci.folder import CiFolder
-from modelyard.ci.records import FailureRecord, PreviewRecord, PreviewsRecord
+from modelyard.ci.previews import PreviewRecord, PreviewsRecord
+from modelyard.ci.records import FailureRecord
 from modelyard.ci.reporting.history import history_of
 
 Job = Callable[..., dict[str, str]]
@@ -324,6 +325,35 @@ def test_a_damaged_file_is_named(command: Command, flights: Path, left: CiFolder
     (left.path / "run.json").write_text('{"project": 3}')
     ended = command("ci", "gate")
     assert (ended.code, "run.json: cannot be read: Expected `str`, got `int`" in ended.err) == (3, True)
+
+
+@pytest.mark.parametrize("name", ["plan.json", "run.json", "main/run.json", "preview.json"])
+def test_a_damaged_file_is_reported(command: Command, github_job: Job, forge: Forge, left: CiFolder, name: str) -> None:
+    (left.path / name).parent.mkdir(exist_ok=True)
+    (left.path / name).write_text('{"project": ')
+    github_job()
+    ended = command("ci", "report")
+    assert ended.code == 0, ended.err
+    (comment,) = forge.comments[2]
+    assert f"**Failed:** <code>{name.rpartition('/')[2].replace('.', '&#46;')}&#58; " in comment["body"]
+    assert "cannot be read&#58; Input data was truncated" in comment["body"]
+    assert forge.check_runs[0]["conclusion"] == "failure"
+
+
+def test_a_folder_that_cannot_be_written_keeps_no_report_from_the_request(
+    command: Command, github_job: Job, forge: Forge, flights: Path
+) -> None:
+    (flights / "file").write_text("")
+    github_job()
+    place = str(flights / "file/ci")
+    ended = command("ci", "report", "--folder", place, "--json")
+    assert (ended.code, _deliveries(ended.out)["comment"]) == (0, "created")
+    (files, *_) = json.loads(ended.out)["deliveries"]
+    said = f"{place}/report.md: cannot be written: Not a directory. Name another place with --folder."
+    assert (files["channel"], files["state"], files["reason"]) == ("files", "failed", said)
+
+    planned = command("ci", "plan", "--folder", place)
+    assert (planned.code, planned.err) == (2, f"error: {said.replace('report.md', 'plan.json')}\n")
 
 
 @pytest.mark.parametrize("token", ["forge-secret-write", "forge-secret-statuses"])

@@ -1,6 +1,7 @@
 """A request's models are trained, measured and judged; the project learns in a moment."""
 
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,15 @@ from fake_forge import Forge
 from loans_project import git, write_loans
 
 from modelyard.ci.folder import CiFolder
-from modelyard.ci.records import PreviewRecord, PreviewsRecord
+from modelyard.ci.previews import PreviewRecord, PreviewsRecord
+from modelyard.ci.records import Baseline, PlanRecord
+from modelyard.ci.running.baselines import Baselines, Comparison
+from modelyard.ci.running.slimming import slim
 from modelyard.projects import open_project
 from modelyard.tracking import open_tracking
 
 Job = Callable[..., dict[str, str]]
+BASE = "f95f852bd8fca8fcc58a9a2d6c842781e32a215e"
 WORSE = 'USED = ["income"]'
 
 
@@ -162,7 +167,8 @@ def test_a_dry_run_runs_nothing(command: Command, loans: Path) -> None:
     assert not (loans / ".modelyard").exists()
 
 
-def test_a_merge_base_that_cannot_be_trained_is_no_error(command: Command, loans: Path) -> None:
+def test_a_merge_base_that_was_asked_for_and_cannot_be_trained_fails_the_gate(command: Command, loans: Path) -> None:
+    """A gate that names the champion must not hold because nobody could look."""
     git(loans, "switch", "-q", "main")
     change(loans, "loans/training.py", "    import numpy as np\n", "    raise ValueError('broken before')\n")
     git(loans, "switch", "-q", "-c", "mending")
@@ -172,14 +178,66 @@ def test_a_merge_base_that_cannot_be_trained_is_no_error(command: Command, loans
     assert ran.code == 0
     (candidate,) = recorded(loans)["workflows"][0]["candidates"]
     assert (candidate["baseline"], candidate["baseline_kind"]) == ("", "none")
+    base = git(loans, "rev-parse", "main")[:12]
+    reason = f"There is no baseline: the merge base {base} cannot be trained: "
+    assert candidate["baseline_note"].startswith(reason)
     assert "fit raised ValueError: broken before" in candidate["baseline_note"]
+    measured, compared = candidate["gates"]
+    assert (measured["gate"], measured["held"], "judged" in measured) == ("roc_auc >= 0.6", True, False)
+    assert (compared["gate"], compared["held"], compared["judged"]) == ("roc_auc >= champion - 0.005", False, False)
+    assert compared["said"].endswith(f". {candidate['baseline_note']}")
+
+    gate = command("ci", "gate")
+    assert (gate.code, f"roc_auc >= champion - 0.005 ({compared['said']})" in gate.err) == (6, True)
+    report = command("ci", "report", "--dry-run").out
+    assert "**Gate failed:** <code>roc&#95;auc &#62;= champion - 0&#46;005&#58; could not be judged&#58; " in report
+    assert "| **could not be judged** |" in report
+
+
+def test_what_the_merge_base_did_not_have_yet_is_no_failure(command: Command, loans: Path) -> None:
+    """The first request that brings a workflow, or the project itself, has nothing to be compared with."""
+    text = (loans / "modelyard.yaml").read_text()
+    (loans / "modelyard.yaml").write_text(text.replace("  quick: loans.flows:quick\n", ""))
+    git(loans, "commit", "-q", "-a", "-m", "without")
+    without = git(loans, "rev-parse", "HEAD")
+    git(loans, "rm", "-q", "modelyard.yaml")
+    git(loans, "commit", "-q", "-m", "nothing")
+    nothing = git(loans, "rev-parse", "HEAD")
+    (loans / "modelyard.yaml").write_text(text)
+    project = open_project(loans)
+
+    def compared(base: str, name: str, asked: Baseline) -> Comparison:
+        plan = PlanRecord("loans", base, without, everything="" if base else "the clone is shallow")
+        flow = slim(project.load_workflow("main"))
+        return Baselines(project, "", plan, asked, logging.getLogger()).of(name, flow, {}, {})
+
+    assert compared(without, "quick", "merge-base") == Comparison(
+        "none", {"evaluate": "none"}, f"There is no baseline: the merge base {without[:12]} has no workflow quick yet."
+    )
+    assert compared(nothing, "main", "merge-base") == Comparison(
+        "none", {"evaluate": "none"}, f"There is no baseline: the merge base {nothing[:12]} has no such project yet."
+    )
+    assert compared(nothing, "main", "champion") == Comparison(
+        "champion",
+        {},
+        f"There is no champion in this environment, and the merge base {nothing[:12]} has no such project yet.",
+    )
+    shallow = "the merge base is not known: the clone is shallow."
+    asked_for = compared("", "main", "merge-base")
+    assert (asked_for.required, asked_for.note) == (True, f"There is no baseline: {shallow}")
+    usual = compared("", "main", "champion")
+    assert (usual.required, usual.note) == (False, f"There is no champion in this environment, and {shallow}")
+    gone = compared("f" * 40, "main", "merge-base")
+    assert (gone.required, f"the merge base {'f' * 12} cannot be trained: " in gone.note) == (True, True)
+    assert compared(without, "main", "none") == Comparison("none", {"evaluate": "none"})
 
 
 def test_jobs_of_a_matrix_are_reported_together(command: Command, loans: Path) -> None:
     from judged import FAILED, HELD, candidate, run_of
 
+    commit = git(loans, "rev-parse", "HEAD")
     for name, gate in (("main", HELD), ("nightly", FAILED)):
-        CiFolder(loans / f".modelyard/ci/{name}").write("run.json", run_of(candidate(gate)))
+        CiFolder(loans / f".modelyard/ci/{name}").write("run.json", run_of(candidate(gate), commit=commit))
     assert command("ci", "gate").code == 6
     report = command("ci", "report", "--dry-run").out
     assert report.count("**Candidate**") == 2
@@ -191,15 +249,23 @@ def test_a_model_that_is_measured_only_while_it_trains(command: Command, loans: 
     (candidate,) = recorded(loans)["workflows"][0]["candidates"]
     assert (candidate["model"], candidate["baseline_kind"], candidate["rows"]) == ("models:/quick-loans/1", "none", 60)
     assert candidate["baseline_note"] == "Measured only on the rows that its training held out."
-    assert candidate["gates"][1]["said"].endswith("and there is no champion to compare with: held")
-    assert command("ci", "gate").code == 0
+    assert (candidate["gates"][1]["held"], candidate["gates"][1]["judged"]) == (True, False)
+    assert candidate["gates"][1]["said"].endswith(". Measured only on the rows that its training held out.")
+    shown = command("ci", "gate")
+    assert (shown.code, shown.out.splitlines()[1].split()[:5]) == (
+        0,
+        ["models:/quick-loans/1", "roc_auc", ">=", "champion", "skipped"],
+    )
+    report = command("ci", "report", "--dry-run").out
+    said = "1 gate holds, 1 was skipped, as there is no baseline"
+    assert f"**Passed:** <code>{said}</code>" in report
 
 
 def test_a_preview_that_fails_is_a_gate_that_does_not_hold(command: Command, loans: Path) -> None:
     from judged import HELD, candidate, run_of
 
     folder = CiFolder(loans / ".modelyard/ci")
-    folder.write("run.json", run_of(candidate(HELD)))
+    folder.write("run.json", run_of(candidate(HELD), commit=git(loans, "rev-parse", "HEAD")))
     folder.write("preview.json", PreviewsRecord((PreviewRecord("approve", smoke_requests=3, smoke_failures=1),)))
     ended = command("ci", "gate")
     assert (ended.code, "preview of approve: smoke test (1 of 3 requests failed)" in ended.err) == (6, True)
@@ -215,6 +281,50 @@ def test_what_an_earlier_job_has_left_is_not_taken_for_this_ones(command: Comman
     change(loans, "loans/training.py", 'USED = ["income", "age"]', WORSE)
     assert command("ci", "plan", "--base", "main").code == 0
     assert command("ci", "gate").code == 3
+
+
+def test_a_run_of_another_commit_is_not_taken_for_this_one(
+    command: Command, loans: Path, github_job: Job, forge: Forge
+) -> None:
+    """A plan that failed has not cleared the folder of a workspace that lasts."""
+    from judged import HELD, candidate, run_of
+
+    folder = CiFolder(loans / ".modelyard/ci")
+    earlier = git(loans, "rev-parse", "HEAD")
+    folder.write("plan.json", PlanRecord("loans", "b" * 40, earlier))
+    CiFolder(folder.path / "main").write("run.json", run_of(candidate(HELD), commit=earlier))
+    folder.write("preview.json", PreviewsRecord((PreviewRecord("approve", smoke_requests=3),)))
+    change(loans, "loans/training.py", 'USED = ["income", "age"]', WORSE)
+    present = git(loans, "rev-parse", "HEAD")
+
+    ended = command("ci", "gate")
+    said = f"it is about the commit {earlier[:12]}, and the commit {present[:12]} is here"
+    assert (ended.code, said in ended.err) == (4, True)
+    github_job()
+    assert command("ci", "report").code == 0
+    (comment,) = forge.comments[2]
+    assert "**Failed:** <code>plan&#46;json&#58; " in comment["body"]
+    assert f"and the commit {present[:12]} is here" in comment["body"]
+    assert "**Candidate**" not in comment["body"]
+    assert "**Preview**" not in comment["body"]
+
+    (folder.path / "plan.json").unlink()
+    ended = command("ci", "gate")
+    assert (ended.code, f"main/run.json: {said}" in ended.err) == (4, True)
+    event = Path(github_job()["GITHUB_EVENT_PATH"])
+    event.write_text(event.read_text().replace("ec26c3e57ca3a959ca5aad62de7213c562f8c821", earlier))
+    assert command("ci", "gate").code == 0  # what is checked out is a trial merge of this commit
+
+
+@pytest.mark.parametrize("payload", ["workflow_run", "issue_comment"])
+def test_a_job_that_reports_what_another_has_run_stands_on_another_commit(
+    command: Command, loans: Path, github_job: Job, payload: str
+) -> None:
+    from judged import HELD, candidate, run_of
+
+    CiFolder(loans / ".modelyard/ci").write("run.json", run_of(candidate(HELD)))
+    github_job(payload)
+    assert command("ci", "gate").code == 0
 
 
 def test_the_work_that_never_ran_is_a_failure(command: Command, loans: Path) -> None:
@@ -280,19 +390,15 @@ def test_an_input_that_no_workflow_has_is_refused(command: Command, loans: Path)
     assert said in command("ci", "report", "--dry-run").out.replace("&#45;", "-").replace("&#58;", ":")
 
 
-@pytest.mark.parametrize(
-    ("baseline", "kind"),
-    [("champion", "There is no champion in this environment, and"), ("merge-base", "There is nothing")],
-)
+@pytest.mark.parametrize(("baseline", "code"), [("champion", 0), ("merge-base", 6)])
 def test_a_shallow_clone_says_that_nothing_was_compared(
-    command: Command, loans: Path, github_job: Job, baseline: str, kind: str
+    command: Command, loans: Path, github_job: Job, baseline: str, code: int
 ) -> None:
+    """Where the merge base is only a makeshift it is a note; where it was asked for, nobody could judge."""
     github_job()  # its base is in no clone of ours
     ran = command("ci", "run", "main", "--quiet", "--input", "rows=200", "--baseline", baseline)
     assert ran.code == 0, ran.err
-    note = recorded(loans)["workflows"][0]["candidates"][0]["baseline_note"]
-    assert note.startswith(kind)
-    assert note.endswith(
-        "is not in this clone, which may be too shallow. Gates that name the champion hold without it; "
-        "fetch-depth: 0 on GitHub and GIT_DEPTH: 0 on GitLab fetch the history."
-    )
+    (candidate,) = recorded(loans)["workflows"][0]["candidates"]
+    assert candidate["gates"][1]["judged"] is False
+    assert candidate["baseline_note"].endswith(f"the merge base is not known: the commit {BASE} is not in this clone.")
+    assert command("ci", "gate").code == code

@@ -11,6 +11,8 @@ __all__ = ["Changes", "changes_of"]
 
 # A person's own settings, or those of .gitmodules, would leave out files or shorten their names.
 _DIFFERENCES = ("diff", "--name-only", "-z", "--no-renames", "--no-relative")
+_USUAL = ["origin/HEAD", "origin/main", "origin/master", "main", "master"]
+"""What a person's branch has most likely begun from."""
 
 
 class Changes(NamedTuple):
@@ -93,16 +95,29 @@ def _base(git: GitCommand, context: CiContext, asked: str, head: str) -> tuple[s
     """Return the commit where the change began; or why it is not known."""
     branch = context.base_branch
     of_branch = [f"origin/{branch}", branch] if branch else []
-    usual = ["origin/HEAD", "origin/main", "origin/master", "main", "master"] if context.host == "none" else []
-    wanted = [asked] if asked else [context.base_commit, *of_branch, *usual]
-    known = [found for each in wanted if each and (found := _commit(git, each))]
+    usual = _USUAL if context.host == "none" else []
+    wanted = [asked] if asked else [each for each in (context.base_commit, *of_branch, *usual) if each]
+    known = [found for each in wanted if (found := _commit(git, each))]
     if not known:
-        named = next((each for each in wanted if each), "")
-        if not named:
-            return "", "the event names no base to compare with"
-        return "", f"the commit {named[:40]} is not in this clone, which may be too shallow"
+        return "", _why_unknown(git, wanted, context)
     began = git.try_asking("merge-base", known[0], head)
-    return (began, "") if began else ("", "the two have no common commit in this clone, which may be too shallow")
+    return (began, "") if began else ("", f"the two have no common commit in this clone{_shallow(git)}")
+
+
+def _why_unknown(git: GitCommand, wanted: list[str], context: CiContext) -> str:
+    if not wanted:
+        return "the event names no base to compare with"
+    if wanted == _USUAL:
+        return f"there is no branch main or master in this clone{_shallow(git)}; name what to compare with: --base"
+    kind = "branch" if wanted[0] == f"origin/{context.base_branch}" else "commit"
+    return f"the {kind} {wanted[0][:40]} is not in this clone{_shallow(git)}"
+
+
+def _shallow(git: GitCommand) -> str:
+    """Return what to do about a clone that has only the newest commits; empty for one that has all."""
+    if git.try_asking("rev-parse", "--is-shallow-repository") != "true":
+        return ""
+    return ", which is shallow (fetch-depth: 0 on GitHub, GIT_DEPTH: 0 on GitLab fetch the history)"
 
 
 def _commit(git: GitCommand, name: str) -> str:

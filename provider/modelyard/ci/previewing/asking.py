@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from modelyard.ci.previewing.requests import PreviewRequest
-from modelyard.ci.records import ShadowRecord
+from modelyard.ci.previews import ShadowRecord
 from modelyard.graphs import LibraryMissing
 
 __all__ = ["Answered", "ask", "compared", "latencies"]

@@ -14,7 +14,8 @@ from modelyard.ci.job import CiJob
 from modelyard.ci.previewing.asking import ask, compared, latencies
 from modelyard.ci.previewing.register import LastingPreview, PreviewRegister
 from modelyard.ci.previewing.requests import PreviewRequest, smoke_requests
-from modelyard.ci.records import PlanRecord, PreviewRecord, RunRecord, ShadowRecord
+from modelyard.ci.previews import PreviewRecord, ShadowRecord
+from modelyard.ci.records import PlanRecord, RunRecord
 from modelyard.deploy import read_endpoint
 from modelyard.deploy.errors import EndpointNotFound
 from modelyard.deploy.revision import load_graph

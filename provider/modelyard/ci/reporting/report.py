@@ -5,7 +5,8 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from modelyard.ci.hosts import CiContext
-from modelyard.ci.records import Candidate, PlanRecord, PreviewRecord, RunRecord
+from modelyard.ci.previews import PreviewRecord
+from modelyard.ci.records import Candidate, PlanRecord, RunRecord
 from modelyard.ci.reporting.escaping import code, fenced, one_line
 from modelyard.ci.reporting.history import Push
 from modelyard.ci.reporting.tables import data_table, figure, gates_table, metrics_table, slices_chart, slices_table

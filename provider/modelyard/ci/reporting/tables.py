@@ -62,7 +62,8 @@ def gates_table(gates: Sequence[GateRecord]) -> str:
         return ""
     ordered = sorted(gates, key=lambda each: each.held)
     rows = [
-        f"| {code(each.gate)} | {'held' if each.held else '**failed**'} | {code(each.said, 300)} |" for each in ordered
+        f"| {code(each.gate)} | {each.state if each.held else f'**{each.state}**'} | {code(each.said, 500)} |"
+        for each in ordered
     ]
     return "\n".join(["| gate | | |", "|---|---|---|", *rows])
 

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from modelyard.ci.records import Candidate, PlanRecord, PreviewRecord, RunRecord
+from modelyard.ci.previews import PreviewRecord
+from modelyard.ci.records import Candidate, PlanRecord, RunRecord
 
 __all__ = ["Verdict", "verdict_of"]
 
@@ -66,7 +67,8 @@ def verdict_of(plan: PlanRecord | None, run: RunRecord | None, previews: Sequenc
     if failed:
         candidate, gate = failed[0]
         more = f", and {len(failed) - 1} more" if len(failed) > 1 else ""
-        return Verdict("failure", "gate failed", f"{gate.gate}: {gate.said} ({candidate.model}){more}")
+        told = gate.said if gate.judged else f"{gate.state}: {gate.said}"
+        return Verdict("failure", "gate failed", f"{gate.gate}: {told} ({candidate.model}){more}")
     for each in previews:
         if each.failure:
             return Verdict("failure", "preview failed", f"{each.graph}: {each.failure}")
@@ -83,12 +85,16 @@ def _good(run: RunRecord, plan: PlanRecord | None, answering: int) -> Verdict:
     if not candidates:
         told = plan.summary if plan else "no model was judged"
         return Verdict("nothing", "nothing judged", told)
-    gates = sum(len(each.gates) for each in candidates)
+    gates = [gate for each in candidates for gate in each.gates]
     compared = _compared(candidates)
     if not gates:
         return Verdict("success", "no gates", f"measured, and no gate is declared{compared}")
-    verb = "gate holds" if gates == 1 else "gates hold"
-    return Verdict("success", "passed", f"{gates} {verb}{compared}")
+    skipped = sum(1 for each in gates if each.state == "skipped")
+    held = len(gates) - skipped
+    told = f"{held} {'gate holds' if held == 1 else 'gates hold'}"
+    if skipped:
+        told += f", {skipped} {'was' if skipped == 1 else 'were'} skipped, as there is no baseline"
+    return Verdict("success", "passed", f"{told}{compared}")
 
 
 def _compared(candidates: tuple[Candidate, ...]) -> str:

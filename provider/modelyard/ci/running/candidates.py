@@ -29,6 +29,7 @@ def candidate_of(
     own_metrics: Iterable[str],
     kind: Baseline,
     note: str,
+    required: bool,
 ) -> Candidate:
     """Return the record of one evaluated model.
 
@@ -46,6 +47,8 @@ def candidate_of(
         The project's metric functions that were used.
     kind, note
         What it was compared with, and what is to be said of that.
+    required
+        Whether a comparison was asked for: gates that need one do not hold where there is none.
 
     Raises
     ------
@@ -70,7 +73,7 @@ def candidate_of(
         baseline_kind=kind if baseline else "none",
         baseline_note=note,
         metrics=metrics,
-        gates=tuple(_judged(parse_gates(gates), result)),
+        gates=tuple(_judged(parse_gates(gates), result, note, required=required)),
         slices=tuple(_slices(found.get("slices") or {}, main, facts)),
         data=_data(tracking, model, baseline),
         main_metric=main,
@@ -104,6 +107,7 @@ def trained_candidate(
     from modelyard.training.gates import parse_gates
     from modelyard.training.metrics import facts_of
 
+    note = "Measured only on the rows that its training held out."
     metrics = tuple(
         MetricRecord(name, facts_of(name).title, value, None, facts_of(name).greater_is_better)
         for name, value in result["metrics"].items()
@@ -114,9 +118,9 @@ def trained_candidate(
         step=step,
         model=str(named["model"] if named else result["model"]),
         digest=str(result["digest"]),
-        baseline_note="Measured only on the rows that its training held out.",
+        baseline_note=note,
         metrics=metrics,
-        gates=tuple(_judged(parse_gates(gates), result)),
+        gates=tuple(_judged(parse_gates(gates), result, note)),
         main_metric=metrics[0].name if metrics else "",
         rows=int(result["held_out_rows"]),
     )
@@ -153,13 +157,19 @@ def _metrics(result: Mapping[str, Any], facts: _Facts) -> Iterable[MetricRecord]
         yield MetricRecord(name, known.title, mine.get(name), theirs.get(name), known.greater_is_better)
 
 
-def _judged(gates: "Iterable[Gate]", result: Mapping[str, Any]) -> Iterable[GateRecord]:
+def _judged(
+    gates: "Iterable[Gate]", result: Mapping[str, Any], note: str, *, required: bool = False
+) -> Iterable[GateRecord]:
     from modelyard.training.gates import judge
 
     baseline = (result.get("baseline_metrics") or {}) if result.get("baseline") else None
     for gate in gates:
         outcome = judge(gate, result["metrics"], baseline)
-        yield GateRecord(gate.text, outcome.held, outcome.said)
+        if gate.champion and baseline is None and outcome.held:
+            told = f"{result['metrics'][gate.metric]:.6g}. {note or 'There is nothing to compare with.'}"
+            yield GateRecord(gate.text, not required, told, judged=False)
+        else:
+            yield GateRecord(gate.text, outcome.held, outcome.said)
 
 
 def _slices(tables: Mapping[str, Any], metric: str, facts: _Facts) -> Iterable[SliceRecord]:

@@ -1,40 +1,24 @@
 """Trains what the branch began from, so that a request has something to be compared with."""
 
 import logging
-import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
+from modelyard.ci.errors import MergeBaseUnusable, MergeBaseWithout
 from modelyard.ci.running.slimming import SlimWorkflow, slim
-from modelyard.errors import ErrorKind, ModelyardError
+from modelyard.ci.running.worktree import checked_out_beside
+from modelyard.errors import ModelyardError
 from modelyard.projects import Project, open_project
+from modelyard.projects.document import FILE_NAME
 from modelyard.projects.git_command import GitCommand, GitCommandFailed
 from modelyard.projects.snapshot import Origin, write_origin
 from modelyard.projects.stamp import Stamp, stamp_of
 from modelyard.workflows import Workflow
 from modelyard.workflows.engines.local import LocalEngine
 
-__all__ = ["MergeBaseUnusable", "merge_base_project", "train_merge_base"]
-
-
-class MergeBaseUnusable(ModelyardError):
-    """Raised when what the branch began from cannot be trained.
-
-    Parameters
-    ----------
-    commit
-        The commit.
-    reason
-        Why.
-    """
-
-    kind = ErrorKind.NOT_FOUND
-
-    def __init__(self, commit: str, reason: str) -> None:
-        super().__init__(f"the merge base {commit[:12] or 'is not known and'} cannot be trained: {reason}")
+__all__ = ["merge_base_project", "train_merge_base"]
 
 
 @contextmanager
@@ -53,30 +37,30 @@ def merge_base_project(project: Project, commit: str) -> Iterator[Project]:
     Raises
     ------
     MergeBaseUnusable
-        The commit is not there, or holds no such project.
+        The commit is not there, or its modelyard.yaml breaks a rule.
+    MergeBaseWithout
+        The project was not there yet.
     """
-    git = GitCommand(project.source, {})
-    top = git.try_asking("rev-parse", "--show-toplevel")
+    top = GitCommand(project.source, {}).try_asking("rev-parse", "--show-toplevel")
     if not top or not commit:
         raise MergeBaseUnusable(commit, "git does not know it")
     folder = project.source.resolve().relative_to(Path(top).resolve())
-    with TemporaryDirectory(prefix="modelyard-base-") as place:
-        archive, tree = Path(place) / "base.tar", Path(place) / "tree"
-        try:
-            GitCommand(Path(top), {}).ask("archive", "--format=tar", "-o", str(archive), commit)
-        except GitCommandFailed as error:
-            raise MergeBaseUnusable(commit, str(error)) from error
-        with tarfile.open(archive) as packed:
-            packed.extractall(tree, filter="data")
-        archive.unlink()
-        source = tree / folder
-        try:
-            stamp = Stamp(stamp_of(source).content, commit, dirty=False, origin=project.stamp.origin)
-            write_origin(source, Origin(str(project.root), stamp))
-            opened = open_project(source)
-        except (ModelyardError, OSError) as error:
-            raise MergeBaseUnusable(commit, str(error)) from error
-        yield opened
+    try:
+        with checked_out_beside(Path(top), commit) as tree:
+            yield _opened(project, tree / folder, commit)
+    except GitCommandFailed as error:
+        raise MergeBaseUnusable(commit, str(error)) from error
+
+
+def _opened(project: Project, source: Path, commit: str) -> Project:
+    if not (source / FILE_NAME).is_file():
+        raise MergeBaseWithout(commit, "no such project yet")
+    try:
+        stamp = Stamp(stamp_of(source).content, commit, dirty=False, origin=project.stamp.origin)
+        write_origin(source, Origin(str(project.root), stamp))
+        return open_project(source)
+    except (ModelyardError, OSError) as error:
+        raise MergeBaseUnusable(commit, str(error)) from error
 
 
 def train_merge_base(
@@ -115,11 +99,13 @@ def train_merge_base(
     ------
     MergeBaseUnusable
         It cannot be trained.
+    MergeBaseWithout
+        It had no such project, workflow or step.
     """
     with merge_base_project(project, commit) as earlier:
         try:
             return _trained(earlier, commit, name, inputs, environment, log, only)
-        except MergeBaseUnusable:
+        except (MergeBaseUnusable, MergeBaseWithout):
             raise
         except ModelyardError as error:
             raise MergeBaseUnusable(commit, str(error)) from error
@@ -134,12 +120,14 @@ def _trained(
     log: logging.Logger,
     only: frozenset[str],
 ) -> dict[str, str]:
+    if ":" not in name and name not in earlier.definition.workflows:
+        raise MergeBaseWithout(commit, f"no workflow {name} yet")
     workflow = earlier.load_workflow(name)
     if not isinstance(workflow, Workflow):
         raise MergeBaseUnusable(commit, f"{name} is no workflow there")
     sources = _sources(slim(workflow), only)
     if not sources:
-        raise MergeBaseUnusable(commit, f"its workflow {name} measures no model in such a step")
+        raise MergeBaseWithout(commit, f"a workflow {name} that measures no model in such a step")
     training = slim(workflow, {step for step, _ in sources.values()})
     engine = LocalEngine(
         project=earlier.reference,

@@ -3,7 +3,7 @@
 import logging
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 from modelyard.ci.job import CiJob
 from modelyard.ci.places import place_of
 from modelyard.ci.records import Baseline, Candidate, FailureRecord, PlanRecord, RunRecord, WorkflowRecord
+from modelyard.ci.running.baselines import Baselines, Comparison
 from modelyard.ci.running.candidates import candidate_of, trained_candidate
-from modelyard.ci.running.merge_base import MergeBaseUnusable, train_merge_base
+from modelyard.ci.running.filling import filled, gates_of
 from modelyard.ci.running.slimming import Judged, SlimWorkflow, slim, with_baseline
 from modelyard.errors import ErrorKind, ModelyardError
 from modelyard.operations import NoProgress, Progress
-from modelyard.tracking import AliasNotFound, ModelNotFound, open_tracking
+from modelyard.tracking import open_tracking
 from modelyard.workflows import NotAWorkflow, StepFailed, Workflow, WorkflowOutcome, as_mermaid
 from modelyard.workflows.engines.local import LocalEngine
-from modelyard.workflows.references import InputReference, replace_references
 
 if TYPE_CHECKING:
     from modelyard.tracking import Tracking
@@ -81,6 +81,7 @@ class Running:
         self._request = request
         self._log = log or logging.getLogger("modelyard.ci")
         self._progress = progress or NoProgress()
+        self._baselines = Baselines(job.project, request.environment, plan, request.baseline, self._log)
 
     def names(self) -> list[str]:
         """Return the workflows that shall run, each once."""
@@ -158,8 +159,8 @@ class Running:
         self, name: str, slimmed: SlimWorkflow, inputs: dict[str, Any]
     ) -> tuple[WorkflowOutcome, tuple[FailureRecord, ...], tuple[Candidate, ...]]:
         self._check_gates(slimmed.judged, inputs)
-        kinds, baselines, note = self._baselines(name, slimmed, inputs)
-        chosen = with_baseline(slimmed.workflow, baselines)
+        comparison = self._baselines.of(name, slimmed, inputs, self._request.inputs)
+        chosen = with_baseline(slimmed.workflow, comparison.by_step)
         engine = LocalEngine(
             project=self._project.reference,
             project_name=self._project.name,
@@ -173,7 +174,7 @@ class Running:
             outcome = engine.run(chosen, inputs)
         except StepFailed as error:
             outcome, failures = error.left, self._failures(error)
-        candidates = self._candidates(name, slimmed.judged, outcome, inputs, kinds, note)
+        candidates = self._candidates(name, slimmed.judged, outcome, inputs, comparison)
         engine.acknowledge(outcome)
         return outcome, failures, candidates
 
@@ -181,7 +182,7 @@ class Running:
         """Refuse a gate that is not written by the grammar before anything is trained."""
         from modelyard.training.gates import parse_gates
 
-        parse_gates([*self._request.gates, *(gate for each in judged for gate in _gates(each, inputs))])
+        parse_gates([*self._request.gates, *(gate for each in judged for gate in gates_of(each, inputs))])
 
     def _candidates(
         self,
@@ -189,8 +190,7 @@ class Running:
         judged: Sequence[Judged],
         outcome: WorkflowOutcome,
         inputs: Mapping[str, Any],
-        kind: Baseline,
-        note: str,
+        comparison: Comparison,
     ) -> tuple[Candidate, ...]:
         if not judged:
             return self._trained(name, outcome)
@@ -199,8 +199,8 @@ class Running:
             for step, result in outcome.results.items():
                 if step.partition("[")[0] != each.step.name:
                     continue
-                gates = [*self._request.gates, *_gates(each, inputs)]
-                own = _filled(each.step.parameters.get("metrics") or [], inputs)
+                gates = [*self._request.gates, *gates_of(each, inputs)]
+                own = filled(each.step.parameters.get("metrics") or [], inputs)
                 made = candidate_of(
                     self._project,
                     self._tracking(),
@@ -209,8 +209,9 @@ class Running:
                     result=result,
                     gates=gates,
                     own_metrics=own if isinstance(own, list) else [],
-                    kind=kind,
-                    note=note,
+                    kind=comparison.kind,
+                    note=comparison.note,
+                    required=comparison.required,
                 )
                 found.append(self._with_page(made))
         return tuple(found)
@@ -237,62 +238,6 @@ class Running:
         if page.resolve() != place.resolve():
             shutil.copyfile(page, place)
         return msgspec.structs.replace(candidate, report=f"reports/{page.name}")
-
-    # --- what it is compared with -------------------------------------------------------------------------------------
-
-    def _baselines(
-        self, name: str, slimmed: SlimWorkflow, inputs: Mapping[str, Any]
-    ) -> tuple[Baseline, dict[str, str], str]:
-        """Return what kind of baseline there is, the baseline of each measuring step, and what is to be said of it."""
-        steps = [each.step.name for each in slimmed.judged]
-        if self._request.baseline == "none":
-            return "none", dict.fromkeys(steps, "none"), ""
-        note = ""
-        if self._request.baseline == "champion":
-            if all(self._has_champion(each, slimmed.workflow, inputs) for each in slimmed.judged):
-                return "champion", {}, ""
-            note = "There is no champion in this environment, so the merge base was trained in this job. "
-            if not self._plan.base:
-                return "champion", {}, f"There is no champion in this environment, and {self._no_merge_base()}"
-        if not self._plan.base:
-            return "none", dict.fromkeys(steps, "none"), f"There is nothing to compare with: {self._no_merge_base()}"
-        try:
-            self._log.info("training the merge base %s", self._plan.base[:12])
-            made = train_merge_base(
-                self._project,
-                self._plan.base,
-                name,
-                self._request.inputs,
-                environment=self._request.environment,
-                log=self._log,
-                only=frozenset(steps),
-            )
-        except MergeBaseUnusable as error:
-            return "none", dict.fromkeys(steps, "none"), f"There is nothing to compare with: {error.what}."
-        found = {step: made.get(step, "none") for step in steps}
-        return "merge-base", found, f"{note}Compared with the merge base {self._plan.base[:12]}."
-
-    def _no_merge_base(self) -> str:
-        why = f": {self._plan.everything}" if self._plan.everything else ""
-        return (
-            f"no merge base to train instead{why}. Gates that name the champion hold without it; "
-            "fetch-depth: 0 on GitHub and GIT_DEPTH: 0 on GitLab fetch the history."
-        )
-
-    def _has_champion(self, judged: Judged, workflow: Workflow, inputs: Mapping[str, Any]) -> bool:
-        """Tell whether the model that is measured has what its step compares it with."""
-        asked = _filled(judged.step.parameters.get("baseline", "champion"), inputs)
-        if asked == "none" or not isinstance(asked, str) or asked.startswith(("models:/", "runs:/")):
-            return True  # the workflow itself says what to compare with
-        source = next((step for step in workflow.steps if judged.model and step.name == judged.model.step), None)
-        model = _filled(source.parameters.get("name"), inputs) if source and source.operation == "register" else None
-        if not isinstance(model, str):
-            return True
-        try:
-            self._tracking().resolve(f"models:/{model}@{asked}")
-        except (AliasNotFound, ModelNotFound):
-            return False
-        return True
 
     # --- the rest -----------------------------------------------------------------------------------------------------
 
@@ -328,26 +273,3 @@ class Running:
             path, line = place_of(self._project, each.message)
             found.append(FailureRecord(each.step, each.kind.value, each.message, path, line))
         return tuple(found)
-
-
-def _gates(judged: Judged, inputs: Mapping[str, Any]) -> list[str]:
-    """Return the gates of a workflow's promotions, its inputs filled in."""
-    found: list[str] = []
-    for each in judged.gates:
-        filled = _filled(each, inputs)
-        found += [gate for gate in filled if isinstance(gate, str)] if isinstance(filled, list) else []
-    return found
-
-
-def _filled(value: Any, inputs: Mapping[str, Any]) -> Any:
-    """Return a value with the workflow's inputs filled in; other references stay."""
-    fill: Callable[[Any], Any] = lambda each: (  # noqa: E731
-        _inside(inputs.get(each.name), each.path) if isinstance(each, InputReference) else each
-    )
-    return replace_references(value, fill)
-
-
-def _inside(value: Any, path: Sequence[str | int]) -> Any:
-    for part in path:
-        value = value[part]
-    return value

@@ -2,10 +2,13 @@
 
 import click
 
+from modelyard.ci.folder import together
+from modelyard.ci.freshness import check_present
 from modelyard.ci.gates import GateDecision, decided
 from modelyard.ci.job import FOLDER, open_job
 from modelyard.ci.outputs import write_outputs
-from modelyard.ci.records import PlanRecord, PreviewsRecord
+from modelyard.ci.previews import PreviewsRecord
+from modelyard.ci.records import PlanRecord
 from modelyard.ci.reporting.escaping import loggable
 from modelyard.cli.documents import write_json
 from modelyard.cli.options import project_options
@@ -26,7 +29,9 @@ def gate_job(folder: str, dry_run: bool, project: str, environment: str, json: b
     del environment
     job = open_job(project, folder)
     previews = job.folder.read("preview.json", PreviewsRecord) or PreviewsRecord()
-    decision = decided(job.folder.read("plan.json", PlanRecord), job.folder.runs(), previews.previews)
+    plan, runs = job.folder.read("plan.json", PlanRecord), job.folder.each_run()
+    check_present(job, plan, runs)
+    decision = decided(plan, together(runs), previews.previews)
     if not dry_run:
         job.folder.write("gate.json", decision)
         write_outputs(job.context, {"gate": decision.gate})
@@ -44,7 +49,11 @@ def _show(decision: GateDecision, *, json: bool) -> None:
         return
     rows = [
         [loggable(model), loggable(gate), state, loggable(said)]
-        for state, found in (("failed", decision.failed), ("held", decision.held))
+        for state, found in (
+            ("failed", decision.failed),
+            ("skipped", decision.skipped),
+            ("held", decision.held),
+        )
         for model, gates in found.items()
         for gate, said in gates.items()
     ]

@@ -9,7 +9,8 @@ from modelyard.ci.forges import DeploymentReport, open_forge
 from modelyard.ci.job import FOLDER, CiJob, open_job
 from modelyard.ci.outputs import write_outputs
 from modelyard.ci.previewing import Previewing, PreviewRequestFacts, read_requests
-from modelyard.ci.records import PlanRecord, PreviewRecord, PreviewsRecord
+from modelyard.ci.previews import PreviewRecord, PreviewsRecord
+from modelyard.ci.records import PlanRecord
 from modelyard.ci.redaction import Redaction
 from modelyard.ci.reporting.escaping import loggable
 from modelyard.ci.reporting.publishing import Publisher

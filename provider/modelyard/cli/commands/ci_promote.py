@@ -5,8 +5,9 @@ import click
 from modelyard.ci.folder import CiFolder
 from modelyard.ci.job import FOLDER, open_job
 from modelyard.ci.outputs import write_outputs
+from modelyard.ci.previews import PreviewsRecord
 from modelyard.ci.promotion import promotion_of
-from modelyard.ci.records import PreviewsRecord, RunRecord
+from modelyard.ci.records import RunRecord
 from modelyard.ci.reporting.escaping import loggable
 from modelyard.cli.documents import write_json
 from modelyard.cli.options import project_options

@@ -1,19 +1,24 @@
 """``modelyard ci report``: writes what a job found where people look."""
 
+import os
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import click
+import msgspec
 
-from modelyard.ci.errors import ForgeError
-from modelyard.ci.folder import CiFolder
+from modelyard.ci.errors import FolderIncomplete, FolderUnwritable, ForgeError, RunOutdated
+from modelyard.ci.folder import CiFolder, together
 from modelyard.ci.forges import DeploymentReport, Forge, open_forge
+from modelyard.ci.freshness import check_present
 from modelyard.ci.hosts import CiContext, detect
 from modelyard.ci.job import FOLDER, CiJob, open_job
 from modelyard.ci.outputs import write_outputs
-from modelyard.ci.records import FailureRecord, PlanRecord, PreviewRecord, PreviewsRecord, RunRecord
+from modelyard.ci.previews import PreviewRecord, PreviewsRecord
+from modelyard.ci.records import FailureRecord, PlanRecord, RunRecord
 from modelyard.ci.redaction import Redaction
 from modelyard.ci.reporting import (
     Delivery,
@@ -36,6 +41,8 @@ from modelyard.errors import ModelyardError
 from modelyard.graphs import LibraryMissing
 
 __all__ = ["report_job"]
+
+LeftT = TypeVar("LeftT")
 
 
 class _Found(NamedTuple):
@@ -96,9 +103,8 @@ def report_job(
         else:
             show_text(text)
         return
-    if not pending:
-        _keep(found, report)
-    deliveries = _published(found, report, status, pending=pending)
+    kept = [] if pending else _keep(found, report)
+    deliveries = [*kept, *_published(found, report, status, pending=pending)]
     _tell(found, report, deliveries, json=json)
 
 
@@ -110,38 +116,59 @@ def _found(project: str, folder: str) -> _Found:
         context = detect()
         name = Path(project).absolute().name
         failure = FailureRecord("project", error.error_kind.value, str(error))
-        run = RunRecord(project=name, failures=(failure,))
-        place = CiFolder(Path(folder or FOLDER))
-        redaction = Redaction.of(dict(_environment()))
-        return _Found(name, context, place, redaction, None, redaction.record(run), ())
-    records = job.folder
-    plan, run_record = records.read("plan.json", PlanRecord), records.runs()
-    previews = records.read("preview.json", PreviewsRecord) or PreviewsRecord()
+        place, redaction = CiFolder(Path(folder or FOLDER)), Redaction.of(os.environ)
+        unopened = RunRecord(project=name, failures=(failure,))
+        return _Found(name, context, place, redaction, None, redaction.record(unopened), ())
+    plan, run, previews = _left(job)
     clean = job.redaction
     return _Found(
         job.project.name,
         clean.record(job.context),
-        records,
+        job.folder,
         clean,
         plan and clean.record(plan),
-        run_record and clean.record(run_record),
+        run and clean.record(run),
         clean.record(previews).previews,
     )
 
 
-def _environment() -> dict[str, str]:
-    import os
+def _left(job: CiJob) -> tuple[PlanRecord | None, RunRecord | None, PreviewsRecord]:
+    """Return what the commands before have left for this commit; what cannot be used is a failure to report."""
+    problems: list[ModelyardError] = []
 
-    return dict(os.environ)
+    def tried(read: Callable[[], LeftT | None]) -> LeftT | None:
+        try:
+            return read()
+        except FolderIncomplete as error:
+            problems.append(error)
+            return None
+
+    plan = tried(lambda: job.folder.read("plan.json", PlanRecord))
+    runs = tried(job.folder.each_run) or {}
+    previews = tried(lambda: job.folder.read("preview.json", PreviewsRecord)) or PreviewsRecord()
+    try:
+        check_present(job, plan, runs)
+    except RunOutdated as error:
+        problems.append(error)
+        plan, runs, previews = None, {}, PreviewsRecord()
+    if not problems:
+        return plan, together(runs), previews
+    failures = tuple(FailureRecord(Path(each.where).name, each.error_kind.value, str(each)) for each in problems)
+    run = together(runs) or RunRecord(job.project.name, commit=job.project.stamp.commit)
+    return plan, msgspec.structs.replace(run, failures=(*failures, *run.failures)), previews
 
 
-def _keep(found: _Found, report: Report) -> None:
+def _keep(found: _Found, report: Report) -> list[Delivery]:
     """Write the files first: whatever the forge says, the job's artifacts have them."""
-    found.folder.write_text("report.md", render(report, limit=10_000_000))
-    found.folder.write_text("metrics.txt", openmetrics(found.run))
-    found.folder.write_text("junit.xml", junit(found.run))
     links = [(f"Preview of {each.graph}", each.url) for each in found.previews if each.url and not found.context.fork]
-    found.folder.write("annotations.json", gitlab_annotations(links))
+    try:
+        found.folder.write_text("report.md", render(report, limit=10_000_000))
+        found.folder.write_text("metrics.txt", openmetrics(found.run))
+        found.folder.write_text("junit.xml", junit(found.run))
+        found.folder.write("annotations.json", gitlab_annotations(links))
+    except FolderUnwritable as error:
+        return [Delivery("files", "failed", str(error))]
+    return []
 
 
 def _published(found: _Found, report: Report, status: StatusKind, *, pending: bool) -> list[Delivery]:
