@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_home import eventually
+from local_ports import free_port
 
 SETTINGS = {
     "AIRFLOW__API__WORKERS": "1",
@@ -119,10 +119,3 @@ class Scheduler:
         command = [sys.executable, "-m", "airflow", *arguments]
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
-
-
-def free_port() -> int:
-    """Return a port that nobody listens at."""
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        return int(server.getsockname()[1])

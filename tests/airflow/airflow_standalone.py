@@ -12,7 +12,8 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from airflow_scheduler import Scheduler, free_port
+from airflow_scheduler import Scheduler
+from local_ports import free_port
 
 SETTINGS = {
     "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",

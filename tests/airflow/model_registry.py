@@ -1,7 +1,6 @@
 """A model registry of the tests' own: a database of MLflow's, and a real server on it."""
 
 import os
-import socket
 import subprocess
 import time
 import urllib.request
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from airflow_home import PYTHON, eventually
+from local_ports import free_port
 
 REGISTER = """
 import sys
@@ -42,9 +42,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 @pytest.fixture(scope="session")
 def mlflow(registry: tuple[Path, str]) -> Iterator[str]:
     """Return the address of a real MLflow server on the registry."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [PYTHON, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{registry[0] / 'mlflow.db'}"]
     server = subprocess.Popen(
         [*command, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"],

@@ -3,7 +3,6 @@
 import logging
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from local_ports import free_port
 from probe_batch import SumModel, files, rows_of, score, scored
 
 from modelyard.data import (
@@ -32,9 +32,7 @@ def bucket() -> Iterator[str]:
     """A bucket on a server of the test's own."""
     import s3fs
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = servers.ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
     server.start()

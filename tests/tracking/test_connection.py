@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from local_ports import free_port
 from mlflow import MlflowClient
 from mlflow.tracking._tracking_service.utils import _get_store
 from sqlalchemy import event
@@ -62,9 +63,7 @@ def answering(status: int) -> Iterator[str]:
 def test_a_server_that_is_down_is_said_at_once_without_its_password(
     tmp_path: Path, new_environment: MakeEnvironment
 ) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
+    port = free_port()
     uri = f"http://ann:s3cret@127.0.0.1:{port}"
     start = time.monotonic()
     with pytest.raises(TrackingUnavailable) as raised:

@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+from local_ports import free_port
 from probe_endpoint import order_for, processes
 from probe_models import fitted, save_model
 
@@ -287,10 +288,9 @@ def test_a_port_that_is_taken_is_said_and_nothing_is_left(state: Path) -> None:
 
 def test_an_endpoint_moves_to_another_port_or_stays_where_it_is(state: Path) -> None:
     first = deploy(state)
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        with pytest.raises(PortTaken):
-            deploy(state, port=other.getsockname()[1])
-        free = other.getsockname()[1]
+    free = free_port()
+    with socket.create_server(("127.0.0.1", free)), pytest.raises(PortTaken):
+        deploy(state, port=free)
     assert ask(first.url)["word"] == "one"
     moved = deploy(state, port=free)
     assert (moved.url, moved.changed) == (f"http://127.0.0.1:{free}", True)
