@@ -8,6 +8,7 @@ import msgspec
 
 from modelyard.operations import OperationContext, operation
 from modelyard.operations.declaration import RESULT_BYTES
+from modelyard.operations.scalars import plain_scalar
 from modelyard.projects.errors import CallResultInvalid, FunctionParametersInvalid
 from modelyard.projects.opening import open_project
 from modelyard.projects.user_code import calling
@@ -73,7 +74,7 @@ def _as_mapping(name: str, returned: object) -> dict[str, Any]:
     if returned is None:
         return {}
     try:
-        plain = msgspec.to_builtins(returned, str_keys=True, enc_hook=_plain_number)
+        plain = msgspec.to_builtins(returned, str_keys=True, enc_hook=plain_scalar)
     except (TypeError, NotImplementedError) as error:
         raise CallResultInvalid(name, f"must be of JSON values, {error}") from error
     if not isinstance(plain, dict):
@@ -82,11 +83,3 @@ def _as_mapping(name: str, returned: object) -> dict[str, Any]:
     if size > RESULT_BYTES:
         raise CallResultInvalid(name, f"must be at most {RESULT_BYTES} bytes of JSON, got {size}")
     return plain
-
-
-def _plain_number(value: object) -> Any:
-    """Return a number of a numeric library as Python's own."""
-    item = getattr(value, "item", None)
-    if callable(item) and getattr(value, "shape", None) == ():
-        return item()
-    raise TypeError(f"and holds the type {type(value).__name__}")

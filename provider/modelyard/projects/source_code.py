@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from modelyard.errors import ModelyardError
+from modelyard.operations.scalars import plain_scalar
 from modelyard.projects.errors import CallResultInvalid, UserFunctionFailed
 from modelyard.projects.user_code import is_stop
 
@@ -80,8 +81,8 @@ def run_source(source: Mapping[str, Any], positional: list[Any], named: dict[str
             raise
         raise UserFunctionFailed(written.name, error, _place(error, written.file)) from error
     try:
-        return {"returned": msgspec.to_builtins(returned, str_keys=True)}
-    except TypeError as error:
+        return {"returned": msgspec.to_builtins(returned, str_keys=True, enc_hook=plain_scalar)}
+    except (TypeError, NotImplementedError) as error:
         raise CallResultInvalid(written.name, f"must be of JSON values, {error}") from error
 
 
