@@ -17,13 +17,18 @@ def make_known(*dags: Any) -> None:
 
 def events(run: Any) -> dict[str, dict[str, Any]]:
     """Return what the asset events of a run say, by the assets' URIs; the last of each."""
+    return dict(all_events(run))
+
+
+def all_events(run: Any) -> list[tuple[str, dict[str, Any]]]:
+    """Return the asset events of a run, the oldest first: the asset's URI, and what the event says."""
     from airflow.models.asset import AssetEvent
     from airflow.utils.session import create_session
     from sqlalchemy import select
 
     with create_session() as session:
         asked = select(AssetEvent).filter_by(source_run_id=run.run_id, source_dag_id=run.dag_id)
-        return {each.uri: dict(each.extra) for each in session.scalars(asked.order_by(AssetEvent.id))}
+        return [(each.uri, dict(each.extra)) for each in session.scalars(asked.order_by(AssetEvent.id))]
 
 
 def run_triggered(dag: Any) -> Any:

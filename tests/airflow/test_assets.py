@@ -1,5 +1,7 @@
 """The assets of the scheme modelyard: their names, their one form, and what a DAG that waits for them is told."""
 
+from collections.abc import Callable
+
 import pytest
 from airflow.sdk import Asset
 from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
@@ -91,6 +93,33 @@ def test_airflow_refuses_what_names_nothing(written: str, message: str) -> None:
 
     assert str(raised.value).startswith(message)
     assert isinstance(raised.value, ValueError)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: model_asset(None), "asset modelyard://model/: the name must be text, got None."),  # type: ignore[arg-type]
+        (lambda: model_asset("a", alias=3), "asset modelyard://model/: the alias must be text, got 3."),  # type: ignore[arg-type]
+        (lambda: dataset_asset(None), "asset modelyard://dataset/: the address must be text, got None."),  # type: ignore[arg-type]
+        (lambda: endpoint_asset(3), "asset modelyard://endpoint/: the name must be text, got 3."),  # type: ignore[arg-type]
+        (lambda: features_asset(["a"]), "asset modelyard://features/: the name must be text, got ['a']."),  # type: ignore[arg-type]
+        (lambda: create_asset(kind="model", name=None), "asset modelyard://model/: the name must be text, got None."),  # type: ignore[arg-type]
+        (lambda: create_asset(kind=None, name="a"), "asset modelyard://asset/: the kind must be text, got None."),  # type: ignore[arg-type]
+        (
+            lambda: model_asset("a", extra=["b"]),  # type: ignore[arg-type]
+            "asset modelyard://model/: extra must be a mapping of facts, got ['b'].",
+        ),
+        (lambda: asset_name(None), "asset None: an asset or its URI is asked for, got None."),  # type: ignore[arg-type]
+        (
+            lambda: model_asset(""),
+            "asset modelyard://model/: a part of its name is empty, leads upwards or cannot be printed.",
+        ),
+    ],
+)
+def test_what_is_no_name_is_refused_as_it_was_given(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(AssetInvalid) as raised:
+        make()
+    assert str(raised.value).removesuffix(" Make it by model_asset, dataset_asset and the like.") == message
 
 
 def test_names_survive_the_way_through_the_uri() -> None:

@@ -16,7 +16,8 @@ from airflow_home import Runs
 from door_operator import DoorOperator
 from workflow_contract import PROJECT
 
-from modelyard.operations import ParameterUnknown
+from modelyard.errors import ModelyardError
+from modelyard.operations import ParameterInvalid, ParameterUnknown
 from modelyard.operators.airflow import CallOperator, DeployOperator
 from modelyard.workflows import WorkflowInvalid, airflow_dag, airflow_group
 
@@ -53,6 +54,25 @@ def small(month: int = 7, text: str = "{{ no template }}"):
 
 
 @workflow
+def assets(model: str, name: str = "by-default"):
+    """Bring all sorts of assets forth."""
+    fixed = steps(name="fixed").register(model=model, name="delays")
+    steps(name="promote").promote(model=fixed.model, alias="champion")
+    named = steps(name="register").register(model=model, name=name)
+    judged = steps.evaluate(model=named.model, dataset="d")
+    steps(name="challenge").promote(model=judged.model, alias="challenger")
+    live = steps(name="deploy").deploy(graph="delays", endpoint="late")
+    steps(name="rollback").rollback(endpoint=live.endpoint)
+    steps(name="unknown").deploy(graph="delays")
+    steps(name="predict").predict(model=model, dataset="d", destination="s3://lake/scored")
+    with each(["a", "b"], name="outer") as item:
+        steps(name="turn").register(model=model, name="delays")
+        steps(name="own").register(model=model, name=item)
+        with each([1, 2], name="inner"):
+            steps(name="pair").register(model=model, name="pairs")
+
+
+@workflow
 def handled(fails: bool = True):
     """Ends badly."""
     steps(name="only").call(function="work.functions:same")
@@ -66,7 +86,8 @@ def work(tmp_path: Path) -> Path:
     folder = tmp_path / "work-project"
     (folder / "work").mkdir(parents=True)
     (folder / "modelyard.yaml").write_text(
-        "name: work\nworkflows: {main: work.flows:main, small: work.flows:small, handled: work.flows:handled}\n"
+        "name: work\nworkflows: {main: work.flows:main, small: work.flows:small, handled: work.flows:handled, "
+        "assets: work.flows:assets}\n"
     )
     (folder / "work/__init__.py").touch()
     (folder / "work/functions.py").write_text("def same(**given):\n    return given\n")
@@ -153,8 +174,28 @@ def test_choices_and_loops_see_templates_as_steps_do(work: Path, runs: Runs) -> 
     assert [runs.xcom(run, "named", index=index)["value"]["name"] for index in (0, 1)] == ["2013-06-03", "b\n"]
 
 
-def test_a_value_that_does_not_fit_is_refused_when_the_run_begins(work: Path, runs: Runs) -> None:
-    dag = airflow_dag(str(work), "small", launcher="inline", parameters={"month": "July"})
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"month": "July"}, 'month: must be a whole number, got "July".'),
+        ({"month": None}, "month: must be a whole number, got null."),
+        ({"kind": "c"}, 'kind: must be one of a, b, got "c".'),
+        ({"names": ["{{ ds }}", 3]}, "names[1]: must be text, got 3."),
+        ({"day": 3}, "day: must be text, got 3."),
+        (3, "parameters: must be a mapping of the workflow's parameters to values, got 3."),
+    ],
+)
+def test_a_value_that_does_not_fit_is_refused_while_the_dag_file_is_read(work: Path, given: Any, message: str) -> None:
+    with pytest.raises(ParameterInvalid) as raised:
+        airflow_dag(str(work), parameters=given)
+    assert str(raised.value) == message
+    with DAG("around", schedule=None), pytest.raises(ParameterInvalid) as raised:
+        airflow_group(str(work), parameters={"day": "x", **given} if isinstance(given, dict) else given)
+    assert str(raised.value) == message
+
+
+def test_a_template_whose_value_does_not_fit_is_refused_when_the_run_begins(work: Path, runs: Runs) -> None:
+    dag = airflow_dag(str(work), "small", launcher="inline", parameters={"month": "{{ 'July' }}"})
     run = runs.run(dag)
 
     assert runs.states(run)["first"] == "failed"
@@ -162,6 +203,58 @@ def test_a_value_that_does_not_fit_is_refused_when_the_run_begins(work: Path, ru
         "kind": "invalid",
         "message": 'month: must be a whole number, got "July".',
     }
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"project": None}, "project: must be text, got null."),
+        ({"workflow": 3}, "workflow: must be text, got 3."),
+        ({"dag_id": None}, "dag_id: must be text, got null."),
+        ({"launcher": "pod"}, 'launcher: must be one of process, inline, got "pod".'),
+        ({"parameterz": {}}, "parameterz: airflow_dag has no parameter 'parameterz'. Did you mean parameters?"),
+        (
+            {"params": {"month": 7}},
+            "params: must be left out: the form is made of the workflow's parameters, and parameters= gives values to "
+            'them, got {"month": 7}.',
+        ),
+        (
+            {"schedule": "@daily"},
+            "workflow main: nobody says day to runs of a schedule. Pass it in parameters={…}, give it a default, or "
+            "leave the schedule out.",
+        ),
+    ],
+)
+def test_settings_of_a_dag_that_cannot_be_are_refused(work: Path, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ModelyardError) as raised:
+        airflow_dag(**{"project": str(work), **settings})
+    assert str(raised.value) == message
+
+
+def test_steps_declare_their_assets_as_far_as_they_are_the_same_in_every_run(work: Path) -> None:
+    def uris(dag: Any) -> dict[str, list[str]]:
+        return {name: [each.uri for each in task.outlets] for name, task in dag.task_dict.items() if task.outlets}
+
+    everywhere = {
+        "promote": ["modelyard://model/delays@champion"],
+        "deploy": ["modelyard://endpoint/late"],
+        "rollback": ["modelyard://endpoint/late"],
+        "predict": ["modelyard://dataset/s3/lake/scored"],
+        "turn": ["modelyard://model/delays"],
+        "pair": ["modelyard://model/pairs"],
+    }
+    assert uris(airflow_dag(str(work), "assets")) == {"fixed": ["modelyard://model/delays"], **everywhere}
+    given = airflow_dag(str(work), "assets", parameters={"name": "late"})
+    named = {"register": ["modelyard://model/late"], "challenge": ["modelyard://model/late@challenger"]}
+    assert uris(given) == {"fixed": ["modelyard://model/delays"], **named, **everywhere}
+    template = airflow_dag(str(work), "assets", parameters={"name": "{{ ds }}"})
+    assert "register" not in uris(template)
+    with DAG("around", schedule=None) as dag:
+        airflow_group(str(work), "assets", group_id="in", parameters={"model": "models:/m-1"})
+    assert uris(dag)["in.challenge"] == ["modelyard://model/by-default@challenger"]
+    tasks = [each["__var"] for each in DagSerialization.to_dict(given)["dag"]["tasks"]]
+    kept = {each["task_id"]: each.get("outlets") or each.get("partial_kwargs", {}).get("outlets") for each in tasks}
+    assert {name: [each["__var"]["uri"] for each in assets] for name, assets in kept.items() if assets} == uris(given)
 
 
 def test_a_group_stands_between_other_tasks_and_takes_their_results(work: Path, runs: Runs, project: Path) -> None:

@@ -61,6 +61,8 @@ def model_asset(name: str, *, alias: str = "", extra: Mapping[str, Any] | None =
     >>> model_asset("delays").uri, model_asset("delays", alias="champion").uri
     ('modelyard://model/delays', 'modelyard://model/delays@champion')
     """
+    _check_text("model", "name", name)
+    _check_text("model", "alias", alias)
     return _asset("model", [f"{name}@{alias}" if alias else name], extra)
 
 
@@ -87,6 +89,7 @@ def dataset_asset(address: str, *, extra: Mapping[str, Any] | None = None) -> As
     >>> dataset_asset("scored/july").uri
     'modelyard://dataset/scored/july'
     """
+    _check_text("dataset", "address", address)
     scheme, mark, rest = address.partition("://")
     user, at, _ = rest.partition("/")[0].rpartition("@")
     if mark and at and ":" in user:
@@ -119,6 +122,7 @@ def endpoint_asset(name: str, *, extra: Mapping[str, Any] | None = None) -> Asse
     >>> endpoint_asset("delays").uri
     'modelyard://endpoint/delays'
     """
+    _check_text("endpoint", "name", name)
     return _asset("endpoint", [name], extra)
 
 
@@ -142,6 +146,7 @@ def features_asset(name: str, *, extra: Mapping[str, Any] | None = None) -> Asse
     >>> features_asset("weather").uri
     'modelyard://features/weather'
     """
+    _check_text("features", "name", name)
     return _asset("features", [name], extra)
 
 
@@ -167,6 +172,8 @@ def create_asset(*, kind: str, name: str, extra: Mapping[str, Any] | None = None
     >>> create_asset(kind="model", name="delays@champion").uri
     'modelyard://model/delays@champion'
     """
+    _check_text("asset", "kind", kind)
+    _check_text(kind, "name", name)
     return _asset(kind, name.split("/"), extra)
 
 
@@ -215,6 +222,8 @@ def asset_name(asset: Asset | str) -> AssetName:
     >>> asset_name("modelyard://model/delays@champion")
     AssetName(kind='model', name='delays', alias='champion')
     """
+    if not isinstance(asset, Asset | str):
+        raise AssetInvalid(repr(asset), f"an asset or its URI is asked for, got {asset!r}")
     text = asset if isinstance(asset, str) else asset.uri
     parsed = urlsplit(text)
     if parsed.scheme.lower() != SCHEME:
@@ -227,7 +236,14 @@ def asset_name(asset: Asset | str) -> AssetName:
     return AssetName(clean.netloc, name)
 
 
+def _check_text(kind: str, field: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise AssetInvalid(f"{SCHEME}://{kind}/", f"the {field} must be text, got {value!r}")
+
+
 def _asset(kind: str, segments: list[str], extra: Mapping[str, Any] | None) -> Asset:
+    if extra is not None and not isinstance(extra, Mapping):
+        raise AssetInvalid(f"{SCHEME}://{kind}/", f"extra must be a mapping of facts, got {extra!r}")
     uri = f"{SCHEME}://{kind}/" + "/".join(quote(each, safe=_SAFE) for each in segments)
     # Checked here, too: where Airflow cannot load the provider information, it would take anything.
     clean = sanitize_uri(urlsplit(uri)).geturl()

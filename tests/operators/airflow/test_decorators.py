@@ -1,5 +1,6 @@
 """@task.modelyard: values in and out, errors that point into the DAG file, mapping, and what is refused at once."""
 
+import functools
 import os
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG, task
 from airflow_home import PYTHON, Runs, needs_main_environment
-from asset_runs import events
+from asset_runs import all_events, events
 
 from modelyard.airflow.assets import features_asset
 from modelyard.operators.airflow.arguments import LauncherName
@@ -97,7 +98,8 @@ def test_a_mapped_function_runs_for_each_item(runs: Runs, project: Path, launche
     run = runs.run(dag)
 
     assert runs.xcom(run, "total") == [5, 10]
-    assert events(run)["modelyard://features/squares"]["value"] == 10
+    squares = [extra["value"] for uri, extra in all_events(run) if uri == "modelyard://features/squares"]
+    assert sorted(squares) == [5, 10]
     assert events(run)["modelyard://features/named"]["metrics"] == 5
     assert events(run)["modelyard://features/named"]["key"] == f"maps_{launcher}/{run.run_id}/named"
 
@@ -152,6 +154,50 @@ def test_what_is_no_json_is_refused_on_both_sides(runs: Runs, project: Path) -> 
     assert runs.states(run) == {"takes": "failed", "returns": "failed"}
     assert errors["takes"] == 'value: must be of JSON values, got "type".'
     assert "must be of JSON values" in errors["returns"]
+
+
+@needs_main_environment
+def test_single_values_of_numeric_libraries_are_plain_numbers_on_both_sides(runs: Runs, project: Path) -> None:
+    class Scalar:
+        """As NumPy's: Airflow itself may be without it."""
+
+        shape = ()
+
+        def item(self) -> float:
+            return 0.5
+
+    with _dag("numeric", project) as dag:
+
+        @task.modelyard
+        def doubled(number: float, several: Any) -> dict[str, Any]:
+            import numpy as np
+
+            exact = [np.int64(2**40), np.bool_(True), np.float32(number)]
+            return {"double": np.float64(number * 2), "exact": exact, "several": several}
+
+        doubled(Scalar(), [Scalar(), {"deep": Scalar()}])
+    run = runs.run(dag)
+
+    assert runs.xcom(run, "doubled") == {"double": 1.0, "exact": [2**40, True, 0.5], "several": [0.5, {"deep": 0.5}]}
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        (len, "len"),
+        (dict, "dict"),
+        (3, "3"),
+        (functools.partial(max, 1), "functools.partial(<built-in function max>, 1)"),
+    ],
+)
+def test_what_is_no_function_in_python_is_refused_where_it_is_decorated(given: Any, name: str) -> None:
+    for decorator in (modelyard_task, modelyard_task(launcher="inline")):
+        with pytest.raises(FunctionUnreadable) as raised:
+            decorator(given)
+        assert str(raised.value) == (
+            f"task {name}: {name} cannot run from its source: it is no function that is written in Python. "
+            "Write it with def, in a file."
+        )
 
 
 def test_names_from_outside_are_refused_while_the_dag_file_is_read(project: Path) -> None:

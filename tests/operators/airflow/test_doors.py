@@ -11,6 +11,8 @@ from airflow_home import PYTHON, Runs, needs_main_environment
 from door_cases import CASES, DEFAULTS, as_received
 from door_operator import DoorOperator
 
+from modelyard.operations import ParameterInvalid
+
 pytestmark = needs_main_environment
 
 
@@ -173,13 +175,30 @@ def _flags(parameters: dict[str, Any]) -> list[str]:
         ("count", None, "count: must be a whole number, got null."),
     ],
 )
-def test_the_operator_refuses_what_does_not_fit_before_anything_starts(
-    runs: Runs, project: Path, parameter: str, value: Any, rule: str, caplog: pytest.LogCaptureFixture
+def test_what_is_written_out_and_does_not_fit_is_refused_while_the_dag_file_is_read(
+    parameter: str, value: Any, rule: str
 ) -> None:
-    with DAG("doors_refused", schedule=None) as dag:
-        DoorOperator(task_id="door", project=str(project), retries=3, **{"text": "", parameter: value})
+    with DAG("doors_refused", schedule=None), pytest.raises(ParameterInvalid) as raised:
+        DoorOperator(task_id="door", **{"text": "", parameter: value})
+    assert str(raised.value) == rule
+
+
+def test_what_a_run_fills_in_is_refused_before_anything_starts(runs: Runs, project: Path) -> None:
+    errors: dict[str, str] = {}
+
+    def note(context: Any) -> None:
+        errors[context["ti"].task_id] = str(context["exception"])
+
+    common: dict[str, Any] = {"project": str(project), "text": "", "retries": 3, "on_failure_callback": note}
+    with DAG("doors_refused", schedule=None, params={"count": "seven"}) as dag:
+        DoorOperator(task_id="filled", count="{{ params.count }}", **common)
+        DoorOperator.partial(task_id="mapped", **common).expand(count=[1.5])
     run = runs.run(dag)
 
-    assert runs.states(run) == {"door": "failed"}
-    assert runs.tries(run) == {"door": 1}
+    assert set(runs.states(run).values()) == {"failed"}
+    assert runs.tries(run) == {"filled": 1, "mapped": 1}
+    assert errors == {
+        "filled": 'count: must be a whole number, got "seven".',
+        "mapped": "count: must be a whole number, got 1.5.",
+    }
     assert not (project / ".modelyard").exists()

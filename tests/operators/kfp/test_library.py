@@ -151,15 +151,24 @@ def test_what_kubernetes_is_told_of_a_pod(tmp_path: Path) -> None:
     [
         ({"accelerators": 1}, "accelerators: must be given together with accelerator, got 1."),
         ({"volumes": {"state": "claim"}}, "volumes: must be an absolute path below /, got 'state'."),
-        ({"timeout": -1}, "timeout: must be 0 or more seconds, got -1."),
+        ({"timeout": -1}, "timeout: must be a whole number, 0 or more seconds, got -1."),
         (
             {"secrets": {"A": "mlflow/token"}},
-            'secrets: must be SecretKey("SECRET", "KEY") for each variable, got \'mlflow/token\'.',
+            "secrets: must be a mapping of texts to SecretKey(\"SECRET\", \"KEY\"), got {'A': 'mlflow/token'}.",
         ),
         (
             {"variables": {"A": "1"}, "secrets": {"A": SecretKey("s", "k")}},
             "variables: must be other variables than those of secrets, got 'A'.",
         ),
+        ({"cpu": "two"}, "cpu: must be a quantity of Kubernetes as text, such as 2, 0.5 or 500m, got 'two'."),
+        ({"cpu": 2}, "cpu: must be a quantity of Kubernetes as text, such as 2, 0.5 or 500m, got 2."),
+        ({"memory": "4GB"}, "memory: must be a quantity of Kubernetes as text, such as 4Gi or 512Mi, got '4GB'."),
+        ({"accelerators": True}, "accelerators: must be a whole number, 0 or more, got True."),
+        ({"node_selector": None}, "node_selector: must be a mapping to texts, got None."),
+        ({"labels": {"team": 1}}, "labels: must be a mapping of texts to texts, got {'team': 1}."),
+        ({"tolerations": ("x",)}, "tolerations: must be a tuple of Toleration(…), got ('x',)."),
+        ({"image_pull_secrets": "abc"}, "image_pull_secrets: must be a tuple of secrets' names, got 'abc'."),
+        ({"timeout": "3"}, "timeout: must be a whole number, 0 or more seconds, got '3'."),
     ],
 )
 def test_what_kubernetes_would_refuse_is_refused_at_once(settings: dict[str, Any], rule: str) -> None:
@@ -167,6 +176,32 @@ def test_what_kubernetes_would_refuse_is_refused_at_once(settings: dict[str, Any
         PodSettings(**settings)
 
     assert str(caught.value) == rule
+
+
+@pytest.mark.parametrize(
+    ("make", "rule"),
+    [
+        (lambda: SecretKey("", "KEY"), "secret: must be the name of a Kubernetes secret and of a key in it, got ''."),
+        (lambda: SecretKey("s", 3), "key: must be the name of a Kubernetes secret and of a key in it, got 3."),  # type: ignore[arg-type]
+        (
+            lambda: Toleration(key="a", effect="NoSched"),  # type: ignore[arg-type]
+            "effect: must be one of NoExecute, NoSchedule, PreferNoSchedule, got 'NoSched'.",
+        ),
+        (
+            lambda: Toleration(key=""),
+            "key: must be the key of a taint, and empty only with the operator Exists, got ''.",
+        ),
+        (
+            lambda: Toleration(key="a", operator="Exists", value="b"),
+            "value: must be text, and empty with the operator Exists, got 'b'.",
+        ),
+    ],
+)
+def test_secrets_and_tolerations_that_cannot_be_are_refused_at_once(make: Callable[[], object], rule: str) -> None:
+    with pytest.raises(SettingInvalid) as caught:
+        make()
+    assert str(caught.value) == rule
+    Toleration(key="", operator="Exists")
 
 
 def test_tasks_that_differ_in_their_content_have_components_of_different_names(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from modelyard.operators.airflow.arguments import OperationArguments
 from modelyard.operators.airflow.errors import PromotionRejected
 from modelyard.operators.airflow.masking import Mask
 from modelyard.operators.airflow.operation import Templated
+from modelyard.operators.airflow.outputs import publish
 from modelyard.operators.airflow.place import Place
 from modelyard.operators.airflow.promote import PromoteOperator
 from modelyard.operators.airflow.work import Work
@@ -214,10 +215,8 @@ class ApprovedPromoteOperator(HITLOperator, PromoteOperator):  # pyright: ignore
         def act(place: Place) -> dict[str, Any]:
             rejection = self._called(context, place, work, "reject", {**parameters, **answer})
             stays = rejection["current"] or None
-            self._publish(
-                cast("Mapping[str, Any]", context)["ti"],
-                place.mask.hide({"model": stays, "alias": review["alias"], "approved": False, **answer}),
-            )
+            told = place.mask.hide({"model": stays, "alias": review["alias"], "approved": False, **answer})
+            publish(cast("Mapping[str, Any]", context)["ti"], told, told)
             return rejection
 
         self._at_place(context, work, act)

@@ -49,3 +49,4 @@ class CallOperator(OperationOperator):
         super().__init__(**kwargs)
         self.function = function
         self.parameters = {} if parameters is None else parameters
+        self._check_parameters()

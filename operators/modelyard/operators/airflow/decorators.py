@@ -5,9 +5,10 @@ import builtins
 import inspect
 import symtable
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from airflow.sdk import BaseXCom, Context
+from airflow.sdk import Context
 from airflow.sdk.bases.decorator import DecoratedOperator, TaskDecorator, task_decorator_factory
 
 from modelyard.operations import ParameterInvalid
@@ -86,16 +87,10 @@ class ModelyardDecoratedOperator(DecoratedOperator, OperationOperator):
         facts = cast("Mapping[str, Any]", context)
         if self.do_xcom_push:
             fields = value if self.multiple_outputs and isinstance(value, dict) else {}
-            self._publish_value(facts["ti"], fields, value)
+            self._publish(facts["ti"], done, value, fields)
         self._tell_outlets(facts, place, done, value if isinstance(value, dict) else {"value": value})
         acknowledge(done)
         return value
-
-    @staticmethod
-    def _publish_value(ti: Any, fields: Mapping[str, Any], value: Any) -> None:
-        for name, field in fields.items():
-            ti.xcom_push(name, field)
-        ti.xcom_push(BaseXCom.XCOM_RETURN_KEY, value)
 
 
 def modelyard_task(
@@ -112,7 +107,17 @@ def modelyard_task(
         return a mapping.
     **kwargs
         What `OperationOperator` takes.
+
+    Raises
+    ------
+    FunctionUnreadable
+        It is no function that is written in Python.
     """
+    if python_callable is None:
+        return cast("TaskDecorator", partial(modelyard_task, multiple_outputs=multiple_outputs, **kwargs))
+    if not inspect.isfunction(python_callable):
+        name = getattr(python_callable, "__name__", None) or repr(python_callable)
+        raise FunctionUnreadable(name, f"task {name}", "it is no function that is written in Python")
     return task_decorator_factory(
         python_callable=python_callable,
         multiple_outputs=multiple_outputs,

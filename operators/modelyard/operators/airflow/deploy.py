@@ -117,3 +117,4 @@ class DeployOperator(OperationOperator):
         self.port = port
         self.timeout = timeout
         self.target = target
+        self._check_parameters()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from modelyard.errors import ErrorKind, ModelyardError, near_name
 
-__all__ = ["BundleProjectNotFound", "PromotionRejected", "ResultFieldUnknown"]
+__all__ = ["BundleProjectNotFound", "NumberTooLarge", "PromotionRejected", "ResultFieldUnknown"]
 
 
 class BundleProjectNotFound(ModelyardError):
@@ -19,6 +19,20 @@ class BundleProjectNotFound(ModelyardError):
             where=project,
             mend="Name the project's folder as it lies in the bundle.",
             facts={"project": project, "folder": folder},
+        )
+
+
+class NumberTooLarge(ModelyardError):
+    """Raised when a result has a whole number of more than 64 bits, which XCom does not take."""
+
+    kind = ErrorKind.INVALID
+
+    def __init__(self, task: str) -> None:
+        super().__init__(
+            "the result has a whole number of more than 64 bits, which Airflow does not carry between tasks",
+            where=f"task {task}",
+            mend="Return it as text.",
+            facts={"task": task},
         )
 
 

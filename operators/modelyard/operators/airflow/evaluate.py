@@ -110,3 +110,4 @@ class EvaluateOperator(OperationOperator):
         self.threshold = threshold
         self.report = report
         self.trust = trust
+        self._check_parameters()

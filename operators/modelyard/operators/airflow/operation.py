@@ -5,20 +5,21 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Unpack, cast, get_args
 
-from airflow.sdk import BaseOperator, BaseXCom, Context, conf
+from airflow.sdk import BaseOperator, Context, conf
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from modelyard.airflow.lineage import WorkFacts
 from modelyard.airflow.retrying import KindRetryPolicy, WorkFailed
 from modelyard.errors import ErrorKind, ModelyardError
-from modelyard.operations import ParameterInvalid
+from modelyard.operations import ParameterInvalid, ParameterType
 from modelyard.operators.airflow.arguments import LauncherName, TaskArguments, Templated
+from modelyard.operators.airflow.errors import NumberTooLarge
 from modelyard.operators.airflow.masking import Mask, mask_of
 from modelyard.operators.airflow.outlets import declared_outlets, tell_outlets
-from modelyard.operators.airflow.outputs import TaskOutput, started_facts
+from modelyard.operators.airflow.outputs import TaskOutput, publish, started_facts
 from modelyard.operators.airflow.place import Place, connection_settings, place_of, text_of
 from modelyard.operators.airflow.traces import Ended, asked_of, done_by, tried_by
-from modelyard.operators.airflow.values import is_template, keep_type, plain
+from modelyard.operators.airflow.values import check_written, plain, render_typed
 from modelyard.operators.airflow.work import Work, handle_facts, handle_from, is_finished
 from modelyard.operators.airflow.work_facts import metrics_behind, work_facts
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from modelyard.projects.dispatch import Completed
 
 __all__ = ["DEFAULT_KEY", "OperationOperator", "Templated"]
+
+_TEXT_OR_NOTHING = ParameterType("string", optional=True)
 
 DEFAULT_KEY = "{{ ti.dag_id }}/{{ ti.run_id }}/{{ ti.task_id }}"
 """Names a task's work; without the try number, so that a retry attaches. The map index is added to any key."""
@@ -117,6 +120,24 @@ class OperationOperator(BaseOperator):
         self.tracking = ""
         self._work: Work | None = None
         self._ended: Ended | None = None
+        for name in OperationOperator.template_fields:
+            check_written(getattr(self, name), _TEXT_OR_NOTHING, name, self.get_template_env)
+
+    def _check_parameters(self) -> None:
+        """Refuse, while the DAG file is read, what the operation would refuse in every run.
+
+        Raises
+        ------
+        ParameterInvalid
+            A field that is written out is not of its type.
+        """
+        if getattr(self, "_BaseOperator__from_mapped", False):
+            # A mapped task is made when it runs, and there the operation refuses it in a way that is not tried again.
+            return
+        from modelyard.operations.catalogue import load_catalogue
+
+        for each in load_catalogue().spec(self.operation_name).parameters:
+            check_written(getattr(self, each.name), each.type, each.name, self.get_template_env)
 
     @property
     def outlets(self) -> list[Any]:
@@ -142,18 +163,8 @@ class OperationOperator(BaseOperator):
         super().render_template_fields(context, jinja_env)
 
     def render_template(self, content: Any, context: Any, jinja_env: Any = None, seen_oids: Any = None) -> Any:
-        """Render as Airflow does, with two differences.
-
-        A text without any mark of Jinja stays exactly as it is: Jinja would take away its last newline, and with
-        ``render_template_as_native_obj`` make a number of "2024". A text that is one expression and nothing else keeps
-        the type of its value where the operation does not take text: ``{"depth": "{{ params.depth }}"}`` is a number.
-        """
-        if not isinstance(content, str) or jinja_env is None:
-            return super().render_template(content, context, jinja_env, seen_oids)
-        if not is_template(content, jinja_env):
-            return content
-        render = super().render_template
-        return keep_type(content, lambda text, env: render(text, context, env, seen_oids), jinja_env)
+        """Render a field: see `modelyard.operators.airflow.values.render_typed`."""
+        return render_typed(super().render_template, content, context, jinja_env, seen_oids)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Start the work or attach to it, follow it to its end, publish its result, acknowledge its key.
@@ -287,7 +298,7 @@ class OperationOperator(BaseOperator):
 
         result: dict[str, Any] = place.mask.hide(done.result)
         if self.do_xcom_push:
-            self._publish(cast("Mapping[str, Any]", context)["ti"], result)
+            self._publish(cast("Mapping[str, Any]", context)["ti"], done, result, result)
         self._tell_outlets(cast("Mapping[str, Any]", context), place, done, result)
         acknowledge(done)
         return result
@@ -305,11 +316,17 @@ class OperationOperator(BaseOperator):
     def _tell(self, line: str) -> None:
         self.log.info(line)
 
-    def _publish(self, ti: Any, result: Mapping[str, Any]) -> None:
+    @staticmethod
+    def _publish(ti: Any, done: "Completed", value: Any, fields: Mapping[str, Any]) -> None:
         """Push the result before its key is acknowledged: where that fails, the next try finds the result again."""
-        for name, value in result.items():
-            ti.xcom_push(name, value)
-        ti.xcom_push(BaseXCom.XCOM_RETURN_KEY, result)
+        from modelyard.projects.dispatch import acknowledge
+
+        try:
+            publish(ti, value, fields)
+        except NumberTooLarge:
+            # No try could publish it; clearing the task, once the function is mended, shall do the work anew.
+            acknowledge(done)
+            raise
 
     def failure(self, context: Context, error: ModelyardError, mask: Mask, *, killed: bool) -> AirflowException:
         """Return what tells Airflow whether to try again.

@@ -1,7 +1,7 @@
 """The assets that a task brings forth: declared while the DAG file is read, told about when the work is done."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from airflow.sdk import Asset, AssetAlias
 from airflow.sdk.definitions.xcom_arg import PlainXComArg
@@ -9,11 +9,28 @@ from airflow.sdk.definitions.xcom_arg import PlainXComArg
 from modelyard.airflow.assets import SCHEME, dataset_asset, endpoint_asset, model_asset
 from modelyard.airflow.errors import AssetInvalid
 
-__all__ = ["brought_forth", "declared_outlets", "tell_outlets"]
+__all__ = ["Foreseen", "Origin", "brought_forth", "declared_outlets", "tell_outlets", "written_out"]
 
 _MARKS = ("{{", "{%", "{#")
 
 Found = list[Asset]
+
+
+class Origin(NamedTuple):
+    """A field of a task's result, which a later task is given."""
+
+    task: Any
+    """The task: what has ``operation_name`` and the fields of its operator."""
+    field: str
+
+
+@runtime_checkable
+class Foreseen(Protocol):
+    """What stands in a field and is filled in when the task starts."""
+
+    def foreseen(self) -> str | Origin | None:
+        """Return what it will be in every run: a text, or whose output it is; None where that is not known."""
+        ...
 
 
 def declared_outlets(task: Any) -> Found:
@@ -123,22 +140,32 @@ _DECLARED: dict[str, Callable[[Any], Found]] = {
 
 def _written(value: Any) -> str:
     """Return a text that is written out; nothing for a template or another task's output."""
-    return value if isinstance(value, str) and not any(mark in value for mark in _MARKS) else ""
+    known = written_out(value)
+    return known if isinstance(known, str) else ""
+
+
+def written_out(value: Any) -> str | Origin | None:
+    """Return what a field says before anything runs: a text, or whose output it hands on."""
+    if isinstance(value, PlainXComArg):
+        return Origin(value.operator, value.key)
+    if isinstance(value, Foreseen):
+        return value.foreseen()
+    return value if isinstance(value, str) and not any(mark in value for mark in _MARKS) else None
 
 
 def _source(value: Any, field: str) -> Any:
     """Return what a task was given for a field that it hands on."""
-    while isinstance(value, PlainXComArg) and value.key == field:
-        value = getattr(value.operator, field, None)
+    while isinstance(known := written_out(value), Origin) and known.field == field:
+        value = getattr(known.task, field, None)
     return value
 
 
 def _model_name(value: Any) -> str:
     """Return the registered name behind a model reference, written out or an output of other tasks."""
-    while isinstance(value, PlainXComArg) and value.key == "model":
-        if getattr(value.operator, "operation_name", "") == "register":
-            return _written(getattr(value.operator, "name", None))
-        value = getattr(value.operator, "model", None)
+    while isinstance(known := written_out(value), Origin) and known.field == "model":
+        if getattr(known.task, "operation_name", "") == "register":
+            return _written(getattr(known.task, "name", None))
+        value = getattr(known.task, "model", None)
     text = _written(value)
     if not text.startswith("models:/"):
         return ""

@@ -1,13 +1,14 @@
 """The output of a task, as later tasks of the DAG file refer to it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from airflow.sdk import BaseXCom, XComArg
 from airflow.sdk.definitions.xcom_arg import PlainXComArg
 
-from modelyard.operators.airflow.errors import ResultFieldUnknown
+from modelyard.operators.airflow.errors import NumberTooLarge, ResultFieldUnknown
 
-__all__ = ["STARTED_FIELDS", "TaskOutput", "started_facts"]
+__all__ = ["STARTED_FIELDS", "TaskOutput", "publish", "started_facts"]
 
 STARTED_FIELDS = ("operation", "handle", "project", "environment", "conn_id")
 """What a task publishes that starts its work and does not wait for it."""
@@ -49,3 +50,28 @@ def started_facts(
         Where it belongs.
     """
     return dict(zip(STARTED_FIELDS, (operation, handle, project, environment, conn_id), strict=True))
+
+
+def publish(ti: Any, value: Any, fields: Mapping[str, Any]) -> None:
+    """Push to XCom the fields of what a task has to tell, each by its name, and then the whole.
+
+    Parameters
+    ----------
+    ti
+        Airflow's task instance.
+    value
+        The whole: JSON.
+    fields
+        The fields.
+
+    Raises
+    ------
+    NumberTooLarge
+        It holds a whole number that Airflow cannot carry from a task's process to its supervisor.
+    """
+    try:
+        for name, field in fields.items():
+            ti.xcom_push(name, field)
+        ti.xcom_push(BaseXCom.XCOM_RETURN_KEY, value)
+    except OverflowError as error:
+        raise NumberTooLarge(ti.task_id) from error

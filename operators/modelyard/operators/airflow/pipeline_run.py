@@ -13,9 +13,10 @@ from modelyard.errors import ModelyardError
 from modelyard.operations import ParameterInvalid
 from modelyard.operations.states import RunState
 from modelyard.operators.airflow.arguments import TaskArguments, Templated
+from modelyard.operators.airflow.outputs import publish
 from modelyard.operators.airflow.pipeline_server import server_of
 from modelyard.operators.airflow.place import text_of
-from modelyard.operators.airflow.values import is_template, keep_type, plain
+from modelyard.operators.airflow.values import plain, render_typed
 
 if TYPE_CHECKING:
     from airflow.sdk.types import TaskInstanceKey
@@ -155,13 +156,8 @@ class PipelineRunOperator(BaseOperator):
         self._killed = False
 
     def render_template(self, content: Any, context: Any, jinja_env: Any = None, seen_oids: Any = None) -> Any:
-        """Render as `modelyard.operators.airflow.OperationOperator` does: an expression keeps the type of its value."""
-        if not isinstance(content, str) or jinja_env is None:
-            return super().render_template(content, context, jinja_env, seen_oids)
-        if not is_template(content, jinja_env):
-            return content
-        render = super().render_template
-        return keep_type(content, lambda text, env: render(text, context, env, seen_oids), jinja_env)
+        """Render a field: see `modelyard.operators.airflow.values.render_typed`."""
+        return render_typed(super().render_template, content, context, jinja_env, seen_oids)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Start the run or attach to it, and follow it to its end.
@@ -324,10 +320,7 @@ class PipelineRunOperator(BaseOperator):
             "tasks": dict(run.tasks),
         }
         if self.do_xcom_push:
-            ti = cast("Mapping[str, Any]", context)["ti"]
-            for name, value in result.items():
-                ti.xcom_push(name, value)
-            ti.xcom_push(BaseXCom.XCOM_RETURN_KEY, result)
+            publish(cast("Mapping[str, Any]", context)["ti"], result, result)
         return result
 
     def _failure(self, error: ModelyardError) -> AirflowException:

@@ -116,3 +116,4 @@ class PredictOperator(OperationOperator):
         self.probabilities = probabilities
         self.reject_threshold = reject_threshold
         self.trust = trust
+        self._check_parameters()

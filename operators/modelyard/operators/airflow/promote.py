@@ -77,3 +77,4 @@ class PromoteOperator(OperationOperator):
         self.evaluation = evaluation
         self.gates = gates
         self.alias = alias
+        self._check_parameters()

@@ -75,3 +75,4 @@ class RegisterOperator(OperationOperator):
         self.name = name
         self.description = description
         self.tags = {} if tags is None else tags
+        self._check_parameters()

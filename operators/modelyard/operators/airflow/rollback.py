@@ -75,3 +75,4 @@ class RollbackOperator(OperationOperator):
         self.revision = revision
         self.timeout = timeout
         self.target = target
+        self._check_parameters()

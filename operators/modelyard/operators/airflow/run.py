@@ -74,3 +74,4 @@ class RunOperator(OperationOperator):
         self.parameters = {} if parameters is None else parameters
         self.engine = engine
         self.follow = follow
+        self._check_parameters()

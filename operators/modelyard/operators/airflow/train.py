@@ -121,3 +121,4 @@ class TrainOperator(OperationOperator):
         self.task = task
         self.experiment = experiment
         self.tags = {} if tags is None else tags
+        self._check_parameters()

@@ -48,3 +48,4 @@ class UndeployOperator(OperationOperator):
         super().__init__(**kwargs)
         self.endpoint = endpoint
         self.target = target
+        self._check_parameters()

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.sdk import ObjectStoragePath
 
-if TYPE_CHECKING:
-    from modelyard.operations import ParameterType
+from modelyard.operations import ParameterType
+from modelyard.operations.scalars import is_scalar
 
-__all__ = ["Rendered", "is_template", "keep_type", "plain"]
+__all__ = ["Rendered", "check_written", "is_template", "keep_type", "plain", "render_typed"]
 
 _TEXT = ("string", "dataset", "model", "choice")
 
@@ -41,6 +41,27 @@ def is_template(text: str, jinja_env: Any) -> bool:
         return True
     marks = (jinja_env.variable_start_string, jinja_env.block_start_string, jinja_env.comment_start_string)
     return any(mark in text for mark in marks)
+
+
+def render_typed(render: Callable[..., Any], content: Any, context: Any, jinja_env: Any, seen_oids: Any = None) -> Any:
+    """Render a field as Airflow does, with two differences.
+
+    A text without any mark of Jinja stays exactly as it is: Jinja would take away its last newline, and with
+    ``render_template_as_native_obj`` make a number of "2024". A text that is one expression and nothing else keeps
+    the type of its value where the operation does not take text: ``{"depth": "{{ params.depth }}"}`` is a number.
+
+    Parameters
+    ----------
+    render
+        Airflow's own ``render_template`` of the operator.
+    content, context, jinja_env, seen_oids
+        What that takes.
+    """
+    if not isinstance(content, str) or jinja_env is None:
+        return render(content, context, jinja_env, seen_oids)
+    if not is_template(content, jinja_env):
+        return content
+    return keep_type(content, lambda text, env: render(text, context, env, seen_oids), jinja_env)
 
 
 def keep_type(text: str, render: Callable[[str, Any], Any], jinja_env: Any) -> Any:
@@ -87,10 +108,56 @@ def _is_json(value: Any) -> bool:
     return value is None or isinstance(value, int | float) or structured
 
 
-def plain(value: Any, type_: "ParameterType | None" = None) -> Any:
+def check_written(value: Any, type_: ParameterType, where: str, jinja_env: Callable[[], Any]) -> None:
+    """Refuse, while the DAG file is read, what can never be of a type; what a run fills in is passed over.
+
+    Parameters
+    ----------
+    value
+        What the DAG file gives: JSON with templates, outputs of tasks and parameters of the DAG in it.
+    type_
+        What it must be of.
+    where
+        The parameter's name, for the error.
+    jinja_env
+        Returns the Jinja environment of the templates; asked only if there may be one.
+
+    Raises
+    ------
+    ParameterInvalid
+        What is written out is not of the type.
+    """
+    is_text = isinstance(value, str)
+    if _is_resolved(value) or (is_text and type_.kind in _ANY_TEXT):
+        return
+    if is_text and is_template(value, jinja_env()):
+        return
+    item = type_.item or _ANY
+    if isinstance(value, Mapping) and type_.kind in ("mapping", "any") and all(isinstance(each, str) for each in value):
+        for key, each in value.items():
+            check_written(each, item, f"{where}.{key}", jinja_env)
+    elif isinstance(value, list | tuple) and type_.kind in ("list", "any"):
+        for index, each in enumerate(value):
+            check_written(each, item, f"{where}[{index}]", jinja_env)
+    else:
+        type_.coerce(plain(value, type_), where)
+
+
+_ANY = ParameterType("any")
+_ANY_TEXT = ("string", "dataset", "model", "any")
+"""The kinds of types that every text is of."""
+
+
+def _is_resolved(value: Any) -> bool:
+    """Return whether Airflow asks the value itself what it is in a run: an output of a task, a parameter of the DAG."""
+    return not isinstance(value, PathLike) and callable(getattr(value, "resolve", None))
+
+
+def plain(value: Any, type_: ParameterType | None = None) -> Any:
     """Return a rendered value as plain JSON; what has no image in JSON stays as it is, for the operation to refuse.
 
-    Airflow hands over the outputs of mapped tasks as lazy sequences, dates as `datetime`, files as `ObjectStoragePath`.
+    Airflow hands over the outputs of mapped tasks as lazy sequences, dates as `datetime`, files as `ObjectStoragePath`,
+    and numbers of NumPy as they were published.
 
     Parameters
     ----------
@@ -108,6 +175,8 @@ def plain(value: Any, type_: "ParameterType | None" = None) -> Any:
     if isinstance(value, Rendered):
         takes_text = type_ is not None and type_.kind in _TEXT and value.value is not None
         return str(value) if takes_text else plain(value.value, type_)
+    if is_scalar(value):
+        return plain(value.item(), type_)
     if value is None or isinstance(value, str | int | float):
         return value
     item = type_.item if type_ else None

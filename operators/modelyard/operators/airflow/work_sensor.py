@@ -4,14 +4,14 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from airflow.sdk import BaseSensorOperator, BaseXCom, Context, PokeReturnValue
+from airflow.sdk import BaseSensorOperator, Context, PokeReturnValue
 from airflow.sdk.exceptions import AirflowFailException
 
 from modelyard.errors import ModelyardError
 from modelyard.operations import ParameterInvalid
 from modelyard.operators.airflow.masking import Mask
 from modelyard.operators.airflow.outlets import tell_outlets
-from modelyard.operators.airflow.outputs import STARTED_FIELDS
+from modelyard.operators.airflow.outputs import STARTED_FIELDS, publish
 from modelyard.operators.airflow.place import Place, connection_settings, place_of
 from modelyard.operators.airflow.values import plain
 from modelyard.operators.airflow.work import handle_from, is_finished
@@ -78,9 +78,7 @@ class WorkSensor(BaseSensorOperator):
             return False
         result = place.mask.hide(launcher_of(handle).result(handle))
         if self.do_xcom_push:
-            for name, value in result.items():
-                context["ti"].xcom_push(name, value)
-            context["ti"].xcom_push(BaseXCom.XCOM_RETURN_KEY, result)
+            publish(context["ti"], result, result)
         self.operation_name = work["operation"]
         facts = work_facts(self.operation_name, handle, project=place.project, environment=place.environment)
         tell_outlets(context["outlet_events"], self, result, facts.told)

@@ -1,8 +1,9 @@
 """What Kubernetes is told of a task's pod."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from modelyard.operators.kfp.errors import KfpMissing, SettingInvalid
 
@@ -10,6 +11,14 @@ if TYPE_CHECKING:
     from kfp.dsl import PipelineTask
 
 __all__ = ["PodSettings", "SecretKey", "Toleration"]
+
+
+Operator = Literal["Equal", "Exists"]
+Effect = Literal["NoExecute", "NoSchedule", "PreferNoSchedule"]
+
+_CPU = re.compile(r"\d+|\d*\.\d+|\d+m")
+_MEMORY = re.compile(r"\d+(E|Ei|P|Pi|T|Ti|G|Gi|M|Mi|K|Ki)?")
+"""What KFP takes of Kubernetes' quantities."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +36,17 @@ class SecretKey:
     secret: str
     key: str
 
+    def __post_init__(self) -> None:
+        """Refuse a secret or a key without a name.
+
+        Raises
+        ------
+        SettingInvalid
+            One is empty, or no text.
+        """
+        for name in ("secret", "key"):
+            _check_text(name, getattr(self, name), "the name of a Kubernetes secret and of a key in it")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Toleration:
@@ -36,12 +56,27 @@ class Toleration:
     ----------
     key, operator, value, effect
         As Kubernetes has them.
+
+    Raises
+    ------
+    SettingInvalid
+        A value breaks a rule of Kubernetes.
     """
 
     key: str
-    operator: Literal["Equal", "Exists"] = "Equal"
+    operator: Operator = "Equal"
     value: str = ""
-    effect: Literal["NoExecute", "NoSchedule", "PreferNoSchedule"] = "NoSchedule"
+    effect: Effect = "NoSchedule"
+
+    def __post_init__(self) -> None:
+        """Check what Kubernetes would refuse only when the pod is made."""
+        for name, choices in (("operator", get_args(Operator)), ("effect", get_args(Effect))):
+            if getattr(self, name) not in choices:
+                raise SettingInvalid(name, f"one of {', '.join(choices)}", getattr(self, name))
+        if not isinstance(self.key, str) or not (self.key or self.operator == "Exists"):
+            raise SettingInvalid("key", "the key of a taint, and empty only with the operator Exists", self.key)
+        if not isinstance(self.value, str) or (self.value and self.operator == "Exists"):
+            raise SettingInvalid("value", "text, and empty with the operator Exists", self.value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,20 +129,34 @@ class PodSettings:
     timeout: int = 0
 
     def __post_init__(self) -> None:
-        """Check what Kubernetes would refuse only when the pod is made."""
-        if bool(self.accelerator) != bool(self.accelerators):
-            raise SettingInvalid("accelerators", "given together with accelerator", self.accelerators)
+        """Check what KFP or Kubernetes would refuse only later."""
+        self._check_resources()
+        for name in ("node_selector", "variables", "labels", "annotations"):
+            _check_mapping(name, getattr(self, name), str, "texts")
+        _check_mapping("volumes", self.volumes, str, "names of persistent volume claims")
         for path in self.volumes:
             if not path.startswith("/") or path == "/":
                 raise SettingInvalid("volumes", "an absolute path below /", path)
-        both = sorted(set(self.secrets) & set(self.variables))
-        if both:
+        _check_mapping("secrets", self.secrets, SecretKey, 'SecretKey("SECRET", "KEY")')
+        if both := sorted(set(self.secrets) & set(self.variables)):
             raise SettingInvalid("variables", "other variables than those of secrets", both[0])
-        for each in self.secrets.values():
-            if not isinstance(each, SecretKey):
-                raise SettingInvalid("secrets", 'SecretKey("SECRET", "KEY") for each variable', each)
-        if self.timeout < 0:
-            raise SettingInvalid("timeout", "0 or more seconds", self.timeout)
+        _check_items("tolerations", self.tolerations, Toleration, "a tuple of Toleration(…)")
+        _check_items("image_pull_secrets", self.image_pull_secrets, str, "a tuple of secrets' names")
+
+    def _check_resources(self) -> None:
+        rules = {"cpu": (_CPU, "2, 0.5 or 500m"), "memory": (_MEMORY, "4Gi or 512Mi")}
+        for name, (pattern, examples) in rules.items():
+            value = getattr(self, name)
+            if not isinstance(value, str) or (value and not pattern.fullmatch(value)):
+                raise SettingInvalid(name, f"a quantity of Kubernetes as text, such as {examples}", value)
+        if not isinstance(self.accelerator, str):
+            raise SettingInvalid("accelerator", "text, such as nvidia.com/gpu", self.accelerator)
+        for name, rule in {"accelerators": "0 or more", "timeout": "0 or more seconds"}.items():
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+                raise SettingInvalid(name, f"a whole number, {rule}", value)
+        if bool(self.accelerator) != bool(self.accelerators):
+            raise SettingInvalid("accelerators", "given together with accelerator", self.accelerators)
 
     def apply(self, task: "PipelineTask") -> None:
         """Tell a task of a pipeline all of it."""
@@ -147,3 +196,21 @@ class PodSettings:
             kubernetes.add_pod_annotation(task, name, value)
         if self.timeout:
             kubernetes.set_timeout(task, self.timeout)
+
+
+def _check_text(name: str, value: object, rule: str) -> None:
+    if not isinstance(value, str) or not value:
+        raise SettingInvalid(name, rule, value)
+
+
+def _check_mapping(name: str, given: object, kind: type, values: str) -> None:
+    if not isinstance(given, Mapping):
+        raise SettingInvalid(name, f"a mapping to {values}", given)
+    for key, value in given.items():
+        if not isinstance(key, str) or not isinstance(value, kind):
+            raise SettingInvalid(name, f"a mapping of texts to {values}", {key: value})
+
+
+def _check_items(name: str, given: object, kind: type, rule: str) -> None:
+    if not isinstance(given, tuple | list) or not all(isinstance(each, kind) for each in given):
+        raise SettingInvalid(name, rule, given)

@@ -155,7 +155,8 @@ def _constructor(parameters: Sequence[Parameter]) -> list[str]:
     lines = ["    def __init__(", "        self,", "        *,"]
     lines += [f"        {each.name}: {_annotated(each)}," for each in ordered]
     lines += ["        **kwargs: Unpack[OperationArguments],", "    ) -> None:", "        super().__init__(**kwargs)"]
-    return lines + [f"        self.{each.name} = {_assigned(each)}" for each in parameters]
+    lines += [f"        self.{each.name} = {_assigned(each)}" for each in parameters]
+    return [*lines, "        self._check_parameters()"]
 
 
 def _annotated(parameter: Parameter) -> str:

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from functools import cached_property
 from typing import Any, ClassVar, cast
 
+import msgspec
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.bases.skipmixin import SkipMixin
 from airflow.sdk.exceptions import (
@@ -20,118 +20,26 @@ from modelyard.operations.catalogue import load_catalogue
 from modelyard.operators import airflow as generated
 from modelyard.operators.airflow import OperationOperator
 from modelyard.operators.airflow.masking import Mask
-from modelyard.operators.airflow.values import is_template, keep_type, plain
+from modelyard.operators.airflow.outlets import Origin, written_out
 from modelyard.workflows.conditions import holds
 from modelyard.workflows.definition import Choice, Loop, Step
-from modelyard.workflows.engines.airflow_plan import FAILURE_KEY, TABLE_KEY, Plan, Pulled
-from modelyard.workflows.errors import StepTimeout, WorkflowInvalid
-from modelyard.workflows.filling import Filling, Position
-from modelyard.workflows.outcome import instance_name
-from modelyard.workflows.references import AnyReference, as_json
+from modelyard.workflows.engines.airflow.circumstances import circumstances_of
+from modelyard.workflows.engines.airflow_plan import FAILURE_KEY, TABLE_KEY, Plan
+from modelyard.workflows.errors import StepTimeout
+from modelyard.workflows.filling import Filling
+from modelyard.workflows.references import AnyReference, InputReference, Reference, as_json
 from modelyard.workflows.retrying import is_worth_another_try
 
 __all__ = [
     "ChoiceOperator",
     "LoopOperator",
+    "StepFields",
     "StepParameter",
     "StepTask",
     "block_operator",
     "settings_of",
     "step_operator",
 ]
-
-_MEMO = "modelyard_circumstances"
-
-
-class _Circumstances:
-    """What one try of a task knows of the run, found out once."""
-
-    def __init__(self, plan: Plan, name: str, context: Context) -> None:
-        facts = cast("Mapping[str, Any]", context)
-        self.plan = plan
-        self.ti = facts["ti"]
-        self.position = self._position(plan.loops(name), facts["task"])
-        self.found = Pulled(plan, self._pull, plan.loops(name) if self.position else ())
-        self.inputs = _inputs(plan, facts)
-        self.filling = Filling(plan.workflow, self.inputs, self.found)
-
-    def _position(self, loops: Sequence[Loop], task: Any) -> Position:
-        if not loops or self.ti.map_index is None or self.ti.map_index < 0:
-            return ()
-        return tuple(task.at) if getattr(task, "at", None) else (int(self.ti.map_index),)
-
-    def _pull(self, task: str, index: int | None, key: str) -> Any:
-        if index is None:
-            return self.ti.xcom_pull(task_ids=[task], key=key)
-        return self.ti.xcom_pull(task_ids=task, key=key, map_indexes=index)
-
-    @cached_property
-    def status(self) -> dict[str, str]:
-        """Return how the workflow's other tasks ended."""
-        states = self.ti.get_task_states(dag_id=self.ti.dag_id, run_ids=[self.ti.run_id]).get(self.ti.run_id, {})
-        bad = []
-        for node, _ in self.plan.workflow.walk():
-            task = self.plan.task_id(node.name)
-            turns = [f"{task}_{index}" for index in range(_turns(states, task))]
-            for index, each in enumerate(turns) if turns else [(-1, task)]:
-                if states.get(each) == "failed":
-                    bad.append(self._told(node.name, task, index))
-        return {
-            "state": "failed" if bad or "upstream_failed" in states.values() else "succeeded",
-            "error": "; ".join(bad),
-            "workflow_run": f"{self.ti.dag_id}/{self.ti.run_id}",
-        }
-
-    def _told(self, name: str, task: str, index: int) -> str:
-        failure = self._pull(task, index, FAILURE_KEY)
-        shown = instance_name(name, (index,) if index >= 0 else ())
-        return f"{shown}: {failure['message']}" if failure else shown
-
-
-def _turns(states: Mapping[str, Any], task: str) -> int:
-    count = 0
-    while f"{task}_{count}" in states:
-        count += 1
-    return count
-
-
-def _inputs(plan: Plan, facts: Mapping[str, Any]) -> dict[str, Any]:
-    from jinja2 import TemplateError
-
-    task, bound = facts["task"], {}
-    for each in plan.workflow.inputs:
-        if each.name in plan.given:
-            try:
-                value = _rendered(task, plan.given[each.name], facts)
-            except TemplateError as error:
-                place = f"parameter {each.name}"
-                raise WorkflowInvalid(f"the template cannot be rendered: {error}", where=place) from error
-            bound[each.name] = plain(value, each.type)
-        elif plan.asks:
-            bound[each.name] = facts["params"][each.name]
-    return plan.workflow.bind(bound)
-
-
-def _rendered(task: Any, value: Any, facts: Any) -> Any:
-    """Render as our operators do: a text without marks stays as it is, an expression keeps the type of its value."""
-    if isinstance(value, dict):
-        return {key: _rendered(task, each, facts) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_rendered(task, each, facts) for each in value]
-    jinja_env = task.get_template_env(task.dag)
-    if not isinstance(value, str):
-        return BaseOperator.render_template(task, value, facts, jinja_env)
-    if not is_template(value, jinja_env):
-        return value
-    return keep_type(value, lambda text, env: BaseOperator.render_template(task, text, facts, env), jinja_env)
-
-
-def _circumstances(plan: Plan, name: str, context: Context) -> _Circumstances:
-    memo = cast("dict[str, Any]", context)
-    if _MEMO not in memo:
-        memo[_MEMO] = _Circumstances(plan, name, context)
-    found: _Circumstances = memo[_MEMO]
-    return found
 
 
 class _Unfilled:
@@ -161,7 +69,7 @@ class StepParameter:
     def resolve(self, context: Context) -> Any:
         """Return the value; Airflow calls this where it renders templates."""
         try:
-            known = _circumstances(self._plan, self._step.name, context)
+            known = circumstances_of(self._plan, self._step.name, context)
             filling = known.filling
             if self._exiting:
                 filling = Filling(self._plan.workflow, known.inputs, known.found, known.status)
@@ -169,8 +77,45 @@ class StepParameter:
         except ModelyardError as error:
             return _Unfilled(error)
 
+    def foreseen(self) -> str | Origin | None:
+        """Return what the step is given in every run, if that is known: a text, or whose result it is."""
+        value = self._value
+        if isinstance(value, Reference) and not value.path and value.otherwise is msgspec.UNSET:
+            source = next(each for each in self._plan.workflow.steps if each.name == value.step)
+            return Origin(StepFields(self._plan, source), value.field)
+        if isinstance(value, InputReference) and not value.path:
+            return self._given(value.name)
+        return value if isinstance(value, str) else None
+
+    def _given(self, name: str) -> str | Origin | None:
+        if name in self._plan.given:
+            return written_out(self._plan.given[name])
+        if self._plan.asks:
+            return None
+        default = next(each.default for each in self._plan.workflow.inputs if each.name == name)
+        return default if isinstance(default, str) else None
+
     def __str__(self) -> str:
         return str(as_json(self._value))
+
+
+class StepFields:
+    """The operation and the parameters of a step, as attributes.
+
+    Parameters
+    ----------
+    plan, step
+        The step and the plan that it is part of.
+    exiting
+        Whether it is the exit handler.
+    """
+
+    def __init__(self, plan: Plan, step: Step, *, exiting: bool = False) -> None:
+        self.operation_name = step.operation
+        parameters = load_catalogue().spec(step.operation).parameters
+        vars(self).update({each.name: each.default for each in parameters})
+        for name, value in step.parameters.items():
+            setattr(self, name, StepParameter(plan, step, value, exiting=exiting))
 
 
 class StepTask(OperationOperator):
@@ -203,7 +148,7 @@ class StepTask(OperationOperator):
             The step failed, for good or perhaps not.
         """
         try:
-            known = _circumstances(self.plan, self.step.name, context)
+            known = circumstances_of(self.plan, self.step.name, context)
             if not self.plan.is_due(self.step.name, known.position, known.filling):
                 raise AirflowSkipException("its branch is not taken")
             for each in self.template_fields:
@@ -245,15 +190,12 @@ def step_operator(plan: Plan, step: Step, *, exiting: bool = False, base: type[S
     spec = load_catalogue().spec(step.operation)
     name = "".join(part.capitalize() for part in step.operation.split("_")) + "Operator"
     own = getattr(generated, name) if name in generated.__all__ else OperationOperator
-    parameters: dict[str, Any] = {each.name: each.default for each in spec.parameters}
-    for key, value in step.parameters.items():
-        parameters[key] = StepParameter(plan, step, value, exiting=exiting)
-    fields = tuple(dict.fromkeys((*parameters, *OperationOperator.template_fields, *base.template_fields)))
+    names = (each.name for each in spec.parameters)
+    fields = tuple(dict.fromkeys((*names, *OperationOperator.template_fields, *base.template_fields)))
     body = {
-        **parameters,
+        **vars(StepFields(plan, step, exiting=exiting)),
         "plan": plan,
         "step": step,
-        "operation_name": spec.name,
         "result_fields": tuple(each.name for each in spec.results),
         "template_fields": fields,
         "template_fields_renderers": _renderers(spec),
@@ -313,7 +255,7 @@ class ChoiceOperator(BaseOperator, SkipMixin):
         """
         facts = cast("Mapping[str, Any]", context)
         try:
-            known = _circumstances(self.plan, self.choice.name, context)
+            known = circumstances_of(self.plan, self.choice.name, context)
 
             def fill(reference: AnyReference) -> Any:
                 return known.filling.value(reference, self.choice.name)
@@ -349,7 +291,7 @@ class LoopOperator(BaseOperator):
         """
         facts = cast("Mapping[str, Any]", context)
         try:
-            known = _circumstances(self.plan, self.loop.name, context)
+            known = circumstances_of(self.plan, self.loop.name, context)
             table = self.plan.table(self.loop, known.found, known.filling)
         except ModelyardError as error:
             raise _failed(facts["ti"], error) from error

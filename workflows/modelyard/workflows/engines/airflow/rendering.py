@@ -10,10 +10,12 @@ from airflow.sdk import TaskGroup, XComArg
 from airflow.sdk.definitions._internal.expandinput import DictOfListsExpandInput
 from airflow.sdk.definitions.taskgroup import MappedTaskGroup
 
+from modelyard.operators.airflow.outlets import declared_outlets
 from modelyard.workflows.definition import Choice, Loop, Node, Step
 from modelyard.workflows.engines.airflow.approvals import Approvals, ApprovedStepTask
 from modelyard.workflows.engines.airflow.operators import (
     ChoiceOperator,
+    StepFields,
     StepTask,
     block_operator,
     settings_of,
@@ -113,6 +115,8 @@ class Rendering:
         if loop is None or self._plan.is_leaf(self._outermost(step)):
             task: Any = operator(**settings)
         else:
+            if outlets := declared_outlets(StepFields(self._plan, step)):
+                settings["outlets"] = outlets
             task = operator.partial(**settings).expand(at=self._positions(loop))
         self.tasks.append(task)
         return task
