@@ -173,11 +173,14 @@ def test_a_first_revision_that_does_not_get_ready_leaves_nothing(state: Path) ->
 
 
 def test_a_revision_that_is_too_slow_is_ended_and_its_lines_are_shown(state: Path) -> None:
-    with pytest.raises(RevisionNotReady, match=r"too long \(more than 1\.5 s\)") as caught:
-        deploy(state, module=SLOW, timeout=1.5)
-    assert caught.value.error_kind is ErrorKind.TIMEOUT
+    for seconds in (1.5, 15, 60):  # on a busy machine the first time is over before the worker says anything
+        with pytest.raises(RevisionNotReady, match=rf"too long \(more than {seconds:g} s\)") as caught:
+            deploy(state, module=SLOW, timeout=seconds)
+        assert caught.value.error_kind is ErrorKind.TIMEOUT
+        assert processes(state) == []
+        if caught.value.facts["log"]:
+            break
     assert caught.value.facts["log"][-1] == "starting slowly"
-    assert processes(state) == []
 
 
 def test_a_deployment_that_is_interrupted_is_withdrawn(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
