@@ -16,7 +16,8 @@
     ├── MergeBaseWithout             what the branch began from had no such thing yet
     ├── RequestGatesFailed           a gate of a candidate does not hold
     ├── RequestWorkFailed            a step of the request's work failed
-    ├── CandidateUnknown             what shall be promoted is not in the report, or not alone
+    ├── CandidateUnknown             what shall be promoted is not in the report
+    ├── CandidatesAlike              nobody can say which candidate of a registered model is the better one
     ├── CandidateChanged             the version in the registry is no longer the one in the report
     └── RequestsUnreadable           the requests for a preview cannot be read
 """
@@ -28,6 +29,7 @@ from modelyard.errors import ErrorKind, ModelyardError
 __all__ = [
     "CandidateChanged",
     "CandidateUnknown",
+    "CandidatesAlike",
     "ChangesUnknown",
     "FolderIncomplete",
     "FolderUnwritable",
@@ -256,13 +258,41 @@ class RequestWorkFailed(ModelyardError):
 
 
 class CandidateUnknown(ModelyardError):
-    """Raised when it is not clear which candidate of a report shall be promoted."""
+    """Raised when what shall be promoted is not among the registered candidates of a report.
+
+    Parameters
+    ----------
+    asked
+        What was asked for; empty for all that are registered.
+    known
+        The report's candidates.
+    """
 
     kind = ErrorKind.INVALID
 
     def __init__(self, asked: str, known: Sequence[str]) -> None:
-        what = f"the report has no candidate {asked}" if asked else f"the report has {len(known)} candidates"
+        what = f"the report has no candidate {asked}" if asked else "the report has no candidate that is registered"
         super().__init__(what, where="--model", mend=f"Known: {', '.join(known)}." if known else "It names none.")
+
+
+class CandidatesAlike(ModelyardError):
+    """Raised when several candidates of one registered model were not judged alike, so that none is the best.
+
+    Parameters
+    ----------
+    models
+        The candidates.
+    """
+
+    kind = ErrorKind.INVALID
+
+    def __init__(self, models: Sequence[str]) -> None:
+        super().__init__(
+            "the report has several candidates of one registered model, measured on other rows or by other metrics",
+            where="--model",
+            mend=f"Name the one to promote: {', '.join(models)}.",
+            facts={"models": list(models)},
+        )
 
 
 class CandidateChanged(ModelyardError):

@@ -157,11 +157,73 @@ def test_exactly_what_the_report_names_is_promoted(command: Command, here: Path)
         "--model: the report has no candidate models:/loans/9. Known: models:/loans/2." in ended.err,
     ) == (2, True)
     assert command("ci", "promote", "--dry-run").out == "would promote models:/loans/2 to champion\n"
+    assert command("ci", "promote", "--back").out == "Nothing was promoted.\n"
     assert registry.aliases("loans") == {"champion": 1}
 
-    assert command("ci", "promote").code == 0
+    told = command("ci", "promote")
+    assert (told.code, told.out.splitlines()[1].split()) == (
+        0,
+        ["models:/loans/2", "champion", "promoted", "models:/loans/1", "2"],
+    )
     assert registry.aliases("loans") == {"champion": 2}
-    registry.point_alias("loans", "champion", 1)
+    again = command("ci", "promote", "--json")
+    (found,) = json.loads(again.out)["promotions"]
+    assert (found["model"], found["previous"], found["moved"]) == ("models:/loans/2", "models:/loans/1", False)
+
+    assert "would be taken back" in command("ci", "promote", "--back", "--dry-run").out
+    assert registry.aliases("loans") == {"champion": 2}
+    told = command("ci", "promote", "--back")
+    assert told.out.splitlines()[1].split() == ["models:/loans/2", "champion", "taken", "back", "models:/loans/1"]
+    assert registry.aliases("loans") == {"champion": 1}
+    assert "was taken back already" in command("ci", "promote", "--back").out
+
+
+@pytest.mark.slow
+def test_each_registered_model_of_a_report_is_promoted_by_its_best_candidate(
+    command: Command, here: Path, github_job: Job, forge: Forge
+) -> None:
+    """A push may touch several workflows: of two that bring versions of one model the better is taken."""
+    registry = tracking(here).registry
+    path = here / ".modelyard/ci/run.json"
+    honest = path.read_text()
+    (here / ".modelyard/ci/preview.json").unlink(missing_ok=True)
+    other = dispatch("register", {"model": "models:/loans/2", "name": "others"}, project=here).result
+    run = json.loads(honest)
+    (mine,) = run["workflows"][0]["candidates"]
+    worse = json.loads(json.dumps(mine)) | {"model": "models:/loans/1", "workflow": "tune"}
+    worse["metrics"][0]["candidate"] -= 0.1
+    new = mine | {"model": other["model"], "digest": other["digest"], "evaluation": "", "gates": [], "workflow": "new"}
+    unregistered = mine | {"model": "models:/m-0123", "workflow": "quick"}
+    run["workflows"][0]["candidates"] = [worse, mine, new, unregistered]
+    path.write_text(json.dumps(run))
+    variables = github_job()
+
+    told = command("ci", "promote")
+    assert [line.split() for line in told.out.splitlines()[1:]] == [
+        ["models:/loans/2", "champion", "promoted", "models:/loans/1", "2"],
+        ["models:/others/1", "champion", "promoted", "-", "0"],
+        ["models:/loans/1", "-", "passed", "over:", "models:/loans/2", "is", "better", "-", "-"],
+    ]
+    assert (registry.aliases("loans"), registry.aliases("others")) == ({"champion": 2}, {"champion": 1})
+    outputs = Path(variables["GITHUB_OUTPUT"]).read_text()
+    assert '\n["models:/loans/2","models:/others/1"]\n' in outputs
+    assert outputs.index("\nmodels:/loans/2\n") < outputs.index("\nmodels:/loans/1\n")  # model-uri, previous
+
+    told = command("ci", "promote", "--back", "--json")
+    assert [(each["model"], each["said"]) for each in json.loads(told.out)["promotions"]] == [
+        ("models:/others/1", "stays: there was none before"),
+        ("models:/loans/2", "taken back"),
+    ]
+    assert (registry.aliases("loans"), registry.aliases("others")) == ({"champion": 1}, {"champion": 1})
+
+    run["workflows"][0]["candidates"][0]["rows"] = 7
+    path.write_text(json.dumps(run))
+    refused = command("ci", "promote", "--dry-run")
+    said = "--model: the report has several candidates of one registered model, measured on other rows"
+    assert (refused.code, said in refused.err, "models:/loans/1, models:/loans/2." in refused.err) == (2, True, True)
+    narrowed = command("ci", "promote", "--dry-run", "--json", "--model", "models:/loans/2")
+    assert [each["model"] for each in json.loads(narrowed.out)["promotions"]] == ["models:/loans/2"]
+    path.write_text(honest)
 
 
 def test_a_graph_whose_model_is_not_here_is_not_previewed_and_no_failure(

@@ -46,10 +46,10 @@ class Patience:
 
     @classmethod
     def of(cls, variables: Mapping[str, str]) -> "Patience":
-        """Return the patience that ``MODELYARD_FORGE_PATIENCE`` (seconds) asks for."""
+        """Return the patience that ``MODELYARD_FORGE_PATIENCE`` (seconds) asks for; one answer may take a second."""
         text = variables.get("MODELYARD_FORGE_PATIENCE", "")
         seconds = float(text) if text.replace(".", "", 1).isdigit() else cls.seconds
-        return cls(seconds=seconds)
+        return cls(seconds=seconds, timeout=max(1.0, min(cls.timeout, seconds)))
 
 
 class Connection:
