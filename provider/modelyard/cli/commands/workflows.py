@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from modelyard.cli.commands.workflow_jobs import do_step, finish_run
 from modelyard.cli.documents import write_json
 from modelyard.cli.errors import FileUnwritable
 from modelyard.cli.options import environment_options, project_options
@@ -23,7 +24,11 @@ __all__ = ["workflows"]
 
 @click.group(cls=CommandGroup)
 def workflows() -> None:
-    """Show a project's workflows: list, show, draw, compile, publish."""
+    """Show a project's workflows: list, show, draw, compile, publish; step and finish are for the jobs of CI hosts."""
+
+
+workflows.add_command(do_step)
+workflows.add_command(finish_run)
 
 
 @workflows.command("list")
@@ -86,9 +91,10 @@ def draw_workflow(name: str, project: str, environment: str, json: bool) -> None
 @click.argument("name")
 @click.option(
     "--engine",
-    type=click.Choice(("local", "airflow", "kfp")),
+    type=click.Choice(("local", "airflow", "kfp", "github", "gitlab")),
     default="local",
-    help="What the file is for: the definition as JSON (local), a DAG file (airflow), a pipeline as YAML (kfp).",
+    help="What the file is for: the definition as JSON (local), a DAG file (airflow), a pipeline as YAML (kfp), "
+    "a workflow of GitHub Actions (github), a pipeline of GitLab (gitlab).",
 )
 @click.option("--output", metavar="FILE", default="", help="Write the file here; to the standard output if left out.")
 @click.option(

@@ -164,11 +164,20 @@ const STAND_INS = {
       return {};
     }
     const to = path.join(job.world.artifacts, given.name);
+    if (existsSync(to) && given.overwrite !== "true") throw new Error(`there is an artifact ${given.name} already`);
+    rmSync(to, { recursive: true, force: true });
     mkdirSync(to, { recursive: true });
     cpSync(from, to, { recursive: true });
     return { "artifact-url": `https://github.com/artifacts/${given.name}`, "artifact-id": "1" };
   },
   "download-artifact"(given, job) {
+    if (given.pattern) {
+      // Those whose names fit, each into a folder of its name.
+      const fits = new RegExp(`^${given.pattern.replaceAll("*", ".*")}$`);
+      for (const each of readdirSync(job.world.artifacts).filter((name) => fits.test(name)))
+        cpSync(path.join(job.world.artifacts, each), path.resolve(job.workspace, given.path, each), { recursive: true });
+      return;
+    }
     const from = path.join(job.world.artifacts, given.name);
     if (!existsSync(from)) throw new Error(`there is no artifact ${given.name}`);
     cpSync(from, path.resolve(job.workspace, given.path), { recursive: true });

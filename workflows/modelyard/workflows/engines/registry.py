@@ -45,6 +45,8 @@ ENGINES: dict[str, EngineEntry] = {
         compile="modelyard.workflows.engines.kfp_entry:as_pipeline",
         publish="modelyard.workflows.engines.kfp_entry:publish",
     ),
+    "github": EngineEntry(compile="modelyard.workflows.engines.jobs.github:as_github_workflow"),
+    "gitlab": EngineEntry(compile="modelyard.workflows.engines.jobs.gitlab:as_gitlab_pipeline"),
 }
 """Engine → its entry."""
 

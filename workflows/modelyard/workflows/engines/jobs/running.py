@@ -17,7 +17,7 @@ from modelyard.workflows.engines.local import LocalEngine
 from modelyard.workflows.engines.progression import Progression, Ready
 from modelyard.workflows.engines.step_ends import StepEnd, ended, follow, give_up
 from modelyard.workflows.errors import StepFailed, WorkflowInvalid
-from modelyard.workflows.outcome import WorkflowOutcome, instance_name
+from modelyard.workflows.outcome import Failure, WorkflowOutcome, instance_name
 
 __all__ = ["JobRun", "PartState", "definition_digest"]
 
@@ -178,19 +178,11 @@ class JobRun:
         raise told
 
     def _error(self, error: ModelyardError) -> ErrorRecord:
-        record = error.record()
-        return ErrorRecord(
-            type=record.type,
-            kind=record.kind,
-            message=self.redact(record.message),
-            where=self.redact(record.where),
-            mend=self.redact(record.mend),
-            facts=self.redact(record.facts),
-        )
+        return msgspec.convert(self.redact(msgspec.to_builtins(error.record())), ErrorRecord)
 
     def _redacted(self, outcome: WorkflowOutcome) -> WorkflowOutcome:
-        failures = tuple(type(each)(each.step, each.kind, self.redact(each.message)) for each in outcome.failures)
-        return WorkflowOutcome(outcome.states, outcome.results, failures)
+        failures = self.redact(msgspec.to_builtins(outcome.failures))
+        return WorkflowOutcome(outcome.states, outcome.results, msgspec.convert(failures, tuple[Failure, ...]))
 
     def _state(self, progression: Progression, job: Job) -> PartState:
         """Return how the part of a job ended, or raise why it did not end well."""
