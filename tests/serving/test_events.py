@@ -23,6 +23,7 @@ from modelyard.serving.bodies import read_body
 from modelyard.serving.errors import RowsExceeded
 from modelyard.serving.limits import Limits
 from modelyard.serving.local import LocalServer
+from modelyard.serving.table_bounds import TableBounds
 
 ROWS = [{"hour": 19, "carrier": "UA"}, {"hour": 7, "carrier": "AA"}]
 TABLE = pa.Table.from_pylist(ROWS)
@@ -133,7 +134,7 @@ def test_few_bytes_with_many_rows_are_refused_before_they_are_unpacked(media_typ
     pa.set_memory_pool(pool)
     try:
         with pytest.raises(RowsExceeded, match="the limit is 5000"):
-            read_body(sink.getvalue(), media_type, limit=5_000)
+            read_body(sink.getvalue(), media_type, bounds=TableBounds(5_000, 10_000_000))
     finally:
         pa.set_memory_pool(before)
     assert (pool.max_memory() or 0) < 1_000_000  # all of it is 8 MB

@@ -1,24 +1,21 @@
 """What a request's body holds, by its content type: one event, or the rows of a table."""
 
 from collections.abc import Mapping
-from io import BytesIO
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
 
-from modelyard.graphs.errors import LibraryMissing
-from modelyard.serving.errors import MediaTypeUnsupported, RequestMalformed, RowsExceeded
+from modelyard.serving.errors import CellInvalid, MediaTypeUnsupported, RequestMalformed
+from modelyard.serving.table_bounds import TableBounds
+from modelyard.serving.tables import TABLES, read_table
 from modelyard.serving.unreadable import UNREADABLE
 
-__all__ = ["ARROW_FILE", "ARROW_STREAM", "CSV", "JSON", "PARQUET", "TABLES", "Body", "read_body", "write_table"]
+__all__ = ["JSON", "Body", "read_body"]
 
 JSON = "application/json"
-CSV = "text/csv"
-ARROW_STREAM = "application/vnd.apache.arrow.stream"
-ARROW_FILE = "application/vnd.apache.arrow.file"
-PARQUET = "application/vnd.apache.parquet"
-TABLES = (CSV, ARROW_STREAM, ARROW_FILE, PARQUET)
-"""Types whose rows are events of their own."""
+BOUNDS = TableBounds(100_000, 8 * 16 * 1024 * 1024)
+"""What tables may hold if nobody says otherwise."""
 
 
 class Body(NamedTuple):
@@ -30,13 +27,23 @@ class Body(NamedTuple):
         One event's body; or the rows, one body for each event.
     rows
         Whether it is rows.
+    errors
+        What is wrong with some of the rows, by their index.
     """
 
     value: Any
     rows: bool = False
+    errors: Mapping[int, CellInvalid] = {}
 
 
-def read_body(raw: bytes, media_type: str, content_type: str = "", *, limit: int = 100_000) -> Body:
+def read_body(
+    raw: bytes,
+    media_type: str,
+    content_type: str = "",
+    *,
+    bounds: TableBounds = BOUNDS,
+    columns: Mapping[str, str] = MappingProxyType({}),
+) -> Body:
     r"""Return what a request's body holds.
 
     JSON is one event, CSV (with a header line), Arrow and Parquet are rows. A form is one event, a mapping of its
@@ -51,8 +58,10 @@ def read_body(raw: bytes, media_type: str, content_type: str = "", *, limit: int
         The content type without parameters, in lower case; empty means JSON.
     content_type
         The header as it came; a form's boundary is in it.
-    limit
-        The most rows.
+    bounds
+        The most that a table may hold.
+    columns
+        Column → its datatype in the Open Inference Protocol, for CSV; of others it is the one that all cells fit.
 
     Raises
     ------
@@ -60,20 +69,21 @@ def read_body(raw: bytes, media_type: str, content_type: str = "", *, limit: int
         Nobody reads this type here.
     RequestMalformed
         The body is not what its type says.
-    RowsExceeded
-        It has more rows than the limit.
+    RowsExceeded, TableTooLarge
+        It holds more than the bounds.
     LibraryMissing
         Reading the type needs a library that is not installed here.
 
     Examples
     --------
-    >>> read_body(b"hour,carrier\n19,UA\n7,AA\n", CSV)
-    Body(value=[{'hour': 19, 'carrier': 'UA'}, {'hour': 7, 'carrier': 'AA'}], rows=True)
+    >>> read_body(b"hour,carrier\n19,UA\n7,AA\n", "text/csv").value
+    [{'hour': 19, 'carrier': 'UA'}, {'hour': 7, 'carrier': 'AA'}]
     """
     if not media_type or media_type == JSON or media_type.endswith("+json"):
         return Body(_json(raw))
     if media_type in TABLES:
-        return Body(_table(raw, media_type, limit), rows=True)
+        rows, errors = read_table(raw, media_type, bounds, columns)
+        return Body(rows, rows=True, errors=errors)
     if media_type == "multipart/form-data":
         return Body(_form(raw, content_type))
     if media_type == "text/plain":
@@ -96,51 +106,6 @@ def _text(raw: bytes) -> str:
         return raw.decode()
     except UnicodeDecodeError as error:
         raise RequestMalformed(str(error), form="UTF-8 text", mend="Send bytes as application/octet-stream.") from None
-
-
-def _table(raw: bytes, media_type: str, limit: int) -> list[dict[str, Any]]:
-    try:
-        import pyarrow as pa
-    except ModuleNotFoundError as error:
-        raise LibraryMissing("pyarrow", f"a body of type {media_type}", "ml") from error
-    try:
-        table = _read_table(pa.BufferReader(raw), media_type, limit)
-        rows: list[dict[str, Any]] = table.to_pylist()  # where names and times are looked at
-    except (pa.ArrowException, ValueError, OverflowError, OSError) as error:
-        form = {CSV: "CSV", PARQUET: "Parquet"}.get(media_type, "Arrow")
-        told = (str(error).splitlines() or [type(error).__name__])[0]
-        raise RequestMalformed(told, form=form, mend="Send a whole table with its header.") from None
-    return rows
-
-
-def _read_table(source: Any, media_type: str, limit: int) -> Any:
-    """Return a table of at most so many rows: a few compressed bytes may hold more rows than there is memory for."""
-    import pyarrow as pa
-
-    if media_type == CSV:
-        from pyarrow import csv
-
-        table = csv.read_csv(source)
-        _check_rows(len(table), limit)
-        return table
-    if media_type == PARQUET:
-        from pyarrow import parquet
-
-        opened = parquet.ParquetFile(source)
-        _check_rows(opened.metadata.num_rows, limit)
-        return opened.read()
-    stream = pa.ipc.open_stream(source) if media_type == ARROW_STREAM else pa.ipc.open_file(source)
-    batches, rows = [], 0
-    for batch in stream if media_type == ARROW_STREAM else map(stream.get_batch, range(stream.num_record_batches)):
-        rows += len(batch)
-        _check_rows(rows, limit)
-        batches.append(batch)
-    return pa.Table.from_batches(batches, stream.schema)
-
-
-def _check_rows(rows: int, limit: int) -> None:
-    if rows > limit:
-        raise RowsExceeded(rows, limit)
 
 
 def _form(raw: bytes, content_type: str) -> dict[str, Any]:
@@ -171,46 +136,3 @@ def _form(raw: bytes, content_type: str) -> dict[str, Any]:
     except (exceptions.FormParserError, UnicodeDecodeError) as error:
         raise RequestMalformed(str(error), form="a form", mend="Send multipart/form-data with its boundary.") from None
     return fields
-
-
-def write_table(replies: list[Any], media_type: str) -> bytes:
-    r"""Return replies as a table; those that are no mappings become a column ``output``.
-
-    Parameters
-    ----------
-    replies
-        One for each row.
-    media_type
-        One of `TABLES`.
-
-    Raises
-    ------
-    TypeError
-        The replies do not fit into columns.
-
-    Examples
-    --------
-    >>> write_table([{"label": 1}, {"label": 0}], CSV)
-    b'"label"\n1\n0\n'
-    """
-    import pyarrow as pa
-
-    rows = [each if isinstance(each, Mapping) else {"output": each} for each in replies]
-    try:
-        table = pa.Table.from_pylist(rows)
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        raise TypeError(f"the replies are no table: {str(error).splitlines()[0]}") from None
-    sink = BytesIO()
-    if media_type == CSV:
-        from pyarrow import csv
-
-        csv.write_csv(table, sink)
-    elif media_type == PARQUET:
-        from pyarrow import parquet
-
-        parquet.write_table(table, sink)
-    else:
-        make = pa.ipc.new_stream if media_type == ARROW_STREAM else pa.ipc.new_file
-        with make(sink, table.schema) as writer:
-            writer.write_table(table)
-    return sink.getvalue()

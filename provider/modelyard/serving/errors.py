@@ -10,6 +10,7 @@ __all__ = [
     "AddressInvalid",
     "BodyTooLarge",
     "BundleInvalid",
+    "CellInvalid",
     "CertificateInvalid",
     "EncodingUnsupported",
     "HeaderInvalid",
@@ -44,6 +45,7 @@ class HttpRefusal(ModelyardError):
         HttpRefusal
         ├── RequestMalformed      400
         ├── HeaderInvalid         400
+        ├── CellInvalid           400
         ├── AccessRefused
         │   ├── TokenMissing      401
         │   ├── TokenUnknown      401
@@ -193,6 +195,31 @@ class TableTooLarge(HttpRefusal):
             f"the table has {size} bytes when it is unpacked, the limit is {limit}",
             mend="Send fewer rows or columns at a time, or predict in a batch.",
             facts={"bytes": size, "limit": limit},
+        )
+
+
+class CellInvalid(HttpRefusal):
+    """Raised when a cell of a table does not hold what its column does.
+
+    Parameters
+    ----------
+    row
+        Which row, counted from 0; a header is none.
+    column
+        Which column.
+    holds
+        What the column holds, in words.
+    datatype
+        The same, as the model's signature has it.
+    value
+        The cell.
+    """
+
+    def __init__(self, row: int, column: str, holds: str, datatype: str, value: str) -> None:
+        super().__init__(
+            f"row {row}: the column {column!r} has {holds} ({datatype}), not {value!r:.80}",
+            mend="Put one there, or nothing.",
+            facts={"row": row, "column": column, "value": value[:80]},
         )
 
 

@@ -1,7 +1,7 @@
 """Requests as events of the graph: any body at any path, one reply or several, rows of a table."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -10,7 +10,7 @@ import msgspec
 from modelyard.errors import ModelyardError
 from modelyard.graphs import Event, Plan, Response, Rows
 from modelyard.graphs.mapping import map_at_once, map_plan
-from modelyard.serving.bodies import JSON, TABLES, read_body, write_table
+from modelyard.serving.bodies import JSON, Body, read_body
 from modelyard.serving.cloud_events import is_cloud_event, read_cloud_event, written_cloud_event
 from modelyard.serving.errors import ReplyInvalid, RequestMalformed, RowsExceeded
 from modelyard.serving.event_records import Runs
@@ -18,6 +18,8 @@ from modelyard.serving.graph_service import RowFailed, RowFiltered
 from modelyard.serving.limits import Limits
 from modelyard.serving.replies import FAILED, Reply, Streamed, encode, error_reply, event_reply, failed_members
 from modelyard.serving.requests import Request
+from modelyard.serving.row_columns import columns_of
+from modelyard.serving.tables import TABLES, write_table
 
 __all__ = ["EVENT_STREAM", "JSON_LINES", "EventFront"]
 
@@ -43,6 +45,7 @@ class EventFront:
         self._runs: Runs = runs or plan
         self._limits = limits
         self._takes_rows = _takes_rows(plan)
+        self._columns = columns_of(plan)
 
     async def answer(self, request: Request) -> Reply | Streamed:
         """Return the response to a request."""
@@ -51,9 +54,9 @@ class EventFront:
             event = read_cloud_event(request, raw)
             answered = await self._reply(event, request)
             return written_cloud_event(answered, event, self.plan.graph) if isinstance(answered, Reply) else answered
-        body = read_body(raw, request.media_type, request.content_type, limit=self._limits.rows)
+        body = self._read(raw, request)
         if body.rows:
-            return await self._table(body.value, request)
+            return await self._table(body, request)
         if self._takes_rows and isinstance(body.value, dict) and isinstance(body.value.get("inputs"), list):
             return await self._answers(body.value["inputs"], self.plan.graph, request)
         return await self._reply(self._event(body.value, request), request)
@@ -85,9 +88,9 @@ class EventFront:
         """
         if raw is None:
             raw = await request.body()
-        body = read_body(raw, request.media_type, request.content_type, limit=self._limits.rows)
+        body = self._read(raw, request)
         if body.rows:
-            return await self._table(body.value, request)
+            return await self._table(body, request)
         if not isinstance(body.value, dict) or "inputs" not in body.value:
             return await self._reply(self._event(body.value, request), request)
         rows = body.value["inputs"]
@@ -175,20 +178,27 @@ class EventFront:
         finally:
             with_watch()
 
-    async def _table(self, rows: list[Any], request: Request) -> Reply:
-        plan = self.plan
+    def _read(self, raw: bytes, request: Request) -> Body:
+        return read_body(
+            raw, request.media_type, request.content_type, bounds=self._limits.table, columns=self._columns
+        )
+
+    async def _table(self, body: Body, request: Request) -> Reply:
+        plan, rows = self.plan, body.value
+        if body.errors:
+            rows = [row for index, row in enumerate(rows) if index not in body.errors]
         if self._runs is not plan:
             found = await self._as_events(rows, request)
         else:
             found = await asyncio.to_thread(map_plan, plan, rows) if plan.is_async else map_plan(plan, rows)
-        replies, failed = _told(found)
+        replies, failed = _told(_with_errors(found, body.errors) if body.errors else found)
         wanted = next((each for each in TABLES if request.accepts(each)), JSON)
         try:
-            body = encode(replies) if wanted == JSON else write_table(replies, wanted)
+            told = encode(replies) if wanted == JSON else write_table(replies, wanted)
         except TypeError as error:
             raise ReplyInvalid(plan.graph, request.headers.get("x-request-id", ""), str(error)) from error
         headers = ((b"x-rows-failed", str(failed).encode()),) if failed else ()
-        return Reply(200, body, headers, content_type=wanted.encode())
+        return Reply(200, told, headers, content_type=wanted.encode())
 
     async def _as_events(self, rows: list[Any], request: Request) -> Rows:
         """Return what `map_plan` does, of events each of which has an end of its own."""
@@ -239,6 +249,18 @@ def _cancel_current() -> Callable[[], Any]:
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 (who awaits is in one)
     return task.cancel
+
+
+def _with_errors(found: Rows, errors: Mapping[int, Exception]) -> Rows:
+    """Return what became of all rows, where some never were events."""
+    values, failed = list[Any](), dict[int, Exception](errors)
+    for index, value in enumerate(found):
+        while len(values) in errors:
+            values.append(None)
+        if index in found.errors:
+            failed[len(values)] = found.errors[index]
+        values.append(value)
+    return Rows([*values, *(None for index in errors if index >= len(values))], failed)
 
 
 def _told(rows: Rows) -> tuple[list[Any], int]:

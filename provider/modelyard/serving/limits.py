@@ -8,11 +8,14 @@ from types import TracebackType
 import msgspec
 
 from modelyard.serving.errors import Overloaded
+from modelyard.serving.table_bounds import TableBounds
 
 __all__ = ["Admission", "Limits"]
 
 BODY = 16 * 1024 * 1024
 MODEL = 8 * 1024**3
+UNPACKED = 8
+"""How many times the largest body a table may have once it is unpacked."""
 
 
 class Limits(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -48,6 +51,11 @@ class Limits(msgspec.Struct, frozen=True, omit_defaults=True):
     queue: int = 256
     seconds: float = 30.0
     model: int = MODEL
+
+    @property
+    def table(self) -> TableBounds:
+        """What a table may hold: `rows` rows, and 8 times `body` bytes once it is unpacked."""
+        return TableBounds(self.rows, UNPACKED * self.body)
 
     def __post_init__(self) -> None:
         for name, least in (("body", 1), ("rows", 1), ("in_flight", 1), ("queue", 0), ("model", 1)):

@@ -82,7 +82,7 @@ class ApiFront:
         )
 
     async def _body(self, endpoint: Endpoint, values: dict[str, Any], request: Request) -> dict[str, Any]:
-        read = read_body(await request.body(), request.media_type, request.content_type, limit=self._limits.rows)
+        read = read_body(await request.body(), request.media_type, request.content_type, bounds=self._limits.table)
         if read.rows or isinstance(read.value, bytes | str):
             told = "This endpoint takes one JSON object: its fields are mapped, or parameters are put beside them."
             raise MediaTypeUnsupported(request.media_type or "text", told)
