@@ -1,6 +1,5 @@
 """Runs pipelines of GitLab with gitlab-ci-local: a project, a repository with the templates, and the fake forge."""
 
-import ensurepip
 import json
 import os
 import shutil
@@ -12,12 +11,17 @@ from pathlib import Path
 from fake_forge import Forge
 from loans_project import git
 
-__all__ = ["ROOT", "GitLabRunner", "Pipeline", "missing_part"]
+__all__ = ["ROOT", "GitLabRunner", "Pipeline", "missing_part", "offer_templates"]
 
 ROOT = Path(__file__).parents[3]
 _TOOLS = Path(sys.prefix).parent / "node"
 _RUNNER = _TOOLS / "node_modules" / "gitlab-ci-local" / "dist" / "index.js"
 _HOST = "https://gitlab.example.com"
+_PYTHON = """#!/bin/sh
+if [ "$1 $2 $3" = "-m pip install" ]; then echo "$@" >> {installs}; exit 0; fi
+exec {python} "$@"
+"""
+"""Python in a job: what is to be installed is there already."""
 
 
 def missing_part() -> str:
@@ -34,10 +38,11 @@ def missing_part() -> str:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """How a pipeline ended."""
+    """How a pipeline ended: what it said, and the standard output alone."""
 
     code: int
     said: str
+    printed: str
     artifacts: Path
 
     def outputs(self, job: str) -> dict[str, str]:
@@ -60,9 +65,13 @@ class GitLabRunner:
     project
         The repository, with a ``.gitlab-ci.yml`` before a pipeline runs.
     scratch
-        A folder for the home folder and the repository with the templates.
+        A folder for what a runner has: the home folder, and programs.
     forge
         The fake forge.
+    offered
+        Where `offer_templates` has put the repository with the templates.
+    commands
+        A folder with the program ``modelyard``.
     starts_children
         Whether pipelines start others, which get the variables of flags on GitLab alone.
     """
@@ -70,27 +79,36 @@ class GitLabRunner:
     project: Path
     scratch: Path
     forge: Forge
+    offered: Path
+    commands: Path
     starts_children: bool = False
 
     def __post_init__(self) -> None:
-        self._offer_templates()
         programs = self.scratch / "programs"
-        programs.mkdir()
-        for name, command in (("python3", sys.executable), ("modelyard", f"{Path(sys.executable).parent}/modelyard")):
-            (programs / name).write_text(f'#!/bin/sh\nexec {command} "$@"\n')
-            (programs / name).chmod(0o755)
+        programs.mkdir(parents=True)
+        (programs / "python3").write_text(_PYTHON.format(python=sys.executable, installs=self.installs))
+        (programs / "python3").chmod(0o755)
         git(self.project, "remote", "add", "origin", f"{_HOST}/people/loans.git")
         git(self.project, "update-ref", "refs/remotes/origin/main", "main")
         git(self.project, "symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main")
         git(self.project, "config", "user.name", "Ada")
         git(self.project, "config", "user.email", "ada@example.com")
 
-    def call(self, example: str, **changes: str) -> None:
-        """Put an example on the main branch, as it is but for `changes`, and begin a branch there."""
-        text = (ROOT / "examples" / "gitlab" / example).read_text()
+    @property
+    def installs(self) -> Path:
+        """What jobs have asked pip to install: a line for each."""
+        return self.scratch / "installs"
+
+    def call(self, example: str, more: str = "", **changes: str) -> None:
+        """Put an example on the main branch, as it is but for `more` and `changes`, and begin a branch there."""
+        text = (ROOT / "examples" / "gitlab" / example).read_text() + more
         for old, new in changes.items():
             assert old in text
             text = text.replace(old, new)
+        self.write(text)
+
+    def write(self, text: str) -> None:
+        """Put a file for CI on the main branch, and begin a branch there."""
         (self.project / ".gitlab-ci.yml").write_text(text)
         git(self.project, "switch", "-q", "main")
         git(self.project, "add", ".")
@@ -145,38 +163,37 @@ class GitLabRunner:
         ended = subprocess.run(
             command, cwd=self.project, env=self._environment(), capture_output=True, text=True, timeout=300, check=False
         )
-        return Pipeline(ended.returncode, ended.stdout + ended.stderr, state / "artifacts")
+        return Pipeline(ended.returncode, ended.stdout + ended.stderr, ended.stdout, state / "artifacts")
 
     def _environment(self) -> dict[str, str]:
-        pip = next(Path(ensurepip.__file__).parent.glob("_bundled/pip-*.whl"))
-        config = self.scratch / "gitconfig"
         return {
             "HOME": str(self.scratch),
-            "PATH": f"{self.scratch}/programs:{_path()}",
-            "GIT_CONFIG_GLOBAL": str(config),
-            "PYTHONPATH": str(pip),  # what is to be installed is there already: pip finds nothing to do
-            "PIP_NO_INDEX": "1",
+            "PATH": f"{self.scratch}/programs:{self.commands}:{_path()}",
+            "GIT_CONFIG_GLOBAL": str(self.offered / "gitconfig"),
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             "LANG": "C.UTF-8",
         }
 
-    def _offer_templates(self) -> None:
-        source = self.scratch / "templates-source"
-        source.mkdir()
-        for name in ("gitlab-ci", "templates"):
-            shutil.copytree(ROOT / name, source / name)
-        git(source, "init", "-q", "-b", "main")
-        git(source, "add", ".")
-        git(source, "commit", "-q", "-m", "templates")
-        for tag in ("v1", "v1.0.0", "1.0.0"):
-            git(source, "tag", tag)
-        bare = self.scratch / "served" / "modelyard.git"
-        git(self.scratch, "clone", "-q", "--bare", str(source), str(bare))
-        git(bare, "config", "uploadpack.allowFilter", "true")
-        lines = [f'[url "file://{bare.parent}/"]']
-        lines += [f"\tinsteadOf = {host}/ml/" for host in (_HOST, f"{_HOST}:443")]
-        lines += ["[user]", "\tname = Ada", "\temail = ada@example.com", '[protocol "file"]', "\tallow = always"]
-        (self.scratch / "gitconfig").write_text("\n".join(lines) + "\n")
+
+def offer_templates(folder: Path) -> Path:
+    """Put the repository with the templates below a folder, with a configuration of git that finds it."""
+    source = folder / "templates-source"
+    source.mkdir()
+    for name in ("gitlab-ci", "templates"):
+        shutil.copytree(ROOT / name, source / name)
+    git(source, "init", "-q", "-b", "main")
+    git(source, "add", ".")
+    git(source, "commit", "-q", "-m", "templates")
+    for tag in ("v1", "v1.0.0", "1.0.0"):
+        git(source, "tag", tag)
+    bare = folder / "served" / "modelyard.git"
+    git(folder, "clone", "-q", "--bare", str(source), str(bare))
+    git(bare, "config", "uploadpack.allowFilter", "true")
+    lines = [f'[url "file://{bare.parent}/"]']
+    lines += [f"\tinsteadOf = {host}/ml/" for host in (_HOST, f"{_HOST}:443")]
+    lines += ["[user]", "\tname = Ada", "\temail = ada@example.com", '[protocol "file"]', "\tallow = always"]
+    (folder / "gitconfig").write_text("\n".join(lines) + "\n")
+    return folder
 
 
 def _path() -> str:

@@ -1,15 +1,28 @@
-"""A project on GitLab, with the fake forge as its API."""
+"""Projects on GitLab, with the fake forge as its API."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from fake_forge import Forge
-from gitlab_runner import GitLabRunner
+from gitlab_runner import GitLabRunner, offer_templates
 from loans_project import write_loans
+from warm_commands import warm_commands
+
+
+@pytest.fixture(scope="session")
+def offered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The repository with the templates."""
+    return offer_templates(tmp_path_factory.mktemp("templates"))
+
+
+@pytest.fixture(scope="session")
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The program ``modelyard``."""
+    with warm_commands(tmp_path_factory.mktemp("warm")) as folder:
+        yield folder
 
 
 @pytest.fixture
-def runner(tmp_path: Path, forge: Forge) -> GitLabRunner:
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    return GitLabRunner(write_loans(tmp_path / "loans"), scratch, forge)
+def runner(tmp_path: Path, forge: Forge, offered: Path, commands: Path) -> GitLabRunner:
+    return GitLabRunner(write_loans(tmp_path / "loans"), tmp_path / "scratch", forge, offered, commands)

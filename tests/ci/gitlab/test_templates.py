@@ -1,13 +1,18 @@
 """What holds for every GitLab template and example without running it."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from modelyard.operations.generation.template_children import child_pipeline
+
 ROOT = Path(__file__).parents[3]
+BIN = Path(sys.executable).parent
 TEMPLATES = sorted((ROOT / "gitlab-ci").glob("*.yml"))
 EXAMPLES = sorted((ROOT / "examples" / "gitlab").glob("*.yml"))
 INPUT = re.compile(r"\$\[\[ *inputs\.([a-z-]+) *\]\]")
@@ -46,9 +51,13 @@ def test_a_template(path: Path) -> None:
     assert all(each["description"].endswith((".", "true or false.")) for each in inputs.values())
     for name, job in jobs.items():
         assert INPUT.search(name)
-        assert "rules" in job
-        assert "trigger" in job or {"stage", "image", "timeout", "script"} <= job.keys()
-        assert "services" not in job
+        if name.startswith("."):
+            continue
+        whole = {**jobs.get(job.get("extends"), {}), **job}
+        assert {"stage", "rules", "script" if "trigger" not in job else "trigger"} <= job.keys()
+        assert "trigger" in job or {"image", "timeout", "before_script", "variables"} <= whole.keys()
+        assert "services" not in whole
+    for job in jobs.values():
         written = [line for key in SCRIPTS for line in job.get(key, [])]
         assert not any("$[[" in line for line in written)
         assert all(isinstance(line, str) for line in written)
@@ -62,8 +71,8 @@ def test_an_example_is_short_and_gives_what_the_template_takes(path: Path) -> No
 
 
 def test_an_unknown_input_is_found() -> None:
-    caller = {"include": [{"local": "/gitlab-ci/main.yml", "inputs": {"base-line": "none"}}]}
-    assert unknown_inputs(caller) == ["main: base-line", "main: graph is missing"]
+    caller = {"include": [{"local": "/gitlab-ci/retrain.yml", "inputs": {"base-line": "none"}}]}
+    assert unknown_inputs(caller) == ["retrain: base-line", "retrain: workflow is missing"]
 
 
 def test_lines_keep_within_what_a_shell_of_any_kind_reads() -> None:
@@ -73,6 +82,50 @@ def test_lines_keep_within_what_a_shell_of_any_kind_reads() -> None:
             text = "\n".join(line for key in SCRIPTS for line in job.get(key, []))
             assert "[[" not in text
             assert "eval" not in text
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
+def test_the_variables_of_a_template_are_used(path: Path) -> None:
+    _, jobs = parts(path)
+    (base,) = (job for name, job in jobs.items() if name.startswith("."))
+    text = path.read_text()
+    read = {name for name in base["variables"] if re.search(rf"\$\{{?{name}\b", text)}
+    children = child_pipeline(["main"]) if "parallel" in path.stem else ""
+    read |= {name for name in base["variables"] if re.search(rf"\$\{{?{name}\b", children)}
+    assert {name for name in base["variables"] if not name.startswith("MODELYARD_")} == read - {"MODELYARD_KEY"}
+
+
+def test_gitlabs_schema_and_yamllint_find_nothing(tmp_path: Path) -> None:
+    for name in ("yamllint", "check-jsonschema"):
+        if not (BIN / name).exists():
+            pytest.skip(f"{name} is not installed: it is in the extra lint")
+    # The schema is of pipelines: of a template, that is what follows the inputs.
+    bodies = []
+    for path in TEMPLATES:
+        bodies.append(tmp_path / path.name)
+        bodies[-1].write_text(body(path))
+    for names in ((), ("main", "quick")):
+        bodies.append(tmp_path / f"child-of-{len(names)}.yml")
+        bodies[-1].write_text(child_pipeline(names))
+    check(
+        "check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci", *map(str, bodies)
+    )
+    check("check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", *map(str, EXAMPLES))
+    rules = "{extends: relaxed, rules: {line-length: disable}}"
+    children = [str(each) for each in bodies if each.name.startswith("child")]
+    check("yamllint", "--strict", "-d", rules, "gitlab-ci", "templates", "examples/gitlab", *children)
+
+
+def body(path: Path) -> str:
+    """Return a template's jobs with each input's default, or some value."""
+    known, _ = parts(path)
+    text = path.read_text().partition("\n---\n")[2]
+    return INPUT.sub(lambda found: str(known[found[1]].get("default", "anything")), text)
+
+
+def check(*command: str) -> None:
+    ended = subprocess.run([BIN / command[0], *command[1:]], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
 def test_the_page_shows_examples_as_they_are() -> None:

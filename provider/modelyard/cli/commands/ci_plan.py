@@ -1,5 +1,7 @@
 """``modelyard ci plan``: what a change touches."""
 
+from pathlib import Path
+
 import click
 import msgspec
 
@@ -11,6 +13,7 @@ from modelyard.ci.reporting.escaping import loggable
 from modelyard.cli.documents import write_json
 from modelyard.cli.options import project_options
 from modelyard.cli.output import show_table, show_text
+from modelyard.operations.generation.template_children import child_pipeline
 
 __all__ = ["plan_job"]
 
@@ -24,6 +27,9 @@ __all__ = ["plan_job"]
 )
 @click.option("--all", "everything", is_flag=True, help="Take all of the project for touched.")
 @click.option("--matrix", is_flag=True, help="Write the touched workflows alone, as JSON for a matrix of jobs.")
+@click.option(
+    "--child", metavar="FILE", default="", help="Write a pipeline of GitLab, with a job for each touched workflow."
+)
 @click.option("--folder", metavar="PATH", default="", help=f"Where plan.json goes.  [default: {FOLDER}]")
 @click.option("--dry-run", is_flag=True, help="Write no file.")
 @project_options
@@ -32,6 +38,7 @@ def plan_job(
     head: str,
     everything: bool,
     matrix: bool,
+    child: str,
     folder: str,
     dry_run: bool,
     project: str,
@@ -50,6 +57,8 @@ def plan_job(
         job.folder.clear()
         job.folder.write("plan.json", plan)
         write_outputs(job.context, _outputs(plan))
+        if child:
+            _write_child(Path(child), plan)
     if matrix:
         show_text(_matrix(plan))
     elif json:
@@ -60,6 +69,11 @@ def plan_job(
 
 def _matrix(plan: PlanRecord) -> str:
     return msgspec.json.encode({"include": [{"workflow": each.name} for each in plan.workflows]}).decode()
+
+
+def _write_child(path: Path, plan: PlanRecord) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(child_pipeline([each.name for each in plan.workflows]), "utf-8")
 
 
 def _outputs(plan: PlanRecord) -> dict[str, str]:

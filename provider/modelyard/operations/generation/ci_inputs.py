@@ -1,6 +1,6 @@
 """What an operation takes and hands on in a CI job: the same names in GitHub actions and GitLab templates."""
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -30,6 +30,8 @@ class CiInput(NamedTuple):
         The values that it may have; any if there are none.
     variable
         The environment variable that carries it to the command.
+    kind
+        What it is where a host has more than text.
     """
 
     name: str
@@ -38,6 +40,7 @@ class CiInput(NamedTuple):
     default: str = ""
     choices: tuple[str, ...] = ()
     variable: str = ""
+    kind: Literal["text", "boolean", "number"] = "text"
 
 
 class CiOutput(NamedTuple):
@@ -104,12 +107,16 @@ def _input(parameter: Parameter) -> CiInput:
     name = parameter.name.replace("_", "-")
     return CiInput(
         name,
-        _sentence(parameter.doc) + _manner(parameter.type),
+        _sentence(parameter.doc) + _choices(parameter.type) + _manner(parameter.type),
         parameter.required,
         "" if parameter.required else _text(parameter.default),
         tuple(parameter.type.choices) if parameter.type.kind == "choice" else (),
         f"MODELYARD_INPUT_{parameter.name.upper()}",
     )
+
+
+def _choices(type_: ParameterType) -> str:
+    return f" One of {', '.join(type_.choices)}." if type_.kind == "choice" else ""
 
 
 def _manner(type_: ParameterType) -> str:

@@ -1,88 +1,63 @@
-"""The GitLab template whose jobs are as many as a change needs: it writes a child pipeline, and starts it."""
+"""The child pipeline of GitLab whose jobs are as many as a change needs: the command that plans writes it."""
 
-__all__ = ["CHILD", "PARALLEL"]
+import json
+from collections.abc import Sequence
 
-PARALLEL = """\
-"$[[ inputs.name ]]-plan":
-  stage: "$[[ inputs.stage ]]"
-  image: "$[[ inputs.image ]]"
-  timeout: "$[[ inputs.timeout ]]"
-  interruptible: true
-  rules:
-    - if: $CI_PIPELINE_SOURCE == "merge_request_event"
+from modelyard.operations.generation.template_scripts import RUN, SETUP, filled
+
+__all__ = ["child_pipeline"]
+
+_HEAD = """\
+# Written by `modelyard ci plan --child`. Its variables come from the job that starts it.
+.job:
+  image: $JOB_IMAGE
   variables:
     GIT_DEPTH: "0"
-    <VARIABLES>
   before_script:
     - |
       <SETUP>
-  script:
-    - modelyard ci report --pending --status "$REPORT_STATUS"
-    - mkdir -p .modelyard && modelyard ci plan --matrix > .modelyard/matrix.json
-    - |
-      {
-        python3 -c '
-      import json
-      names = [each["workflow"] for each in json.load(open(".modelyard/matrix.json"))["include"]]
-      if names:
-          print("run:", json.dumps({"extends": ".run", "parallel": {"matrix": [{"WORKFLOW": names}]}}))
-      '
-        cat <<'CHILD'
-      <CHILD>
-      CHILD
-      } > .modelyard/child.yml
   artifacts:
-    paths:
-      - "$[[ inputs.project-path ]]/.modelyard/child.yml"
-
-"$[[ inputs.name ]]-workflows":
-  stage: "$[[ inputs.stage ]]"
-  needs: ["$[[ inputs.name ]]-plan"]
-  rules:
-    - if: $CI_PIPELINE_SOURCE == "merge_request_event"
-  variables:
-    JOB_IMAGE: "$[[ inputs.image ]]"
-    <VARIABLES>
-  trigger:
-    include:
-      - artifact: "$[[ inputs.project-path ]]/.modelyard/child.yml"
-        job: "$[[ inputs.name ]]-plan"
-    strategy: depend
+    when: always
+    paths: ["$PROJECT_PATH/.modelyard/ci"]
 """
-"""The jobs; ``<CHILD>`` stands for the child pipeline."""
 
-CHILD = """\
-variables:
-  GIT_DEPTH: "0"
-.run:
-  image: $JOB_IMAGE
-  before_script:
-    - |
-      <SETUP>
+_RUN = """\
+run:
+  extends: .job
+  parallel:
+    matrix:
+      - WORKFLOW: <NAMES>
   script:
     - |
       RUN_WORKFLOWS="$WORKFLOW --folder .modelyard/ci/$WORKFLOW"
       <RUN>
-  artifacts:
-    when: always
-    paths: ["$PROJECT_PATH/.modelyard/ci"]
+"""
+
+_REPORT = """\
 report:
-  image: $JOB_IMAGE
+  extends: .job
   needs: [{job: run, optional: true}]
-  before_script:
-    - |
-      <SETUP>
   script:
     - modelyard ci plan --folder .modelyard/plan
     - mkdir -p .modelyard/ci && cp .modelyard/plan/plan.json .modelyard/ci
+    - if [ "$PREVIEW" = true ]; then modelyard ci preview ${PREVIEW_REQUESTS:+--requests "$PREVIEW_REQUESTS"}; fi
     - modelyard ci report --status "$REPORT_STATUS" --artifacts "$CI_JOB_URL/artifacts/browse"
     - modelyard ci gate
   artifacts:
-    when: always
-    paths: ["$PROJECT_PATH/.modelyard/ci"]
     reports:
       metrics: $PROJECT_PATH/.modelyard/ci/metrics.txt
       junit: $PROJECT_PATH/.modelyard/ci/junit.xml
       annotations: $PROJECT_PATH/.modelyard/ci/annotations.json
 """
-"""What is in every child pipeline; its variables come from the job that starts it."""
+
+
+def child_pipeline(workflows: Sequence[str]) -> str:
+    """Return a pipeline with a job for each workflow, and a last one that reports and judges, as YAML.
+
+    Parameters
+    ----------
+    workflows
+        The workflows; without any, the last job is alone, and tells that there was nothing to run.
+    """
+    jobs = _RUN.replace("<NAMES>", json.dumps(list(workflows))) if workflows else ""
+    return filled(_HEAD + jobs + _REPORT, {"SETUP": SETUP.splitlines(), "RUN": RUN.splitlines()})

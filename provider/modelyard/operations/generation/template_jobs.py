@@ -1,11 +1,56 @@
-"""The jobs of the GitLab templates, as they are written; the generator adds inputs, variables and the setting up."""
+"""The jobs of the GitLab templates; what all of them begin with is added where they are written."""
 
 from typing import NamedTuple
 
 from modelyard.operations.generation.ci_inputs import CiInput
-from modelyard.operations.generation.template_children import PARALLEL
+from modelyard.operations.generation.template_inputs import TEMPLATE_INPUTS
 
-__all__ = ["TEMPLATES", "Template"]
+__all__ = ["TEMPLATES", "Job", "Template"]
+
+_REQUEST = '- if: $CI_PIPELINE_SOURCE == "merge_request_event"\n'
+_PUSH = '- if: $CI_PIPELINE_SOURCE == "push" && $CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH\n'
+_BY_HAND = "  when: manual\n"
+_OPTIONAL = "  allow_failure: true\n"
+_WITH_GRAPH = '- if: \'"$[[ inputs.graph ]]" == ""\'\n  when: never\n'
+_OWN_SCHEDULE = '- if: $MODELYARD_SCHEDULE && $MODELYARD_SCHEDULE != "$[[ inputs.name ]]"\n  when: never\n'
+_CALLED = f"{_OWN_SCHEDULE}- if: $CI_PIPELINE_SOURCE =~ /^(schedule|web|api|trigger|pipeline)$/\n"
+_SCHEDULE = f'{_OWN_SCHEDULE}- if: $CI_PIPELINE_SOURCE == "schedule"\n'
+_HISTORY = 'GIT_DEPTH: "0"'
+
+
+class Job(NamedTuple):
+    """A job of a template.
+
+    Parameters
+    ----------
+    name
+        What follows the input ``name`` in its own name.
+    rules
+        When it is there: the items of a list, as YAML.
+    script
+        Its commands: the items of a list, as YAML, in which ``<RUN>`` stands for running workflows. A job without one
+        starts a pipeline.
+    more
+        Other keywords, as YAML.
+    variables
+        Variables besides those of the template, as YAML.
+    outputs
+        The file with variables for later jobs, below ``.modelyard`` and without its ending; none, and nothing kept, if
+        empty.
+    judges
+        Whether it leaves reports for GitLab's widgets.
+    stage
+        The input that names its stage.
+    """
+
+    name: str
+    rules: str
+    script: str = ""
+    more: str = ""
+    variables: tuple[str, ...] = ()
+    outputs: str = ""
+    judges: bool = False
+    stage: str = "stage"
 
 
 class Template(NamedTuple):
@@ -18,348 +63,205 @@ class Template(NamedTuple):
     summary
         What it is for: the comment at its head.
     jobs
-        Its jobs. ``<VARIABLES>``, ``<SETUP>``, ``<RUN>`` and ``<ARTIFACTS>`` stand for what several have.
-    inputs
-        What it takes besides what all take.
+        Its jobs.
     operation
         The operation whose parameters it takes, too.
-    without
-        Inputs of all templates that this one does not take.
     """
 
     name: str
     summary: str
-    jobs: str
-    inputs: tuple[CiInput, ...] = ()
+    jobs: tuple[Job, ...]
     operation: str = ""
-    without: tuple[str, ...] = ("key",)
+
+    @property
+    def inputs(self) -> tuple[CiInput, ...]:
+        """What it takes besides what all take."""
+        return TEMPLATE_INPUTS[self.name]
 
 
-_REQUEST = """\
-"$[[ inputs.name ]]-request":
-  stage: "$[[ inputs.stage ]]"
-  image: "$[[ inputs.image ]]"
-  timeout: "$[[ inputs.timeout ]]"
-  interruptible: true
-  rules:
-    - if: $CI_PIPELINE_SOURCE == "merge_request_event"
-  variables:
-    GIT_DEPTH: "0"
-    MODELYARD_OUTPUTS: ".modelyard/outputs.env"
-    <VARIABLES>
-  before_script:
-    - |
-      <SETUP>
-  script:
-    - MODELYARD_OUTPUTS="" modelyard ci plan
-    - modelyard ci report --pending --status "$REPORT_STATUS"
-    - |
-      <RUN>
-    - if [ "$PREVIEW" = true ]; then modelyard ci preview ${PREVIEW_REQUESTS:+--requests "$PREVIEW_REQUESTS"}; fi
-    - modelyard ci report --status "$REPORT_STATUS" --artifacts "$CI_JOB_URL/artifacts/browse"
-    - modelyard ci gate
-  artifacts:
-    <ARTIFACTS>
+_TOLD = """\
+- modelyard ci report --status "$REPORT_STATUS" --artifacts "$CI_JOB_URL/artifacts/browse"
+- modelyard ci gate
 """
 
-_BRANCH = """\
-"$[[ inputs.name ]]-train":
-  stage: "$[[ inputs.stage ]]"
-  image: "$[[ inputs.image ]]"
-  timeout: "$[[ inputs.timeout ]]"
-  rules:
-    - if: $CI_PIPELINE_SOURCE == "push" && $CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH
-  variables:
-    GIT_DEPTH: "0"
-    MODELYARD_OUTPUTS: ".modelyard/outputs.env"
-    <VARIABLES>
-  before_script:
-    - |
-      <SETUP>
-  script:
-    - MODELYARD_OUTPUTS="" modelyard ci plan
-    - |
-      <RUN>
-    - modelyard ci report --status "$REPORT_STATUS" --artifacts "$CI_JOB_URL/artifacts/browse"
-    - modelyard ci gate
-  artifacts:
-    <ARTIFACTS>
+_PULL_REQUEST = (
+    Job(
+        "request",
+        _REQUEST,
+        f"""\
+- MODELYARD_OUTPUTS="" modelyard ci plan
+- modelyard ci report --pending --status "$REPORT_STATUS"
+- |
+  <RUN>
+- if [ "$PREVIEW" = true ]; then modelyard ci preview ${{PREVIEW_REQUESTS:+--requests "$PREVIEW_REQUESTS"}}; fi
+{_TOLD}""",
+        more="interruptible: true\n",
+        variables=(_HISTORY,),
+        outputs="outputs",
+        judges=True,
+    ),
+)
 
-"$[[ inputs.name ]]-promote":
-  stage: "$[[ inputs.deploy-stage ]]"
-  image: "$[[ inputs.image ]]"
-  timeout: "$[[ inputs.timeout ]]"
-  needs: ["$[[ inputs.name ]]-train"]
-  resource_group: "$[[ inputs.name ]]-$[[ inputs.production ]]"
-  environment:
-    name: "$[[ inputs.production ]]"
-    action: prepare
-  rules:
-    - if: $CI_PIPELINE_SOURCE == "push" && $CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH
-      when: manual
-  variables:
-    MODELYARD_OUTPUTS: ".modelyard/promoted.env"
-    <VARIABLES>
-  before_script:
-    - |
-      <SETUP>
-  script:
-    - |
-      if [ -n "${MODEL_URI:-}" ]; then
-        modelyard ci promote --alias "$PROMOTE_ALIAS" ${PROMOTE_MODEL:+--model "$PROMOTE_MODEL"}
-      else
-        echo "the change has trained no model"
-      fi
-  artifacts:
-    paths:
-      - "$[[ inputs.project-path ]]/.modelyard/ci"
-    reports:
-      dotenv: "$[[ inputs.project-path ]]/.modelyard/promoted.env"
-
-"$[[ inputs.name ]]-deploy":
-  stage: "$[[ inputs.deploy-stage ]]"
-  image: "$[[ inputs.image ]]"
-  timeout: "$[[ inputs.timeout ]]"
-  needs: ["$[[ inputs.name ]]-promote"]
-  resource_group: "$[[ inputs.name ]]-$[[ inputs.production ]]"
-  environment:
-    name: "$[[ inputs.production ]]"
-    url: "$ENDPOINT_URL"
-  rules:
-    - if: $CI_PIPELINE_SOURCE == "push" && $CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH
-  variables:
-    MODELYARD_OUTPUTS: ".modelyard/deployed.env"
-    MODELYARD_INPUT_GRAPH: "$[[ inputs.graph ]]"
-    <VARIABLES>
-  before_script:
-    - |
-      <SETUP>
-  script:
-    - modelyard ci operation deploy
-  artifacts:
-    paths:
-      - "$[[ inputs.project-path ]]/.modelyard/ci"
-    reports:
-      dotenv: "$[[ inputs.project-path ]]/.modelyard/deployed.env"
-
-"$[[ inputs.name ]]-rollback":
-  stage: "$[[ inputs.deploy-stage ]]"
-  image: "$[[ inputs.image ]]"
-  timeout: "$[[ inputs.timeout ]]"
-  needs: ["$[[ inputs.name ]]-deploy"]
-  resource_group: "$[[ inputs.name ]]-$[[ inputs.production ]]"
-  environment:
-    name: "$[[ inputs.production ]]"
-    action: access
-  rules:
-    - if: $CI_PIPELINE_SOURCE == "push" && $CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH
-      when: manual
-      allow_failure: true
-  variables:
-    MODELYARD_INPUT_ENDPOINT: "$[[ inputs.graph ]]"
-    <VARIABLES>
-  before_script:
-    - |
-      <SETUP>
-  script:
-    - modelyard ci operation rollback
-"""
-
-_OPERATION = """\
-"$[[ inputs.name ]]-{job}":
-  stage: "$[[ inputs.stage ]]"
-  image: "$[[ inputs.image ]]"
-  timeout: "$[[ inputs.timeout ]]"
-  resource_group: "$[[ inputs.name ]]-{job}"
-  rules:
-    - if: $MODELYARD_SCHEDULE && $MODELYARD_SCHEDULE != "$[[ inputs.name ]]"
-      when: never
-    - if: $CI_PIPELINE_SOURCE =~ /^(schedule|web|api|trigger|pipeline)$/
-  variables:
-    MODELYARD_OUTPUTS: ".modelyard/outputs.env"
-    <VARIABLES>
-  before_script:
-    - |
-      <SETUP>
-  script:
-    - modelyard ci operation {operation}
-  artifacts:
-    when: always
-    paths:
-      - "$[[ inputs.project-path ]]/.modelyard/ci"
-    reports:
-      dotenv: "$[[ inputs.project-path ]]/.modelyard/outputs.env"
-"""
-
-_REVIEW = """\
-"$[[ inputs.name ]]-preview":
-  stage: "$[[ inputs.stage ]]"
-  image: "$[[ inputs.image ]]"
-  timeout: "$[[ inputs.timeout ]]"
-  resource_group: "$[[ inputs.name ]]-preview-$CI_MERGE_REQUEST_IID"
-  needs: ["$[[ inputs.name ]]-request"]
-  environment:
-    name: "review/$[[ inputs.name ]]-$CI_MERGE_REQUEST_IID"
-    url: "$ENDPOINT_URL"
-    on_stop: "$[[ inputs.name ]]-preview-stop"
-    auto_stop_in: "$[[ inputs.ttl ]]"
-  rules:
-    - if: $CI_PIPELINE_SOURCE == "merge_request_event"
-  variables:
-    MODELYARD_OUTPUTS: ".modelyard/preview.env"
-    <VARIABLES>
-  before_script:
-    - |
-      <SETUP>
-  script:
-    - |
-      set -f
-      set -- --lasting --ttl "$PREVIEW_TTL"
-      for graph in $PREVIEW_GRAPHS; do set -- "$@" --graph "$graph"; done
-      modelyard ci preview "$@" ${PREVIEW_REQUESTS:+--requests "$PREVIEW_REQUESTS"}
-    - modelyard ci report --status none --artifacts "$CI_JOB_URL/artifacts/browse"
-    - modelyard ci gate
-  artifacts:
-    when: always
-    paths:
-      - "$[[ inputs.project-path ]]/.modelyard/ci"
-    reports:
-      dotenv: "$[[ inputs.project-path ]]/.modelyard/preview.env"
-
-"$[[ inputs.name ]]-preview-stop":
-  stage: "$[[ inputs.stage ]]"
-  image: "$[[ inputs.image ]]"
-  timeout: "$[[ inputs.timeout ]]"
-  resource_group: "$[[ inputs.name ]]-preview-$CI_MERGE_REQUEST_IID"
-  needs: []
-  environment:
-    name: "review/$[[ inputs.name ]]-$CI_MERGE_REQUEST_IID"
-    action: stop
-  rules:
-    - if: $CI_PIPELINE_SOURCE == "merge_request_event"
-      when: manual
-      allow_failure: true
-  variables:
-    <VARIABLES>
-  before_script:
-    - |
-      <SETUP>
-  script:
-    - modelyard ci preview --stop
-
-"$[[ inputs.name ]]-preview-reaper":
-  stage: "$[[ inputs.stage ]]"
-  image: "$[[ inputs.image ]]"
-  timeout: "$[[ inputs.timeout ]]"
-  rules:
-    - if: $MODELYARD_SCHEDULE && $MODELYARD_SCHEDULE != "$[[ inputs.name ]]"
-      when: never
-    - if: $CI_PIPELINE_SOURCE == "schedule"
-  variables:
-    <VARIABLES>
-  before_script:
-    - |
-      <SETUP>
-  script:
-    - modelyard ci preview --expired
-"""
-
-_RUN = (
-    CiInput(
+_PARALLEL = (
+    Job(
+        "plan",
+        _REQUEST,
+        """\
+- modelyard ci report --pending --status "$REPORT_STATUS"
+- modelyard ci plan --child .modelyard/child.yml
+""",
+        more="""\
+interruptible: true
+artifacts:
+  paths:
+    - "$[[ inputs.project-path ]]/.modelyard/child.yml"
+""",
+        variables=(_HISTORY,),
+    ),
+    Job(
         "workflows",
-        "The workflows to run, with spaces between them; those that the change touches if empty.",
-        variable="RUN_WORKFLOWS",
-    ),
-    CiInput("inputs", "What the workflows get: one NAME=VALUE on each line.", variable="RUN_INPUTS"),
-    CiInput(
-        "baseline",
-        "What candidates are compared with.",
-        default="champion",
-        choices=("champion", "merge-base", "none"),
-        variable="RUN_BASELINE",
-    ),
-    CiInput("gates", "Gates besides those of the workflows, one on each line.", variable="RUN_GATES"),
-    CiInput(
-        "status",
-        "How to tell beside the commit.",
-        default="auto",
-        choices=("auto", "check", "status", "none"),
-        variable="REPORT_STATUS",
+        _REQUEST,
+        more="""\
+needs: ["$[[ inputs.name ]]-plan"]
+trigger:
+  include:
+    - artifact: "$[[ inputs.project-path ]]/.modelyard/child.yml"
+      job: "$[[ inputs.name ]]-plan"
+  strategy: depend
+""",
+        variables=('JOB_IMAGE: "$[[ inputs.image ]]"',),
     ),
 )
 
-_REQUESTS = CiInput(
-    "requests",
-    "A file with requests for previews, below the project's folder; otherwise the examples of the model.",
-    variable="PREVIEW_REQUESTS",
-)
+_LOCK = 'resource_group: "$[[ inputs.name ]]-$[[ inputs.production ]]"\n'
 
-_PREVIEW = (
-    CiInput(
-        "preview",
-        "Whether to deploy the graphs for the time of the job, and to ask them. true or false.",
-        default="true",
-        choices=("true", "false"),
-        variable="PREVIEW",
-    ),
-    _REQUESTS,
-)
 
-_LASTING = (
-    CiInput(
-        "graphs",
-        "The graphs to preview, with spaces between them; those that the change touches if empty.",
-        variable="PREVIEW_GRAPHS",
-    ),
-    CiInput("ttl", "How long it stays: a number and s, m, h or d.", default="72h", variable="PREVIEW_TTL"),
-)
+def _live(action: str) -> str:
+    """Return the environment of a job that changes what is live."""
+    return f'{_LOCK}environment:\n  name: "$[[ inputs.production ]]"\n  {action}\n'
+
 
 _MAIN = (
-    CiInput("graph", "The graph to deploy.", required=True),
-    CiInput("model", "Which candidate to promote, where there are several.", variable="PROMOTE_MODEL"),
-    CiInput("alias", "The alias to move.", default="champion", variable="PROMOTE_ALIAS"),
-    CiInput("production", "GitLab's environment, whose protection asks for approval.", default="production"),
-    CiInput("deploy-stage", "The stage of the jobs that promote and deploy.", default="deploy"),
+    Job(
+        "train",
+        _PUSH,
+        f"""\
+- MODELYARD_OUTPUTS="" modelyard ci plan
+- |
+  <RUN>
+{_TOLD}""",
+        variables=(_HISTORY,),
+        outputs="outputs",
+        judges=True,
+    ),
+    Job(
+        "promote",
+        _PUSH + _BY_HAND,
+        """\
+- |
+  if [ -n "${MODEL_URI:-}" ]; then
+    modelyard ci promote --alias "$PROMOTE_ALIAS" ${PROMOTE_MODEL:+--model "$PROMOTE_MODEL"}
+  else
+    echo "the change has trained no model"
+  fi
+""",
+        more='needs: ["$[[ inputs.name ]]-train"]\n' + _live("action: prepare"),
+        outputs="promoted",
+        stage="deploy-stage",
+    ),
+    Job(
+        "deploy",
+        _WITH_GRAPH + _PUSH,
+        "- modelyard ci operation deploy\n",
+        more='needs: ["$[[ inputs.name ]]-promote"]\n' + _live('url: "$ENDPOINT_URL"'),
+        variables=('MODELYARD_INPUT_GRAPH: "$[[ inputs.graph ]]"',),
+        outputs="deployed",
+        stage="deploy-stage",
+    ),
+    Job(
+        "rollback",
+        _WITH_GRAPH + _PUSH + _BY_HAND + _OPTIONAL,
+        "- modelyard ci operation rollback\n",
+        more='needs: ["$[[ inputs.name ]]-deploy"]\n' + _live("action: access"),
+        variables=('MODELYARD_INPUT_ENDPOINT: "$[[ inputs.graph ]]"',),
+        stage="deploy-stage",
+    ),
 )
+
+_REVIEWED = """\
+resource_group: "$[[ inputs.name ]]-preview-$CI_MERGE_REQUEST_IID"
+environment:
+  name: "review/$[[ inputs.name ]]-$CI_MERGE_REQUEST_IID"
+"""
+
+_PREVIEW = (
+    Job(
+        "preview",
+        _REQUEST,
+        """\
+- |
+  set -f
+  set -- --lasting --ttl "$PREVIEW_TTL"
+  for graph in $PREVIEW_GRAPHS; do set -- "$@" --graph "$graph"; done
+  modelyard ci preview "$@" ${PREVIEW_REQUESTS:+--requests "$PREVIEW_REQUESTS"}
+- modelyard ci report --status none --artifacts "$CI_JOB_URL/artifacts/browse"
+- modelyard ci gate
+""",
+        more=f"""\
+needs: ["$[[ inputs.name ]]-request"]
+{_REVIEWED}  url: "$ENDPOINT_URL"
+  on_stop: "$[[ inputs.name ]]-preview-stop"
+  auto_stop_in: "$[[ inputs.ttl ]]"
+""",
+        outputs="preview",
+    ),
+    Job(
+        "preview-stop",
+        _REQUEST + _BY_HAND + _OPTIONAL,
+        "- modelyard ci preview --stop\n",
+        more=f"needs: []\n{_REVIEWED}  action: stop\n",
+    ),
+    Job("preview-reaper", _SCHEDULE, "- modelyard ci preview --expired\n"),
+)
+
+
+def _operation(job: str, operation: str) -> tuple[Job, ...]:
+    script = f"- modelyard ci operation {operation}\n"
+    return (Job(job, _CALLED, script, more=f'resource_group: "$[[ inputs.name ]]-{job}"\n', outputs="outputs"),)
+
 
 TEMPLATES = (
     Template(
         "pull-request",
         "For merge requests: train and measure what the change touches, preview it, report, and judge.",
-        _REQUEST,
-        (*_RUN, *_PREVIEW),
+        _PULL_REQUEST,
     ),
     Template(
         "pull-request-parallel",
         "For merge requests with several workflows: a child pipeline with a job for each that the change touches.",
-        PARALLEL,
-        _RUN[1:],
+        _PARALLEL,
     ),
     Template(
         "main",
         "For the default branch: train what the change touches, promote it by hand, deploy it; back by hand.",
-        _BRANCH,
-        (*_RUN, *_MAIN),
+        _MAIN,
     ),
     Template(
         "preview",
         "For merge requests, beside pull-request.yml: a preview until the request is closed, or its time is over.",
-        _REVIEW,
-        (*_LASTING, _REQUESTS),
+        _PREVIEW,
     ),
     Template(
         "batch",
         "By schedule or by hand: score a dataset with a registered model.",
-        _OPERATION.replace("{job}", "batch").replace("{operation}", "predict"),
-        operation="predict",
-        without=(),
+        _operation("batch", "predict"),
+        "predict",
     ),
     Template(
         "retrain",
         "By schedule, by hand or by a call of the API: run a workflow that trains anew.",
-        _OPERATION.replace("{job}", "retrain").replace("{operation}", "run"),
-        operation="run",
-        without=(),
+        _operation("retrain", "run"),
+        "run",
     ),
 )
 """All that there are."""

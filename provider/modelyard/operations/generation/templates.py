@@ -1,17 +1,16 @@
 """Writes the GitLab templates: their inputs from the operations' declarations, and jobs that call ``modelyard ci``."""
 
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from modelyard.operations.declaration import OperationSpec
 from modelyard.operations.generation.ci_inputs import COMMON, CiInput, inputs_of
 from modelyard.operations.generation.source import MARK
-from modelyard.operations.generation.template_children import CHILD
-from modelyard.operations.generation.template_jobs import TEMPLATES, Template
+from modelyard.operations.generation.template_inputs import COMMON_INPUTS
+from modelyard.operations.generation.template_jobs import TEMPLATES, Job, Template
+from modelyard.operations.generation.template_scripts import RUN, SETUP, filled
 
-__all__ = ["GITLAB_INPUTS", "template_inputs", "template_source", "template_sources"]
-
+__all__ = ["template_inputs", "template_source", "template_sources"]
 
 _PATH = r"^[A-Za-z0-9_.][A-Za-z0-9_./-]*$"
 _REGEX = {
@@ -19,38 +18,11 @@ _REGEX = {
     "name": "^[a-z][a-z0-9-]*$",
     "environment": r"^[A-Za-z0-9_.-]*$",
     "production": r"^[A-Za-z0-9_./-]+$",
-    "graph": r"^[A-Za-z0-9_.:-]+$",
+    "graph": r"^[A-Za-z0-9_.:-]*$",
     "ttl": "^[0-9]+[smhd]$",
 }
-
-GITLAB_INPUTS = (
-    CiInput("image", "The image of the jobs; one with Python.", default="python:3.11"),
-    CiInput(
-        "version",
-        "What to install of modelyard: a version such as 0.3.1, the path of a wheel, or empty for the newest.",
-        variable="SETUP_VERSION",
-    ),
-    CiInput(
-        "extras",
-        "The extras of modelyard that the work needs, with commas between them.",
-        default="ci,ml,serving",
-        variable="SETUP_EXTRAS",
-    ),
-    CiInput(
-        "requirements",
-        "A file with the project's own requirements, below the project's folder; none if empty.",
-        variable="SETUP_REQUIREMENTS",
-    ),
-    CiInput(
-        "index-url",
-        "The package index to install from, where it is not the public one. Secrets in it belong into PIP_INDEX_URL.",
-        variable="SETUP_INDEX_URL",
-    ),
-    CiInput("name", "Begins the jobs' names: one for each project of a repository.", default="modelyard"),
-    CiInput("stage", "The stage of the jobs.", default="test"),
-    CiInput("timeout", "How long a job may take.", default="2 hours"),
-)
-"""What every template takes besides."""
+_FOLDER = "$[[ inputs.project-path ]]/.modelyard"
+_WIDGETS = {"metrics": "metrics.txt", "junit": "junit.xml", "annotations": "annotations.json"}
 
 
 def template_sources(specs: Iterable[OperationSpec]) -> Mapping[str, str]:
@@ -65,7 +37,8 @@ def template_inputs(template: Template, spec: OperationSpec | None) -> tuple[CiI
     """Return the inputs of a template: its own, its operation's, and those that every template takes."""
     own = (*template.inputs, *(inputs_of(spec) if spec else ()))
     names = {each.name for each in own}
-    common = [each for each in (*COMMON, *GITLAB_INPUTS) if each.name not in {*names, *template.without}]
+    without = set() if spec else {"key"}
+    common = [each for each in (*COMMON, *COMMON_INPUTS) if each.name not in names | without]
     return tuple(sorted((*own, *common), key=lambda each: not each.required))
 
 
@@ -80,23 +53,73 @@ def template_source(template: Template, spec: OperationSpec | None) -> str:
         The operation that one of its jobs runs, if it runs a single one.
     """
     inputs = template_inputs(template, spec)
-    body = template.jobs
-    for mark, lines in {"VARIABLES": _variables(inputs), **_BLOCKS}.items():
-        body = _filled(body, mark, lines)
     head = [f"# {MARK}", *(f"# {line}" for line in template.summary.splitlines()), "spec:", "  inputs:"]
-    lines = [*head, *(line for each in inputs for line in _input(each)), "---"]
-    return "\n".join(lines) + "\n" + body
+    lines = [*head, *(line for each in inputs for line in _input(each)), "---", *_base(template, inputs)]
+    for job in template.jobs:
+        lines += ["", *_job(template, job, inputs)]
+    return filled("\n".join(lines) + "\n", {"SETUP": SETUP.splitlines(), "RUN": RUN.splitlines()})
 
 
 def _input(given: CiInput) -> list[str]:
     lines = [f"    {given.name}:", f"      description: {_text(given.doc)}"]
+    if given.kind != "text":
+        lines.append(f"      type: {given.kind}")
     if given.choices:
         lines.append(f"      options: [{', '.join(_text(choice) for choice in given.choices)}]")
     if given.name in _REGEX:
         lines.append(f"      regex: '{_REGEX[given.name]}'")
     if not given.required:
-        lines.append(f"      default: {_text(given.default)}")
+        lines.append(f"      default: {_text(given.default) if given.kind == 'text' else given.default}")
     return lines
+
+
+def _base(template: Template, inputs: Sequence[CiInput]) -> list[str]:
+    """Return what the jobs of a template begin with, under a name that a project's own file can add to."""
+    return [
+        f"{_base_name(template)}:",
+        '  image: "$[[ inputs.image ]]"',
+        '  timeout: "$[[ inputs.timeout ]] minutes"',
+        "  variables:",
+        *(f"    {line}" for line in _variables(inputs)),
+        "  before_script:",
+        "    - |",
+        "      <SETUP>",
+    ]
+
+
+def _base_name(template: Template) -> str:
+    return f'".$[[ inputs.name ]]-{template.name}"'
+
+
+def _job(template: Template, job: Job, inputs: Sequence[CiInput]) -> list[str]:
+    variables = list(job.variables)
+    lines = [f'"$[[ inputs.name ]]-{job.name}":']
+    if job.script:
+        lines.append(f"  extends: {_base_name(template)}")
+    else:
+        variables += _variables(inputs)
+    lines += [f'  stage: "$[[ inputs.{job.stage} ]]"', *_indented(job.more, 2), "  rules:", *_indented(job.rules, 4)]
+    if job.outputs:
+        variables.append(f'MODELYARD_OUTPUTS: ".modelyard/{job.outputs}.env"')
+    if variables:
+        lines += ["  variables:", *(f"    {line}" for line in variables)]
+    if job.script:
+        lines += ["  script:", *_indented(job.script, 4)]
+    return [*lines, *(_artifacts(job) if job.outputs else ())]
+
+
+def _artifacts(job: Job) -> list[str]:
+    reports = {"dotenv": f"{job.outputs}.env"}
+    if job.judges:
+        reports |= {kind: f"ci/{file}" for kind, file in _WIDGETS.items()}
+    return [
+        "  artifacts:",
+        "    when: always",
+        "    paths:",
+        f'      - "{_FOLDER}/ci"',
+        "    reports:",
+        *(f'      {kind}: "{_FOLDER}/{file}"' for kind, file in reports.items()),
+    ]
 
 
 def _variables(inputs: Sequence[CiInput]) -> list[str]:
@@ -105,60 +128,10 @@ def _variables(inputs: Sequence[CiInput]) -> list[str]:
     return [path, *(f'{each.variable}: "$[[ inputs.{each.name} ]]"' for each in inputs if each.variable)]
 
 
-def _filled(body: str, mark: str, lines: Sequence[str]) -> str:
-    """Put lines in the place of a mark, as far to the right as it stands."""
-
-    def written(found: re.Match[str]) -> str:
-        return "".join(f"{found[1]}{line}\n" for line in lines)
-
-    return re.sub(rf"^( *)<{mark}>\n", written, body, flags=re.MULTILINE)
+def _indented(text: str, width: int) -> list[str]:
+    return [f"{' ' * width}{line}" for line in text.splitlines()]
 
 
 def _text(text: str) -> str:
     """Return text as YAML, which takes JSON's way of quoting."""
     return json.dumps(text, ensure_ascii=False)
-
-
-_SETUP = """\
-cd -- "$PROJECT_PATH"
-extras="${SETUP_EXTRAS:+[$SETUP_EXTRAS]}"
-case "$SETUP_VERSION" in
-  "") set -- "modelyard$extras" ;;
-  *.whl) set -- "modelyard$extras @ file://$(realpath -- "$SETUP_VERSION")" ;;
-  [0-9]*) set -- "modelyard$extras==$SETUP_VERSION" ;;
-  *) echo "version is a number such as 0.3.1, or the path of a wheel" >&2; exit 2 ;;
-esac
-[ -z "$SETUP_REQUIREMENTS" ] || set -- "$@" --requirement "$SETUP_REQUIREMENTS"
-[ -z "$SETUP_INDEX_URL" ] || export PIP_INDEX_URL="$SETUP_INDEX_URL"
-python3 -m pip install --quiet "$@"
-"""
-
-_RUN = """\
-set -f
-set -- $RUN_WORKFLOWS --baseline "$RUN_BASELINE"
-while IFS= read -r line; do [ -z "$line" ] || set -- "$@" --input "$line"; done <<END
-$RUN_INPUTS
-END
-while IFS= read -r line; do [ -z "$line" ] || set -- "$@" --gate "$line"; done <<END
-$RUN_GATES
-END
-modelyard ci run "$@" || echo "the report and the gate tell of it"
-"""
-
-_ARTIFACTS = """\
-when: always
-paths:
-  - "$[[ inputs.project-path ]]/.modelyard/ci"
-reports:
-  dotenv: "$[[ inputs.project-path ]]/.modelyard/outputs.env"
-  metrics: "$[[ inputs.project-path ]]/.modelyard/ci/metrics.txt"
-  junit: "$[[ inputs.project-path ]]/.modelyard/ci/junit.xml"
-  annotations: "$[[ inputs.project-path ]]/.modelyard/ci/annotations.json"
-"""
-
-_BLOCKS = {
-    "CHILD": CHILD.splitlines(),
-    "SETUP": _SETUP.splitlines(),
-    "RUN": _RUN.splitlines(),
-    "ARTIFACTS": _ARTIFACTS.splitlines(),
-}

@@ -1,0 +1,113 @@
+"""Every template by every kind of include: the same jobs come of it, and they run."""
+
+import json
+import shutil
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_forge import Forge
+from gitlab_runner import ROOT, GitLabRunner, Pipeline, missing_part
+from lasting_projects import LASTING, lasting_loans
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(missing_part()), reason=missing_part())]
+
+KINDS = {
+    "project": {"project": "ml/modelyard", "ref": "v1", "file": "/gitlab-ci/{name}.yml"},
+    "component": {"component": "gitlab.example.com/ml/modelyard/{name}@1"},
+    "remote": {"remote": "{address}/ml/modelyard/-/raw/v1/gitlab-ci/{name}.yml"},
+    "local": {"local": "/gitlab-ci/{name}.yml"},
+}
+INPUTS: dict[str, dict[str, Any]] = {
+    "pull-request": {"preview": False},
+    "pull-request-parallel": {},
+    "main": {"graph": "approve"},
+    "preview": {},
+    "batch": {"model": "models:/loans@champion", "dataset": "data/test.parquet", "destination": "scored"},
+    "retrain": {"workflow": "quick", "parameters": "rows=60"},
+}
+EXECUTED = (
+    "request",
+    "plan",
+    "train",
+    "preview",
+    "preview-stop",
+    "preview-reaper",
+    "batch",
+    "retrain",
+)
+"""Jobs that need nothing that was deployed; the pipelines that others start come from no include."""
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where the templates are served as single files, as a forge serves them."""
+    pages = tmp_path_factory.mktemp("pages")
+    shutil.copytree(ROOT / "gitlab-ci", pages / "ml/modelyard/-/raw/v1/gitlab-ci")
+    handler = partial(SimpleHTTPRequestHandler, directory=str(pages))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture(scope="module")
+def champion(tmp_path_factory: pytest.TempPathFactory, commands: Path) -> Path:
+    return lasting_loans(tmp_path_factory.mktemp("loans"), commands / "modelyard")
+
+
+@pytest.fixture
+def loans(champion: Path, tmp_path: Path, forge: Forge, offered: Path, commands: Path) -> GitLabRunner:
+    project = shutil.copytree(champion, tmp_path / "loans")
+    return GitLabRunner(project, tmp_path / "scratch", forge, offered, commands)
+
+
+def include(runner: GitLabRunner, kind: str, address: str) -> None:
+    """Have all templates in the project's file, by one kind of include."""
+    found = [
+        {
+            **{key: text.format(name=name, address=address) for key, text in KINDS[kind].items()},
+            "inputs": {"environment": LASTING, **given},
+        }
+        for name, given in INPUTS.items()
+    ]
+    runner.write(json.dumps({"include": found}))
+
+
+def test_each_kind_of_include_gives_the_same_jobs(loans: GitLabRunner, address: str) -> None:
+    shutil.copytree(ROOT / "gitlab-ci", loans.project / "gitlab-ci")
+    whole = set()
+    for kind in KINDS:
+        include(loans, kind, address)
+        ended = loans.run("--preview", CI_PIPELINE_SOURCE="push")
+        assert ended.code == 0, ended.said
+        assert "modelyard-rollback:" in ended.printed
+        whole.add(ended.printed)
+    assert len(whole) == 1
+
+
+@pytest.mark.parametrize("kind", ["component", "remote", "local"])
+def test_what_is_included_runs(loans: GitLabRunner, address: str, forge: Forge, kind: str) -> None:
+    if kind == "local":
+        shutil.copytree(ROOT / "gitlab-ci", loans.project / "gitlab-ci")
+    include(loans, kind, address)
+    loans.change("README.md", "Loans.", "Loans, explained.")
+    ended = loans.request(*(f"modelyard-{name}" for name in EXECUTED))
+    assert ended.code == 0, ended.said
+    for name in EXECUTED:
+        assert f"PASS  modelyard-{name}" in ended.said
+    assert judged(ended) == {"modelyard-request": "nothing", "modelyard-train": "nothing"}
+    assert ended.outputs("modelyard-batch")["ROWS"] == "300"
+    steps = json.loads(ended.outputs("modelyard-retrain")["STEPS"])
+    assert steps == {"prepare": "succeeded", "train": "succeeded", "register": "succeeded"}
+
+
+def judged(ended: Pipeline) -> dict[str, str]:
+    return {job: ended.outputs(job)["VERDICT"] for job in ("modelyard-request", "modelyard-train")}
