@@ -207,8 +207,8 @@ class Candidate(msgspec.Struct, frozen=True):
         The exact version, such as ``models:/flights-delay/4``.
     digest
         The SHA-256 over its files.
-    evaluation
-        The run that judged it.
+    evaluation, evaluation_url
+        The run that judged it, and its page on the tracking server; empty where there is none.
     baseline
         The exact version that it was compared with; empty if with none.
     baseline_kind
@@ -243,6 +243,7 @@ class Candidate(msgspec.Struct, frozen=True):
     rows: int = 0
     report: str = ""
     verdict: str = ""
+    evaluation_url: str = ""
 
     @property
     def failed_gates(self) -> tuple[GateRecord, ...]:
@@ -315,7 +316,7 @@ class RunRecord(msgspec.Struct, frozen=True):
     workflows
         What became of each workflow.
     graphs
-        The touched graphs, drawn, by name.
+        The graphs that are touched or serve a candidate, drawn, by name.
     failures
         What went wrong outside of workflows.
     """

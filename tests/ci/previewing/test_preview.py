@@ -117,6 +117,21 @@ def test_a_lasting_preview_answers_until_it_is_stopped(
 
 
 @pytest.mark.slow
+def test_a_change_of_the_graph_alone_is_asked_beside_what_answers_now(
+    command: Command, here: Path, requests: str, tmp_path: Path
+) -> None:
+    dispatch("deploy", {"graph": "approve"}, project=here)
+    asked = ("ci", "preview", "--graph", "approve", "--endpoint", "approve-new", "--requests", requests)
+    assert command(*asked, "--folder", str(tmp_path)).code == 0
+    (found,) = json.loads((tmp_path / "preview.json").read_text())["previews"]
+    assert (found["models"], found["failure"]) == ({"model": "models:/loans/1"}, "")
+    beside = found["shadow"]
+    assert (beside["requests"], beside["same"], beside["largest_difference"]) == (2, 2, 0.0)
+    assert endpoints(here) == ["approve"]
+    dispatch("undeploy", {"endpoint": "approve"}, project=here)
+
+
+@pytest.mark.slow
 def test_wrong_requests_and_graphs_that_do_not_start_are_in_the_report_and_no_error(
     command: Command, here: Path, tmp_path: Path, github_job: Job, forge: Forge
 ) -> None:

@@ -80,13 +80,18 @@ def hostile_run(text: str) -> RunRecord:
         baseline_kind="champion",
         baseline_note=text,
         metrics=(*METRICS, MetricRecord(text, text, 0.5, 0.6, True)),
-        gates=(GateRecord(text, False, text), GateRecord(f"{text} >= 1", True, text)),
+        gates=(
+            GateRecord(text, False, text),
+            GateRecord(f"{text} >= 1", True, text),
+            GateRecord(f"{text} >= champion", True, text, judged=False),
+        ),
         slices=(SliceRecord(text, text, 9, text, 0.5, 0.6, True), SliceRecord(text, "b", 9, text, 0.5, 0.6, True)),
         data=(DataUse(text, text, text, f"other {text}", 1, 2),),
         main_metric="roc_auc",
         rows=1,
         report=text,
         verdict="worse",
+        evaluation_url=f"https://evil.example/{text}",
     )
     flow = WorkflowRecord(text, {text: text}, (text,), f"flowchart TD\n    a[{text!r}]", (candidate,), (), 1.0, text)
     return RunRecord("flights", text, "a" * 40, workflows=(flow,), graphs={text: f"flowchart LR\n    a[{text!r}]"})
@@ -189,7 +194,7 @@ def test_the_files_for_the_host_stay_well_formed(text: str) -> None:
 
     run = hostile_run(text)
     suite = ElementTree.fromstring(junit(run))
-    assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
+    assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("3", "1", "1")
     lines = openmetrics(run).splitlines()
     assert lines[-1] == "# EOF"
     for line in lines[:-1]:

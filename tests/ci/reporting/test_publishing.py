@@ -405,7 +405,7 @@ def test_files_for_the_host(command: Command, gitlab_job: Job, forge: Forge, lef
     assert metrics[0] == 'modelyard_roc_auc{workflow="main",model="flights-delay"} 0.7245'
     assert metrics[-1] == "# EOF"
     suite = (left.path / "junit.xml").read_text()
-    assert '<testsuite name="modelyard" tests="2" failures="1">' in suite
+    assert '<testsuite name="modelyard" tests="2" failures="1" skipped="0">' in suite
     outputs = Path(variables["MODELYARD_OUTPUTS"]).read_text().splitlines()
     assert outputs == ["VERDICT=failure", f"REPORT_PATH={left.path / 'report.md'}"]
 

@@ -1,7 +1,7 @@
 from judged import FAILED, HELD, PLAN, PREVIEW, candidate, run_of
 
 from modelyard.ci.hosts import CiContext
-from modelyard.ci.records import FailureRecord, PlanRecord, RunRecord
+from modelyard.ci.records import FailureRecord, GateRecord, PlanRecord, RunRecord
 from modelyard.ci.reporting import build_report, render
 from modelyard.ci.reporting.history import Push, history_of
 
@@ -47,6 +47,31 @@ def test_every_part_is_there() -> None:
     assert "<code>B6</code>" not in text  # it got better
     assert "july" not in text  # it is the same data
     assert text.index("**Gates**") < text.index("**Preview**") < text.index("What the change touches")
+
+
+def test_where_more_is_to_be_seen() -> None:
+    page = "https://tracking.example.com/#/experiments/3/runs/0123"
+    made = candidate(HELD, evaluation="0123", evaluation_url=page, report="reports/main.html")
+    run = run_of(made)
+    text = render(build_report("flights", CONTEXT, run=run, artifacts="https://ci.example.com/artifacts"))
+    links = f"evaluation [<code>0123</code>]({page}); page <code>reports&#47;main&#46;html</code> among the artifacts."
+    assert links in text
+    assert "[artifacts](https://ci.example.com/artifacts)" in text
+    fork = render(build_report("flights", CiContext(fork=True), run=run))
+    assert ("evaluation <code>0123</code>; " in fork, page in fork) == (True, False)  # a stranger wrote it
+
+
+def test_a_gate_that_was_not_judged_says_why() -> None:
+    skipped = GateRecord("roc_auc >= champion", True, "0.7. It is new.", judged=False)
+    unjudged = GateRecord("roc_auc >= champion", False, "0.7. The clone is shallow.", judged=False)
+    passed = build_report("flights", CONTEXT, run=run_of(candidate(HELD, skipped, verdict="")))
+    assert passed.verdict.line == "Passed: 1 gate holds, 1 was skipped, as there is no baseline"
+    assert "| skipped | <code>0&#46;7&#46; It is new&#46;</code> |" in render(passed)
+    failed = build_report("flights", CONTEXT, run=run_of(candidate(HELD, unjudged)))
+    assert failed.verdict.line == (
+        "Gate failed: roc_auc >= champion: could not be judged: 0.7. The clone is shallow. (models:/flights-delay/4)"
+    )
+    assert "| **could not be judged** | <code>0&#46;7&#46; The clone is shallow&#46;</code> |" in render(failed)
 
 
 def test_the_gates_that_failed_come_first() -> None:

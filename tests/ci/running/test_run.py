@@ -106,6 +106,7 @@ def test_a_champion_is_what_it_is_compared_with(command: Command, loans: Path, g
     assert (candidate["baseline"], candidate["baseline_kind"]) == ("models:/loans/1", "champion")
     assert [each["held"] for each in candidate["gates"]] == [True, True, True]
     assert candidate["gates"][0]["gate"] == "cost <= champion + 1"
+    assert list(recorded(loans)["graphs"]) == ["approve"]  # it is not touched, and it serves the candidate
     assert command("ci", "gate").code == 0
     outputs = Path(variables["GITHUB_OUTPUT"]).read_text()
     assert "\nmodels:/loans/2\n" in outputs

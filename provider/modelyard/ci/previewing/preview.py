@@ -16,6 +16,7 @@ from modelyard.ci.previewing.register import LastingPreview, PreviewRegister
 from modelyard.ci.previewing.requests import PreviewRequest, smoke_requests
 from modelyard.ci.previews import PreviewRecord, ShadowRecord
 from modelyard.ci.records import PlanRecord, RunRecord
+from modelyard.ci.served import by_registered_name, graphs_serving, registered_name
 from modelyard.deploy import read_endpoint
 from modelyard.deploy.errors import EndpointNotFound
 from modelyard.deploy.revision import load_graph
@@ -87,25 +88,16 @@ class Previewing:
         if self._asked.graphs:
             return list(dict.fromkeys(self._asked.graphs))
         touched = [each.name for each in plan.graphs] if plan else []
-        candidates = _by_name(run)
-        serving = []
-        for name in self._project.definition.graphs:
-            try:
-                models = load_graph(self._project, name).models
-            except ModelyardError:
-                continue
-            if any(_registered(reference) in candidates for reference in models.values()):
-                serving.append(name)
-        return list(dict.fromkeys([*touched, *serving]))
+        return list(dict.fromkeys([*touched, *graphs_serving(self._project, run.candidates if run else ())]))
 
     def models(self, graph: str, run: RunRecord | None) -> dict[str, str]:
         """Return the candidates that take the place of a graph's models: step → exact version."""
-        candidates = _by_name(run)
+        candidates = by_registered_name(run.candidates if run else ())
         found = load_graph(self._project, graph).models
         return {
             step: candidates[name]
             for step, reference in found.items()
-            if (name := _registered(reference)) in candidates
+            if (name := registered_name(reference)) in candidates
         }
 
     def run(self, graph: str, run: RunRecord | None) -> PreviewRecord:
@@ -193,15 +185,19 @@ class Previewing:
         requests: Sequence[PreviewRequest],
         answers: Sequence[Any],
     ) -> ShadowRecord | None:
-        """Ask what answers now the same; where no candidate takes part, or there is no champion, nothing."""
-        if not models:
-            return None
+        """Ask what answers now the same; nothing if there is no such thing.
+
+        Without an endpoint, it is this graph with the models that it names: where no candidate takes part, that is
+        the preview itself.
+        """
         try:
             present = read_endpoint(self._environment.state, graph)
         except EndpointNotFound:
             present = None
         if present is not None and present.state in ("running", "idle"):
             return compared(answers, ask(present.url, requests))
+        if not models:
+            return None
         other = f"{endpoint[: 63 - len(_CHAMPION)]}{_CHAMPION}"
         try:
             with self._taken_away(other, target):
@@ -264,24 +260,6 @@ def endpoint_name(graph: str, request: int, branch: str) -> str:
     """
     suffix = f"pr-{request}" if request else _UNSAFE.sub("-", branch).strip("-") or "preview"
     return _UNSAFE.sub("-", f"{graph[:40]}-{suffix}")[:54].strip("-")
-
-
-def _by_name(run: RunRecord | None) -> dict[str, str]:
-    """Return the candidates by their registered names; of several of one name, the last."""
-    return {name: each.model for each in (run.candidates if run else ()) if (name := _registered(each.model))}
-
-
-def _registered(reference: str) -> str:
-    """Return the registered name in a reference; empty if it has none.
-
-    Examples
-    --------
-    >>> _registered("models:/delays@champion"), _registered("models:/delays/4"), _registered("models:/m-0123")
-    ('delays', 'delays', '')
-    """
-    rest = reference.removeprefix("models:/")
-    name, mark, _ = rest.partition("@") if "@" in rest else rest.rpartition("/")
-    return name if mark and reference.startswith("models:/") else ""
 
 
 def _examples(tracking: Tracking, reference: str) -> list[Any]:

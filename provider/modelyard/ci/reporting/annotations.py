@@ -52,19 +52,23 @@ def junit(run: RunRecord | None) -> str:
     from xml.etree import ElementTree as Xml
 
     suite = Xml.Element("testsuite", name="modelyard")
-    failures = 0
+    failures = skipped = 0
     for candidate in run.candidates if run else ():
         for gate in candidate.gates:
             case = Xml.SubElement(suite, "testcase", classname=_text(candidate.workflow), name=_text(gate.gate))
             if not gate.held:
                 failures += 1
                 Xml.SubElement(case, "failure", message=_text(gate.said))
+            elif not gate.judged:
+                skipped += 1
+                Xml.SubElement(case, "skipped", message=_text(gate.said))
     for each in run.all_failures if run else ():
         case = Xml.SubElement(suite, "testcase", classname="work", name=_text(each.step))
         failures += 1
         Xml.SubElement(case, "failure", message=_text(each.message))
     suite.set("tests", str(len(suite)))
     suite.set("failures", str(failures))
+    suite.set("skipped", str(skipped))
     return Xml.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
 
 

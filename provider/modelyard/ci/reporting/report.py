@@ -92,7 +92,7 @@ def build_report(
     commit = context.head_commit or (run.commit if run else "")
     sections = [
         *_failures(run),
-        *(section for each in (run.candidates if run else ()) for section in _candidate(each)),
+        *(section for each in (run.candidates if run else ()) for section in _candidate(each, linked=not context.fork)),
         *(section for each in previews for section in _preview(each, linked=not context.fork)),
         Section("", _links(context, artifacts, commit)),
         *_graphs(run),
@@ -117,13 +117,19 @@ def _failures(run: RunRecord | None) -> Iterator[Section]:
     yield Section("What failed", "\n".join(lines))
 
 
-def _candidate(candidate: Candidate) -> Iterator[Section]:
+def _candidate(candidate: Candidate, *, linked: bool) -> Iterator[Section]:
     about = [f"{code(candidate.model)}, judged on {candidate.rows} rows"]
     if candidate.baseline:
         kind = "the merge base's model" if candidate.baseline_kind == "merge-base" else "the champion"
         about.append(f"compared with {kind} {code(candidate.baseline)}")
     if candidate.digest:
         about.append(f"digest {code(candidate.digest[:16])}")
+    if candidate.evaluation:
+        run = code(candidate.evaluation)
+        page = candidate.evaluation_url if linked else ""
+        about.append(f"evaluation {f'[{run}]({_target(page)})' if page else run}")
+    if candidate.report:
+        about.append(f"page {code(candidate.report)} among the artifacts")
     note = f"\n\n{code(candidate.baseline_note, 400)}" if candidate.baseline_note else ""
     head = f"{'; '.join(about)}.{note}"
     whole, brief = (f"{head}\n\n{metrics_table(candidate, short=short)}" for short in (False, True))

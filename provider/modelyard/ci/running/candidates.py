@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from modelyard.ci.records import Baseline, Candidate, DataUse, GateRecord, MetricRecord, SliceRecord
 from modelyard.errors import ModelyardError
 from modelyard.projects import Project
+from modelyard.projects.credentials import without_credentials
 
 if TYPE_CHECKING:
     from modelyard.tracking import Tracking
@@ -80,6 +81,7 @@ def candidate_of(
         rows=int(result.get("rows") or 0),
         report=str(result.get("report") or ""),
         verdict=str(comparison.get("verdict") or ""),
+        evaluation_url=_page(tracking, str(result["evaluation"])),
     )
 
 
@@ -189,6 +191,18 @@ def _details(tracking: "Tracking", run_id: str) -> dict[str, Any]:
         except Exception:  # noqa: BLE001 - whatever the store raises: the metrics are known without it
             return {}
         return found
+
+
+def _page(tracking: "Tracking", run_id: str) -> str:
+    """Return the page of a run on the tracking server; empty if it has none, or does not tell."""
+    server = without_credentials(tracking.uri).rstrip("/")
+    if not server.startswith(("http://", "https://")):
+        return ""
+    try:
+        experiment = tracking.client.get_run(run_id).info.experiment_id
+    except Exception:  # noqa: BLE001 - whatever the store raises: a link is missed, and nothing else
+        return ""
+    return f"{server}/#/experiments/{experiment}/runs/{run_id}"
 
 
 def _digest(tracking: "Tracking", model: str) -> str:

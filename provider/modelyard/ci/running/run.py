@@ -15,6 +15,7 @@ from modelyard.ci.running.baselines import Baselines, Comparison
 from modelyard.ci.running.candidates import candidate_of, trained_candidate
 from modelyard.ci.running.filling import filled, gates_of
 from modelyard.ci.running.slimming import Judged, SlimWorkflow, slim, with_baseline
+from modelyard.ci.served import graphs_serving
 from modelyard.errors import ErrorKind, ModelyardError
 from modelyard.operations import NoProgress, Progress
 from modelyard.tracking import open_tracking
@@ -124,7 +125,7 @@ class Running:
             dirty=stamp.dirty,
             asked=self._request.baseline,
             workflows=tuple(workflows),
-            graphs=self._graphs(),
+            graphs=self._graphs([candidate for each in workflows for candidate in each.candidates]),
             failures=failures,
         )
 
@@ -254,11 +255,13 @@ class Running:
     def _tracking(self) -> "Tracking":
         return open_tracking(self._project.environment(self._request.environment), self._project.name)
 
-    def _graphs(self) -> dict[str, str]:
+    def _graphs(self, candidates: Sequence[Candidate]) -> dict[str, str]:
+        """Return the graphs that the change touches or that serve a candidate, drawn."""
         drawn = {}
-        for each in self._plan.graphs:
+        touched = [each.name for each in self._plan.graphs]
+        for name in dict.fromkeys([*touched, *graphs_serving(self._project, candidates)]):
             try:
-                drawn[each.name] = str(self._project.load_graph(each.name).show())
+                drawn[name] = str(self._project.load_graph(name).show())
             except (ModelyardError, AttributeError):
                 continue  # the preview says what is wrong with it
         return drawn
