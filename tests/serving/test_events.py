@@ -311,3 +311,74 @@ def test_the_time_that_a_request_waits_for_its_turn_counts() -> None:
         leave.set()
         assert first.result().json() == 1
         assert (second.result().status_code, second.result().json()["error"]["type"]) == (504, "DeadlineExceeded")
+
+
+BATCH = {"content-type": "application/cloudevents-batch+json"}
+
+
+def cloud(number: int, **more: Any) -> dict[str, Any]:
+    return {"specversion": "1.0", "id": f"c{number}", "source": "/s", "type": "t", **more}
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_each_event_of_a_batch_has_its_answer_in_a_batch(is_async: bool) -> None:
+    def said(event: Any) -> Any:
+        if event.body == "drop":
+            return Response(None, 204)
+        if event.body == "text":
+            return Response("hello", 200, {"content-type": "text/plain"})
+        if event.body == "bytes":
+            return Response(b"\xff", 200, {"content-type": "image/png"})
+        return {**evening(event.body), "id": event.id, "key": event.key, "metadata": event.metadata}
+
+    async def waited(event: Any) -> Any:
+        await asyncio.sleep(0)
+        return said(event)
+
+    events = [
+        cloud(1, data={"hour": 19}, subject="room"),
+        cloud(2, data={"hour": -1}),
+        cloud(3, data="drop"),
+        cloud(4, data="text", datacontenttype="text/plain"),
+        cloud(5, data="bytes", datacontenttype="text/plain"),
+    ]
+    with server_of(waited if is_async else said, full_event=True) as server:
+        found = httpx.post(server.url, content=json.dumps(events), headers=BATCH)
+        empty = httpx.post(server.url, content="[]", headers=BATCH)
+    assert (found.status_code, found.headers["content-type"], found.headers["x-rows-failed"]) == (
+        200,
+        "application/cloudevents-batch+json",
+        "1",
+    )
+    first, second, third, fourth, fifth = found.json()
+    own = {"specversion": "1.0", "source": "/graphs/events", "type": "io.modelyard.reply"}
+    data = {"evening": True, "id": "c1", "key": "room", "metadata": {"source": "/s", "type": "t", "subject": "room"}}
+    assert first == {**own, "id": "c1-reply", "datacontenttype": "application/json", "data": data}
+    assert (second["id"], second["type"], second["status"]) == ("c2-reply", "io.modelyard.error", 422)
+    assert second["data"]["error"]["message"] == "hour: is not negative"
+    assert third == {**own, "id": "c3-reply"}
+    assert fourth == {**own, "id": "c4-reply", "datacontenttype": "text/plain", "data": "hello"}
+    assert fifth == {**own, "id": "c5-reply", "datacontenttype": "image/png", "data_base64": "/w=="}
+    assert (empty.status_code, empty.json()) == (200, [])
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "message"),
+    [
+        ({"id": "1"}, 400, "the body is not a batch of CloudEvents: it is no list"),
+        (
+            [cloud(1), {"id": "2"}],
+            400,
+            "the body is not a batch of CloudEvents (event 1): it has no source and no type",
+        ),
+        (
+            [cloud(1), 7],
+            400,
+            "the body is not a batch of CloudEvents (event 1): it has no id and no source and no type",
+        ),
+        ([cloud(number) for number in range(4)], 413, "the request has 4 rows, the limit is 3"),
+    ],
+)
+def test_a_batch_that_is_none_is_refused(rows: str, sent: Any, status: int, message: str) -> None:
+    found = httpx.post(rows, content=json.dumps(sent), headers=BATCH)
+    assert (found.status_code, found.json()["error"]["message"][: len(message)]) == (status, message)

@@ -11,7 +11,14 @@ from modelyard.errors import ModelyardError
 from modelyard.graphs import Event, Plan, Response, Rows
 from modelyard.graphs.mapping import map_at_once, map_plan
 from modelyard.serving.bodies import JSON, Body, read_body
-from modelyard.serving.cloud_events import is_cloud_event, read_cloud_event, written_cloud_event
+from modelyard.serving.cloud_events import (
+    BATCH,
+    is_cloud_event,
+    read_cloud_batch,
+    read_cloud_event,
+    written_cloud_batch,
+    written_cloud_event,
+)
 from modelyard.serving.errors import ReplyInvalid, RequestMalformed, RowsExceeded
 from modelyard.serving.event_records import Runs
 from modelyard.serving.graph_service import RowFailed, RowFiltered
@@ -54,6 +61,8 @@ class EventFront:
             event = read_cloud_event(request, raw)
             answered = await self._reply(event, request)
             return written_cloud_event(answered, event, self.plan.graph) if isinstance(answered, Reply) else answered
+        if request.media_type == BATCH:
+            return await self._batch(read_cloud_batch(request, raw, self._limits.rows), request)
         body = self._read(raw, request)
         if body.rows:
             return await self._table(body, request)
@@ -138,20 +147,13 @@ class EventFront:
         RowFailed
             A step raised about one of several rows.
         """
-        graph, is_async = self.plan.graph, self.plan.is_async
+        graph = self.plan.graph
         events = [self._event(row, request, name) for row in rows]
-        together: list[Any] = []
-        if is_async:
-            forget = request.watch(_cancel_current())
-            try:
-                asked = (self._runs.run_async(event) for event in events)
-                together = await asyncio.gather(*asked, return_exceptions=True)
-            finally:
-                forget()
+        together = await self._together(events, request)
         replies = []
         for index, event in enumerate(events):
             try:
-                found = together[index] if is_async else await self._run(event, request)
+                found = together[index] if together else await self._run(event, request)
                 if isinstance(found, BaseException):
                     raise found
                 if event.status == 204:
@@ -162,6 +164,30 @@ class EventFront:
                     raise
                 raise RowFailed(index, error) from error
         return replies
+
+    async def _batch(self, events: list[Event], request: Request) -> Reply:
+        """Return the answers to a batch of CloudEvents: one that fails has its error in its place."""
+        together = await self._together(events, request)
+        replies = []
+        for index, event in enumerate(events):
+            try:
+                found = together[index] if together else await self._run(event, request)
+                failed = isinstance(found, BaseException)
+                replies.append(error_reply(found) if failed else event_reply(self.plan.graph, event, found))
+            except Exception as error:  # noqa: BLE001 (one bad event does not spoil the others)
+                replies.append(error_reply(error))
+        return written_cloud_batch(zip(events, replies, strict=True), self.plan.graph)
+
+    async def _together(self, events: list[Event], request: Request) -> list[Any]:
+        """Return the replies to events that wait for something side by side; nothing where none does."""
+        if not self.plan.is_async:
+            return []
+        forget = request.watch(_cancel_current())
+        try:
+            asked = (self._runs.run_async(event) for event in events)
+            return await asyncio.gather(*asked, return_exceptions=True)
+        finally:
+            forget()
 
     async def _reply(self, event: Event, request: Request) -> Reply | Streamed:
         if self.plan.streams and (request.accepts(EVENT_STREAM) or request.accepts(JSON_LINES)):
