@@ -1,12 +1,14 @@
 """Projects on GitLab, with the fake forge as its API."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from fake_forge import Forge
-from gitlab_runner import GitLabRunner, offer_templates
+from gitlab_runner import ROOT, GitLabRunner, offer_templates
 from loans_project import write_loans
+from served_folder import served_folder
 from warm_commands import warm_commands
 
 
@@ -21,6 +23,15 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The program ``modelyard``."""
     with warm_commands(tmp_path_factory.mktemp("warm")) as folder:
         yield folder
+
+
+@pytest.fixture(scope="session")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where the templates are single files, as a forge serves them."""
+    pages = tmp_path_factory.mktemp("pages")
+    shutil.copytree(ROOT / "gitlab-ci", pages / "ml/modelyard/-/raw/v1/gitlab-ci")
+    with served_folder(pages) as found:
+        yield found
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 from command_lines import Command
 from fake_forge import Forge
 from gitlab_runner import GitLabRunner, missing_part
+from lasting_projects import with_lasting
 from loans_project import git
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(missing_part()), reason=missing_part())]
@@ -18,11 +19,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(missing_part()), reason=
 
 @pytest.fixture
 def shared(runner: GitLabRunner, tmp_path: Path) -> GitLabRunner:
-    """A project whose environment lasts, as on a server: what one job leaves there, others find."""
-    state = tmp_path / "lasting"
-    with (runner.project / "modelyard.yaml").open("a") as file:
-        tracking = f"sqlite:///{state}/mlflow.db"
-        file.write(f"environments:\n  dev: {{}}\n  shared: {{state: '{state}', tracking: '{tracking}'}}\n")
+    with_lasting(runner.project, tmp_path / "lasting")
     return runner
 
 
@@ -62,7 +59,25 @@ def test_from_a_push_to_an_endpoint_a_schedule_and_a_preview(
     assert answer(outputs["ENDPOINT_URL"])["label"] == 1
 
     score_by_schedule(shared)
-    preview_until_it_is_stopped(shared, forge)
+    deploy_and_go_back(shared, outputs)
+    preview_until_its_time_is_over(shared, forge)
+
+
+def deploy_and_go_back(shared: GitLabRunner, before: dict[str, str]) -> None:
+    first = answer(before["ENDPOINT_URL"])
+    shared.call("main.yml", **{"      workflows: main\n": ""})
+    git(shared.project, "switch", "-q", "main")
+    shared.change("loans/serving.py", ".respond()", ".to(len, name='length').respond()")
+    words = ("--manual=modelyard-promote", "--manual=modelyard-rollback")
+    ended = shared.run(
+        *words, CI_PIPELINE_SOURCE="push", CI_COMMIT_BEFORE_SHA=git(shared.project, "rev-parse", "HEAD~1")
+    )
+    assert ended.code == 0, ended.said
+    assert "the change has trained no model" in ended.said
+    outputs = ended.outputs("modelyard-deploy")
+    assert (outputs["CHANGED"], outputs["PREVIOUS"]) == ("true", before["REVISION"])
+    assert "PASS  modelyard-rollback" in ended.said
+    assert answer(before["ENDPOINT_URL"]) == first
 
 
 def score_by_schedule(shared: GitLabRunner) -> None:
@@ -77,19 +92,25 @@ def score_by_schedule(shared: GitLabRunner) -> None:
     assert (outputs["MODEL_URI"], outputs["ROWS"], outputs["REJECTED"]) == ("models:/loans/1", "600", "0")
 
 
-def preview_until_it_is_stopped(shared: GitLabRunner, forge: Forge) -> None:
+def preview_until_its_time_is_over(shared: GitLabRunner, forge: Forge) -> None:
     shared.call("preview.yml")
     shared.change("loans/serving.py", "Answers whether", "Tells whether")
     ended = shared.request()
     assert ended.code == 0, ended.said
     url = ended.outputs("modelyard-preview")["ENDPOINT_URL"]
-    assert answer(url)["label"] == 1
+    assert answer(url) == 2
     (note,) = forge.notes[7]
     assert url in note["body"]
     assert note["updates"] == 1
 
-    ended = shared.request("modelyard-preview-stop")
+    (entry,) = (shared.project.parent / "lasting/previews").glob("*.json")
+    kept = json.loads(entry.read_text())
+    assert 23 * 3_600 < kept["expires"] - entry.stat().st_mtime <= 24 * 3_600 + 60
+    entry.write_text(json.dumps({**kept, "expires": 1.0}))
+    ended = shared.run(CI_PIPELINE_SOURCE="schedule")
     assert ended.code == 0, ended.said
+    assert "ended approve-pr-7" in ended.said
+    assert not entry.exists()
     with pytest.raises(OSError, match="refused"):
         answer(url)
 

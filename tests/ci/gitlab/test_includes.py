@@ -2,10 +2,6 @@
 
 import json
 import shutil
-import threading
-from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -41,21 +37,6 @@ EXECUTED = (
     "retrain",
 )
 """Jobs that need nothing that was deployed; the pipelines that others start come from no include."""
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where the templates are served as single files, as a forge serves them."""
-    pages = tmp_path_factory.mktemp("pages")
-    shutil.copytree(ROOT / "gitlab-ci", pages / "ml/modelyard/-/raw/v1/gitlab-ci")
-    handler = partial(SimpleHTTPRequestHandler, directory=str(pages))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
 
 
 @pytest.fixture(scope="module")

@@ -2,11 +2,6 @@
 
 import json
 import shutil
-import threading
-from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
 from fake_forge import Forge
@@ -14,22 +9,6 @@ from gitlab_runner import ROOT, GitLabRunner, missing_part
 from loans_project import git
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(missing_part()), reason=missing_part())]
-
-
-@pytest.fixture
-def address(tmp_path: Path) -> Iterator[str]:
-    """Where the templates are served as single files, as a forge serves them."""
-    place = tmp_path / "pages" / "ml/modelyard/-/raw/v1"
-    place.mkdir(parents=True)
-    shutil.copytree(ROOT / "gitlab-ci", place / "gitlab-ci")
-    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "pages"))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
 
 
 def test_a_worse_model_then_a_page_alone(runner: GitLabRunner, forge: Forge) -> None:
