@@ -159,6 +159,15 @@ def test_a_model_that_refuses_nan_loses_only_those_rows(tmp_path: Path, output: 
     assert model.sizes[:2] == [1000, 990]
 
 
+def test_the_threshold_is_taken_as_it_is_written(tmp_path: Path, output: str) -> None:
+    table = pa.table({"x": [None if index < 29 else 1.0 for index in range(100)], "y": [0.0] * 100})
+    model = SumModel(refuse=lambda matrix: np.isnan(matrix[:, 0]))
+
+    manifest = score(store(tmp_path / "t.parquet", table), model, output, reject_threshold=0.29)
+
+    assert (manifest.rows, sum(shard.rows for shard in manifest.quarantine)) == (71, 29)
+
+
 def test_too_many_bad_rows_fail_the_run_and_only_they_stay(tmp_path: Path, output: str) -> None:
     dataset = store(tmp_path / "t.parquet", rows_of(100))
     model = SumModel(refuse=lambda matrix: matrix[:, 0] == 2)

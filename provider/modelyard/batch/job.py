@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from fractions import Fraction
 
 import msgspec
 
@@ -117,7 +118,8 @@ class _Limit:
         self._dataset = dataset
         self._writer = writer
         self._threshold = threshold
-        self._allowed = int(dataset.num_rows * threshold)
+        # as it is written: in binary, 0.29 of 100 rows would be 28
+        self._allowed = int(dataset.num_rows * Fraction(str(threshold)))
         self._refused = sum(record.refused for record in writer.finished)
 
     @property
