@@ -141,6 +141,12 @@ class Standalone(Scheduler):
         path = f"/api/v2/dags/{dag}/dagRuns/{_quoted(run)}/taskInstances/{task}/xcomEntries/{key}?deserialize=true"
         return self.call("GET", path)["value"]
 
+    def asset_events(self, dag: str, run: str) -> list[dict[str, Any]]:
+        """Return the asset events of a run."""
+        found = self.call("GET", f"/api/v2/assets/events?source_dag_id={dag}&source_run_id={_quoted(run)}")
+        events: list[dict[str, Any]] = found["asset_events"]
+        return events
+
     def mark(self, dag: str, run: str, task: str, state: str) -> None:
         """Mark a task, as people do in the browser."""
         path = f"/api/v2/dags/{dag}/dagRuns/{_quoted(run)}/taskInstances/{task}"

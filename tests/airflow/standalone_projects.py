@@ -46,6 +46,7 @@ from airflow.sdk import DAG
 
 from modelyard.operators.airflow import TrainOperator
 from modelyard.operators.airflow.approval import ApprovedPromoteOperator
+from modelyard.workflows import airflow_dag
 
 for name, settings in (("training", {{}}), ("training_deferred", {{"deferrable": True, "same_host": True}})):
     with DAG(name, schedule=None):
@@ -70,7 +71,28 @@ with DAG("asking", schedule=None):
         gates=["roc_auc >= 0.7", "roc_auc >= champion - 0.005"],
         body="Mind the holidays.",
     ) >> EmptyOperator(task_id="after")
+
+asked = {{"promote": {{"body": "Mind the workflow."}}}}
+asking_workflow = airflow_dag({delays!r}, dag_id="asking_workflow", approve=asked)
 """
+
+REVIEW = '''
+from modelyard.workflows import exit_status, steps, workflow
+
+
+def told(given):
+    return {"given": given}
+
+
+@workflow
+def main(reviewer: str = "everybody"):
+    """Promote the second version, if people agree."""
+    promoted = steps(name="promote").promote(
+        model="models:/delays/2", gates=["roc_auc >= 0.7"], alias="challenger"
+    )
+    steps(name="after").call(function="review:told", parameters={"given": [promoted.model, reviewer, 2**64 - 1]})
+    steps(name="told", on_exit=True).call(function="review:told", parameters={"given": exit_status["error"]})
+'''
 
 DELAYS = """
 import sys
@@ -185,7 +207,8 @@ def make_projects(home: Path) -> Projects:
     )
     delays = home / "delays"
     delays.mkdir()
-    (delays / "modelyard.yaml").write_text("name: delays\n")
+    (delays / "modelyard.yaml").write_text("name: delays\nworkflows: {main: review:main}\n")
+    (delays / "review.py").write_text(REVIEW)
     dags = home / "training"
     dags.mkdir()
     (dags / "training.py").write_text(TRAINING.format(flights=str(flights), delays=str(delays)))

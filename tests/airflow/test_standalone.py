@@ -19,7 +19,7 @@ from standalone_projects import EVERY, Projects, make_projects, registered, trac
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), needs_main_environment]
 
-DAGS = ["flights_reviewed", "flights_batch", "training", "training_deferred", "asking", "daily"]
+DAGS = ["flights_reviewed", "flights_batch", "training", "training_deferred", "asking", "asking_workflow", "daily"]
 
 
 class Training(NamedTuple):
@@ -216,6 +216,33 @@ def test_people_reject_and_approve_by_the_rest_api(stage: Stage) -> None:
         "by": "Anonymous",
         "reason": "better at EWR",
     }
+
+
+def test_people_reject_and_approve_a_step_of_a_workflow(stage: Stage) -> None:
+    airflow, delays, dag = stage.airflow, stage.projects.delays, "asking_workflow"
+    rejected, approved = airflow.begin(dag), airflow.begin(dag, reviewer="bea")
+    question = airflow.question(dag, rejected, "promote")
+    assert question["subject"] == "Promote models:/delays/2 to challenger?"
+    assert question["body"].splitlines()[:1] == ["Mind the workflow."]
+    airflow.answer(dag, rejected, "promote", "Reject", "not now")
+    assert airflow.await_run(dag, rejected) == "failed"
+    states = {"promote": "failed", "after": "upstream_failed", "told": "success", "told-done": "success"}
+    assert airflow.states(dag, rejected) == states
+    message = "models:/delays/2 was rejected by Anonymous: not now."
+    assert airflow.xcom(dag, rejected, "promote", "failure") == {"kind": "gate_failed", "message": message}
+    assert airflow.xcom(dag, rejected, "told", "value") == {"given": f"promote: {message}"}
+    assert "challenger" not in registered(delays, "delays")[0]
+
+    airflow.question(dag, approved, "promote")
+    airflow.answer(dag, approved, "promote", "Approve", "better")
+    assert airflow.await_run(dag, approved) == "success"
+    assert set(airflow.states(dag, approved).values()) == {"success"}
+    assert airflow.xcom(dag, approved, "after", "value") == {"given": ["models:/delays/2", "bea", 2**64 - 1]}
+    assert registered(delays, "delays")[0]["challenger"] == 2
+    # The step has declared the alias as its asset, and the event says what has moved.
+    (event,) = airflow.asset_events(dag, approved)
+    assert (event["uri"], event["source_task_id"]) == ("modelyard://model/delays@challenger", "promote")
+    assert (event["extra"]["model"], event["extra"]["by"]) == ("models:/delays/2", "Anonymous")
 
 
 def test_the_flights_are_trained_reviewed_and_scored_when_the_champion_changes(stage: Stage) -> None:
