@@ -154,3 +154,7 @@ def test_what_cannot_be_sent_is_told_without_the_address(webhook: Webhook, monke
     assert str(empty.value).startswith("connection empty: host must be the address of the webhook, it is empty.")
     with pytest.raises(ParameterInvalid, match=r"body: must be one of text, report, got \"html\""):
         ModelyardNotifier("chat", body="html")  # type: ignore[arg-type]
+    with pytest.raises(ParameterInvalid, match=r"conn_id: must be the name of a connection, got null\."):
+        ModelyardNotifier(None)  # type: ignore[arg-type]
+    with pytest.raises(ParameterInvalid, match=r"message: must be text, got 3\."):
+        ModelyardNotifier("chat", message=3)  # type: ignore[arg-type]

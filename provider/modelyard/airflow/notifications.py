@@ -40,6 +40,10 @@ class ModelyardNotifier(BaseNotifier):
         super().__init__(context)
         if body not in get_args(Body):
             raise ParameterInvalid("body", f"one of {', '.join(get_args(Body))}", body)
+        if not isinstance(conn_id, str) or not conn_id:
+            raise ParameterInvalid("conn_id", "the name of a connection", conn_id)
+        if not isinstance(message, str):
+            raise ParameterInvalid("message", "text", message)
         self.conn_id = conn_id
         self.message = message
         self.body = body

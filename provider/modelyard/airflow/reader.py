@@ -164,7 +164,7 @@ class Reader:
     def _version(self, reference: str) -> dict[str, Any] | None:
         from modelyard.operations import ParameterInvalid
 
-        match = _REFERENCE.fullmatch(reference)
+        match = _REFERENCE.fullmatch(reference) if isinstance(reference, str) else None
         if match is None:
             raise ParameterInvalid("model", "models:/name@alias, models:/name/version or models:/name", reference)
         if server := self._server():

@@ -8,6 +8,7 @@ from airflow.sdk import RetryPolicy
 from airflow.sdk.definitions.retry_policy import RetryDecision
 from airflow.sdk.exceptions import AirflowException, AirflowTaskTimeout
 from modelyard.errors import ErrorKind, ModelyardError
+from modelyard.operations import ParameterInvalid
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -42,6 +43,11 @@ class KindRetryPolicy(RetryPolicy):
         The kinds to try again, as `ErrorKind` or by their names, each with the time to wait before; None waits the
         task's ``retry_delay``.
 
+    Raises
+    ------
+    ParameterInvalid
+        There is no such kind, or the time is none.
+
     Examples
     --------
     >>> policy = KindRetryPolicy({"unavailable": timedelta(minutes=2)})
@@ -51,6 +57,13 @@ class KindRetryPolicy(RetryPolicy):
     """
 
     def __init__(self, delays: Mapping[Any, timedelta | None]) -> None:
+        if not isinstance(delays, Mapping):
+            raise ParameterInvalid("delays", "a mapping of kinds of errors to times", delays)
+        for kind, delay in delays.items():
+            if kind not in list(ErrorKind):
+                raise ParameterInvalid("delays", f"of the kinds {', '.join(ErrorKind)}", kind)
+            if not isinstance(delay, timedelta | None):
+                raise ParameterInvalid(f"delays.{kind}", "a timedelta, or nothing", delay)
         self.delays: dict[ErrorKind, timedelta | None] = {ErrorKind(kind): delay for kind, delay in delays.items()}
 
     def evaluate(

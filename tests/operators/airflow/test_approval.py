@@ -193,7 +193,7 @@ def test_it_takes_all_that_promote_takes_and_never_defers() -> None:
     assert list(operator.params) == ["reason"]
     data = DagSerialization.to_dict(dag)
     DagSerialization.validate_schema(data)
-    with pytest.raises(ValueError, match="should be a subset of options"):
+    with pytest.raises(ParameterInvalid, match='defaults: must be Approve or Reject, got "Perhaps"'):
         ApprovedPromoteOperator(task_id="wrong", model="models:/delays/2", defaults="Perhaps")
     with pytest.raises(ParameterInvalid, match="launcher"):
         ApprovedPromoteOperator(task_id="wrong", model="models:/delays/2", launcher="pigeon")  # type: ignore[arg-type]

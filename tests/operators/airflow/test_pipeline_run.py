@@ -350,9 +350,12 @@ def test_a_trigger_tells_what_waiting_would_not_help(server: Server) -> None:
             {"package": "a.yaml", "pipeline": "a"},
             "version: must be given, where package is to be a version of pipeline",
         ),
+        ({"package": 3}, "package: must be text, or nothing, got 3"),
+        ({"package": "a.yaml", "arguments": [1]}, "arguments: must be a mapping, got"),
+        ({"package": "a.yaml", "poll_interval": 0}, "poll_interval: must be more than 0 seconds, got 0"),
     ],
 )
-def test_what_runs_must_be_named(given: dict[str, str], message: str) -> None:
+def test_what_runs_must_be_named(given: dict[str, Any], message: str) -> None:
     with pytest.raises(ParameterInvalid, match=message):
         PipelineRunOperator(task_id="t", **given)
 

@@ -13,6 +13,7 @@ from airflow_home import Runs, needs_main_environment
 
 from modelyard.airflow.retrying import KindRetryPolicy, WorkFailed, code_retries, infrastructure_retries
 from modelyard.errors import ErrorKind, outcome_of
+from modelyard.operations import ParameterInvalid
 from modelyard.operators.airflow import CallOperator
 from modelyard.projects.errors import FunctionNotFound
 
@@ -69,8 +70,12 @@ def test_errors_that_are_not_of_our_work_have_kinds_where_they_are_plain(error: 
 
 
 def test_an_unknown_kind_is_refused() -> None:
-    with pytest.raises(ValueError, match="'sleepy' is not a valid ErrorKind"):
+    with pytest.raises(ParameterInvalid, match=r'delays: must be of the kinds invalid, not_found, .*, got "sleepy"'):
         KindRetryPolicy({"sleepy": None})
+    with pytest.raises(ParameterInvalid, match=r"delays: must be a mapping of kinds of errors to times, got 3\."):
+        KindRetryPolicy(3)  # type: ignore[arg-type]
+    with pytest.raises(ParameterInvalid, match=r"delays\.lost: must be a timedelta, or nothing, got 60\."):
+        infrastructure_retries(lost=60)  # type: ignore[arg-type]
 
 
 @needs_main_environment

@@ -2,6 +2,7 @@
 
 import subprocess
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from airflow_home import PYTHON, Runs, needs_main_environment
 from modelyard.airflow.reader import Reader
 from modelyard.operations import ParameterInvalid
 from modelyard.operators.airflow.sensors import EndpointReadySensor, ModelVersionSensor
+from modelyard.operators.airflow.work_sensor import WorkSensor
 
 pytestmark = needs_main_environment
 
@@ -130,6 +132,31 @@ def test_a_model_version_is_read_from_an_mlflow_server(
 
 
 def test_a_version_that_is_no_number_is_told_by_its_parameter() -> None:
-    sensor = ModelVersionSensor(task_id="m", model="models:/delays", newer_than="first")
+    with pytest.raises(ParameterInvalid, match='newer_than: must be a whole number, or nothing, got "first"'):
+        ModelVersionSensor(task_id="m", model="models:/delays", newer_than="first")
+    sensor = ModelVersionSensor(task_id="m", model="models:/delays", newer_than="{{ params.known }}")
+    sensor.newer_than = "first"
     with pytest.raises(ParameterInvalid, match='newer_than: must be a whole number, got "first"'):
         sensor.wanted()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: EndpointReadySensor(task_id="e", endpoint=""), 'endpoint: must be text that is not empty, got "".'),
+        (lambda: EndpointReadySensor(task_id="e", endpoint=None), "endpoint: must be text, got null."),  # type: ignore[arg-type]
+        (
+            lambda: EndpointReadySensor(task_id="e", endpoint="a", project=3),
+            "project: must be text, or nothing, got 3.",
+        ),
+        (lambda: ModelVersionSensor(task_id="m", model=3), "model: must be text, got 3."),  # type: ignore[arg-type]
+        (lambda: WorkSensor(task_id="w", work="train"), 'work: must be a mapping, got "train".'),
+        (lambda: WorkSensor(task_id="w", work=None), "work: must be a mapping, got null."),
+    ],
+)
+def test_what_nobody_could_wait_for_is_refused_while_the_dag_file_is_read(
+    make: Callable[[], object], message: str
+) -> None:
+    with pytest.raises(ParameterInvalid) as raised:
+        make()
+    assert str(raised.value) == message

@@ -9,6 +9,7 @@ from act_operator import ActOperator
 from airflow.sdk import DAG
 from airflow_home import Runs, needs_main_environment
 
+from modelyard.errors import ModelyardError
 from modelyard.operations import ParameterInvalid
 from modelyard.operators.airflow import CallOperator
 from modelyard.operators.airflow.errors import ResultFieldUnknown
@@ -93,7 +94,8 @@ def test_one_job_trains_all_sets(runs: Runs, tmp_path: Path) -> None:
             limit=1,
             after=[data],
         )
-        SweepOperator(task_id="refused", training={"function": "classifier"}, parameter_sets=_sets(1))
+        filled = {**TRAINING, "holdout": "{{ 'half' }}"}
+        SweepOperator(task_id="refused", training=filled, parameter_sets=_sets(1))
     run = runs.run(dag)
     found = runs.xcom(run, "tune")
 
@@ -102,3 +104,31 @@ def test_one_job_trains_all_sets(runs: Runs, tmp_path: Path) -> None:
     assert {row["trees"] for row in found["rows"]} == {1, 2}
     assert found["best"]["result"]["model"].startswith("models:/m-")
     assert runs.xcom(run, "tune", "best") == found["best"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"training": None}, "training: must be a mapping of what TrainOperator takes, got null."),
+        (
+            {"training": {**TRAINING, "parameters": {}}},
+            "training.parameters: must be left out: parameter_sets has them, got {}.",
+        ),
+        (
+            {"training": {**TRAINING, "holdot": 0.5}},
+            "holdot: train has no parameter 'holdot'. Did you mean holdout?",
+        ),
+        (
+            {"training": {"function": "classifier"}},
+            "dataset: train needs dataset: The rows to train on: Parquet or CSV.",
+        ),
+        ({"parameter_sets": None}, "parameter_sets: must be a list of a mapping, got null."),
+        ({"limit": "many"}, 'limit: must be a whole number, 0 or more, got "many".'),
+        ({"limit": 0, "sort_by": 3}, "sort_by: must be text, or nothing, got 3."),
+    ],
+)
+def test_a_sweep_that_cannot_be_is_refused_while_the_dag_file_is_read(given: dict[str, Any], message: str) -> None:
+    settings: dict[str, Any] = {"training": TRAINING, "parameter_sets": [{}], **given}
+    with DAG("refuses", schedule=None), pytest.raises(ModelyardError) as raised:
+        sweep("tune", **settings)
+    assert str(raised.value) == message

@@ -12,6 +12,7 @@ from airflow.sdk import Context, Param
 from airflow.sdk.definitions.param import ParamsDict
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskAwaitingInput
 
+from modelyard.operations import ParameterInvalid
 from modelyard.operators.airflow.arguments import OperationArguments
 from modelyard.operators.airflow.errors import PromotionRejected
 from modelyard.operators.airflow.masking import Mask
@@ -19,6 +20,7 @@ from modelyard.operators.airflow.operation import Templated
 from modelyard.operators.airflow.outputs import publish
 from modelyard.operators.airflow.place import Place
 from modelyard.operators.airflow.promote import PromoteOperator
+from modelyard.operators.airflow.values import check_texts
 from modelyard.operators.airflow.work import Work
 
 if TYPE_CHECKING:
@@ -97,6 +99,10 @@ class ApprovedPromoteOperator(HITLOperator, PromoteOperator):  # pyright: ignore
         fail_on_reject: bool = False,
         **kwargs: Unpack[OperationArguments],
     ) -> None:
+        if defaults not in (None, APPROVE, REJECT):
+            raise ParameterInvalid("defaults", f"{APPROVE} or {REJECT}", defaults)
+        if not isinstance(response_timeout, timedelta | None):
+            raise ParameterInvalid("response_timeout", "a timedelta, or nothing", response_timeout)
         kwargs["deferrable"] = False
         super().__init__(
             subject=subject,
@@ -114,6 +120,7 @@ class ApprovedPromoteOperator(HITLOperator, PromoteOperator):  # pyright: ignore
             **cast("Any", kwargs),
         )
         self.fail_on_reject = fail_on_reject
+        check_texts(self, "subject", "body")
 
     def execute(  # pyright: ignore[reportIncompatibleMethodOverride] - Airflow's own says that it returns nothing
         self, context: Context

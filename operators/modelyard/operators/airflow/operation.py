@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from modelyard.airflow.lineage import WorkFacts
 from modelyard.airflow.retrying import KindRetryPolicy, WorkFailed
 from modelyard.errors import ErrorKind, ModelyardError
-from modelyard.operations import ParameterInvalid, ParameterType
+from modelyard.operations import ParameterInvalid
 from modelyard.operators.airflow.arguments import LauncherName, TaskArguments, Templated
 from modelyard.operators.airflow.errors import NumberTooLarge
 from modelyard.operators.airflow.masking import Mask, mask_of
@@ -19,7 +19,7 @@ from modelyard.operators.airflow.outlets import declared_outlets, tell_outlets
 from modelyard.operators.airflow.outputs import TaskOutput, publish, started_facts
 from modelyard.operators.airflow.place import Place, connection_settings, place_of, text_of
 from modelyard.operators.airflow.traces import Ended, asked_of, done_by, tried_by
-from modelyard.operators.airflow.values import check_written, plain, render_typed
+from modelyard.operators.airflow.values import check_texts, check_written, plain, render_typed
 from modelyard.operators.airflow.work import Work, handle_facts, handle_from, is_finished
 from modelyard.operators.airflow.work_facts import metrics_behind, work_facts
 
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from modelyard.projects.dispatch import Completed
 
 __all__ = ["DEFAULT_KEY", "OperationOperator", "Templated"]
-
-_TEXT_OR_NOTHING = ParameterType("string", optional=True)
 
 DEFAULT_KEY = "{{ ti.dag_id }}/{{ ti.run_id }}/{{ ti.task_id }}"
 """Names a task's work; without the try number, so that a retry attaches. The map index is added to any key."""
@@ -104,6 +102,9 @@ class OperationOperator(BaseOperator):
         self._outlets: list[Any] = []
         self._finds_outlets = kwargs.get("outlets") is None and wait_for_completion
         super().__init__(**kwargs)
+        for name, value in {"same_host": same_host, "wait_for_completion": wait_for_completion}.items():
+            if not isinstance(value, bool):
+                raise ParameterInvalid(name, "true or false", value)
         if not wait_for_completion and launcher != "process":
             raise ParameterInvalid("wait_for_completion", "true, unless the launcher is process", wait_for_completion)
         if launcher not in get_args(LauncherName):
@@ -120,8 +121,7 @@ class OperationOperator(BaseOperator):
         self.tracking = ""
         self._work: Work | None = None
         self._ended: Ended | None = None
-        for name in OperationOperator.template_fields:
-            check_written(getattr(self, name), _TEXT_OR_NOTHING, name, self.get_template_env)
+        check_texts(self, *OperationOperator.template_fields)
 
     def _check_parameters(self) -> None:
         """Refuse, while the DAG file is read, what the operation would refuse in every run.

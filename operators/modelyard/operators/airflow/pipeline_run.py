@@ -10,13 +10,13 @@ from airflow.sdk import BaseOperator, BaseOperatorLink, BaseXCom, Context, conf
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from modelyard.errors import ModelyardError
-from modelyard.operations import ParameterInvalid
+from modelyard.operations import ParameterInvalid, ParameterType
 from modelyard.operations.states import RunState
 from modelyard.operators.airflow.arguments import TaskArguments, Templated
 from modelyard.operators.airflow.outputs import publish
 from modelyard.operators.airflow.pipeline_server import server_of
 from modelyard.operators.airflow.place import text_of
-from modelyard.operators.airflow.values import plain, render_typed
+from modelyard.operators.airflow.values import check_texts, check_written, plain, render_typed
 
 if TYPE_CHECKING:
     from airflow.sdk.types import TaskInstanceKey
@@ -94,7 +94,8 @@ class PipelineRunOperator(BaseOperator):
     Raises
     ------
     ParameterInvalid
-        Neither `package` nor `pipeline` is given, or both without a `version`.
+        Neither `package` nor `pipeline` is given, or both without a `version`, or what is written out is of another
+        type.
     """
 
     template_fields: Collection[str] = (
@@ -154,6 +155,10 @@ class PipelineRunOperator(BaseOperator):
         self.poll_interval = poll_interval
         self._running: tuple[KfpApi, str] | None = None
         self._killed = False
+        check_texts(self, *(name for name in self.template_fields if name != "arguments"))
+        check_written(self.arguments, ParameterType("mapping"), "arguments", self.get_template_env)
+        if isinstance(poll_interval, bool) or not isinstance(poll_interval, int | float) or poll_interval <= 0:
+            raise ParameterInvalid("poll_interval", "more than 0 seconds", poll_interval)
 
     def render_template(self, content: Any, context: Any, jinja_env: Any = None, seen_oids: Any = None) -> Any:
         """Render a field: see `modelyard.operators.airflow.values.render_typed`."""

@@ -12,6 +12,7 @@ from modelyard.operations.states import RunState
 from modelyard.operators.airflow.arguments import Templated
 from modelyard.operators.airflow.pipeline_server import server_of
 from modelyard.operators.airflow.place import text_of
+from modelyard.operators.airflow.values import check_texts
 
 __all__ = ["PipelineRunSensor"]
 
@@ -56,6 +57,8 @@ class PipelineRunSensor(BaseSensorOperator):
         self.namespace = namespace
         default = conf.getboolean("operators", "default_deferrable", fallback=False)
         self.deferrable = default if deferrable is None else deferrable
+        check_texts(self, "run_id", required=True)
+        check_texts(self, *_SERVER)
 
     def execute(self, context: Context) -> Any:
         """Look until the run has ended; or once, and have the triggerer look from then on."""

@@ -10,11 +10,11 @@ from airflow.sdk import BaseSensorOperator, Context, PokeReturnValue, conf
 from airflow.sdk.exceptions import AirflowFailException
 
 from modelyard.errors import ModelyardError
-from modelyard.operations import ParameterInvalid
+from modelyard.operations import ParameterInvalid, ParameterType
 from modelyard.operators.airflow.arguments import Templated
 from modelyard.operators.airflow.masking import Mask, mask_of
 from modelyard.operators.airflow.place import connection_settings, located, text_of
-from modelyard.operators.airflow.values import plain
+from modelyard.operators.airflow.values import check_texts, check_written, plain
 
 __all__ = ["EndpointReadySensor", "ModelVersionSensor", "ReadySensor"]
 
@@ -58,6 +58,7 @@ class ReadySensor(BaseSensorOperator):
         self.python = python
         default = conf.getboolean("operators", "default_deferrable", fallback=False)
         self.deferrable = default if deferrable is None else deferrable
+        check_texts(self, *_PLACE)
 
     @abstractmethod
     def wanted(self) -> dict[str, Any]:
@@ -140,6 +141,8 @@ class EndpointReadySensor(ReadySensor):
         super().__init__(**kwargs)
         self.endpoint = endpoint
         self.revision = revision
+        check_texts(self, "endpoint", required=True)
+        check_texts(self, "revision")
 
     def wanted(self) -> dict[str, Any]:
         """Return the endpoint and the revision."""
@@ -167,6 +170,8 @@ class ModelVersionSensor(ReadySensor):
         super().__init__(**kwargs)
         self.model = model
         self.newer_than = newer_than
+        check_texts(self, "model", required=True)
+        check_written(newer_than, ParameterType("integer", optional=True), "newer_than", self.get_template_env)
 
     def wanted(self) -> dict[str, Any]:
         """Return the model and the version that is known already."""

@@ -5,19 +5,21 @@ from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 from airflow.sdk import BaseOperator, Context, XComArg
 
-from modelyard.operations import ParameterInvalid
+from modelyard.operations import ParameterInvalid, ParameterMissing, ParameterType, ParameterUnknown
+from modelyard.operations.catalogue import load_catalogue
 from modelyard.operations.summaries import summary_of
 from modelyard.operators.airflow.arguments import OperationArguments, TaskArguments, Templated
 from modelyard.operators.airflow.operation import OperationOperator
 from modelyard.operators.airflow.place import Place, text_of
 from modelyard.operators.airflow.train import TrainOperator
-from modelyard.operators.airflow.values import plain
+from modelyard.operators.airflow.values import check_texts, check_written, plain
 
 if TYPE_CHECKING:
     from modelyard.projects.dispatch import Completed
 
 __all__ = ["SummaryOperator", "SweepOperator", "sweep"]
 
+_SETS = ParameterType("list", item=ParameterType("mapping"))
 _FIELDS = ("count", "rows", "best", "table")
 
 
@@ -60,6 +62,9 @@ class SummaryOperator(BaseOperator):
         self.sort_by = sort_by
         self.descending = descending
         self.rows = rows
+        check_texts(self, "sort_by")
+        if not isinstance(rows, int) or isinstance(rows, bool) or rows < 1:
+            raise ParameterInvalid("rows", "a whole number, 1 or more", rows)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Return the summary.
@@ -127,9 +132,14 @@ class SweepOperator(OperationOperator):
         self.parameter_sets = parameter_sets
         self.sort_by = sort_by
         self.descending = descending
+        check_texts(self, "sort_by")
+        check_written(parameter_sets, _SETS, "parameter_sets", self.get_template_env)
+        _check_training(training)
+        for each in load_catalogue().spec("train").parameters:
+            if each.name in training:
+                check_written(training[each.name], each.type, f"training.{each.name}", self.get_template_env)
 
     def _parameters(self, place: Place) -> dict[str, Any]:
-        from modelyard.operations.catalogue import load_catalogue
         from modelyard.projects import open_project
 
         types = {each.name: each.type for each in load_catalogue().spec("train").parameters}
@@ -190,6 +200,11 @@ def sweep(
     XComArg
         The summary: ``["best"]`` is the first row with its whole result.
     """
+    _check_training(training)
+    if not isinstance(parameter_sets, list | tuple) or not all(isinstance(each, Mapping) for each in parameter_sets):
+        raise ParameterInvalid("parameter_sets", _SETS.described(), parameter_sets)
+    if not isinstance(limit, int) or limit < 0:
+        raise ParameterInvalid("limit", "a whole number, 0 or more", limit)
     if len(parameter_sets) > limit:
         job = SweepOperator(
             task_id=task_id,
@@ -209,3 +224,19 @@ def sweep(
         task_id=task_id, results=each.output, labels=list(parameter_sets), sort_by=sort_by, descending=descending
     )
     return summary.output
+
+
+def _check_training(training: object) -> None:
+    """Refuse what no training takes, or a training that lacks what it needs."""
+    if not isinstance(training, Mapping):
+        raise ParameterInvalid("training", "a mapping of what TrainOperator takes", training)
+    if "parameters" in training:
+        raise ParameterInvalid("training.parameters", "left out: parameter_sets has them", training["parameters"])
+    declared = load_catalogue().spec("train").parameters
+    known = [each.name for each in declared]
+    for name in training:
+        if name not in known:
+            raise ParameterUnknown("train", str(name), known)
+    for each in declared:
+        if each.required and each.name not in training:
+            raise ParameterMissing("train", each.name, each.doc)

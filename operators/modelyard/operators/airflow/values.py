@@ -7,10 +7,10 @@ from typing import Any
 
 from airflow.sdk import ObjectStoragePath
 
-from modelyard.operations import ParameterType
+from modelyard.operations import ParameterInvalid, ParameterType
 from modelyard.operations.scalars import is_scalar
 
-__all__ = ["Rendered", "check_written", "is_template", "keep_type", "plain", "render_typed"]
+__all__ = ["Rendered", "check_texts", "check_written", "is_template", "keep_type", "plain", "render_typed"]
 
 _TEXT = ("string", "dataset", "model", "choice")
 
@@ -141,6 +141,30 @@ def check_written(value: Any, type_: ParameterType, where: str, jinja_env: Calla
             check_written(each, item, f"{where}[{index}]", jinja_env)
     else:
         type_.coerce(plain(value, type_), where)
+
+
+def check_texts(task: Any, *names: str, required: bool = False) -> None:
+    """Refuse, while the DAG file is read, what stands in fields of an operator that take text.
+
+    Parameters
+    ----------
+    task
+        The operator.
+    *names
+        Its fields.
+    required
+        Whether an empty text and nothing are refused, too.
+
+    Raises
+    ------
+    ParameterInvalid
+        What is written out is no text, or is empty.
+    """
+    for name in names:
+        value = getattr(task, name)
+        if required and value == "":
+            raise ParameterInvalid(name, "text that is not empty", value)
+        check_written(value, ParameterType("string", optional=not required), name, task.get_template_env)
 
 
 _ANY = ParameterType("any")

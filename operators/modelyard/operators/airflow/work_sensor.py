@@ -8,12 +8,12 @@ from airflow.sdk import BaseSensorOperator, Context, PokeReturnValue
 from airflow.sdk.exceptions import AirflowFailException
 
 from modelyard.errors import ModelyardError
-from modelyard.operations import ParameterInvalid
+from modelyard.operations import ParameterInvalid, ParameterType
 from modelyard.operators.airflow.masking import Mask
 from modelyard.operators.airflow.outlets import tell_outlets
 from modelyard.operators.airflow.outputs import STARTED_FIELDS, publish
 from modelyard.operators.airflow.place import Place, connection_settings, place_of
-from modelyard.operators.airflow.values import plain
+from modelyard.operators.airflow.values import check_written, plain
 from modelyard.operators.airflow.work import handle_from, is_finished
 from modelyard.operators.airflow.work_facts import work_facts
 
@@ -43,6 +43,7 @@ class WorkSensor(BaseSensorOperator):
         kwargs.setdefault("multiple_outputs", True)
         super().__init__(**kwargs)
         self.work = work
+        check_written(work, ParameterType("mapping"), "work", self.get_template_env)
         self.operation_name = ""
 
     def poke(self, context: Context) -> PokeReturnValue | bool:
