@@ -135,6 +135,38 @@ def test_what_is_not_known_touches_everything(repository: Path, path: str, reaso
     assert set(reasons(plan)) == {"fit", "prepare", "outside", "delays", "main", "score", "ready"}
 
 
+@pytest.mark.parametrize("part", ["functions", "workflows"])
+def test_a_module_that_was_renamed_touches_everything(repository: Path, part: str) -> None:
+    git(repository, "mv", "flights/columns.py", "flights/names.py")
+    plan = planned(repository, {"flights/data.py": "from flights.names import NAMES\ndef prepare(): return NAMES\n"})
+    assert (plan.everything, len(getattr(plan, part))) == ("flights/columns.py is gone", 3)
+
+
+def test_another_state_of_a_submodule_touches_everything(repository: Path, tmp_path: Path) -> None:
+    git(repository, "switch", "-q", "main")
+    git(repository, "update-index", "--add", "--cacheinfo", f"160000,{'a' * 40},rates")
+    git(repository, "commit", "-q", "-m", "submodule")
+    git(repository, "switch", "-q", "-c", "another")
+    git(repository, "update-index", "--cacheinfo", f"160000,{'b' * 40},rates")
+    git(repository, "commit", "-q", "-m", "newer")
+    plan = plan_change(open_project(repository), CiContext(host="github", base_branch="main"))
+    assert (plan.changed, plan.everything) == (("rates",), "rates may be read by anything")
+
+
+def test_a_branch_that_took_in_the_main_one_changes_what_it_alone_changed(repository: Path) -> None:
+    git(repository, "switch", "-q", "main")
+    write(repository, {"flights/data.py": "def prepare(): return 'main went on'\n"})
+    git(repository, "commit", "-q", "-a", "-m", "main goes on")
+    git(repository, "switch", "-q", "change")
+    write(repository, {"flights/serving.py": "delays = 2\n"})
+    git(repository, "commit", "-q", "-a", "-m", "the change")
+    git(repository, "merge", "-q", "--no-commit", "main")
+    # Somebody may hide a change in the merge itself.
+    plan = planned(repository, {"flights/training.py": "def fit(d, p): return 'in the merge'\n"})
+    assert plan.changed == ("flights/serving.py", "flights/training.py")
+    assert set(reasons(plan)) == {"delays", "fit", "main"}
+
+
 def test_a_module_that_is_gone_touches_everything(repository: Path) -> None:
     git(repository, "rm", "-q", "flights/unused.py")
     assert planned(repository, {}).everything == "flights/unused.py is gone"
@@ -151,6 +183,18 @@ def test_a_module_that_is_gone_touches_everything(repository: Path) -> None:
         (
             "from importlib import import_module as load\ndef fit(d, p): return load(p['name'])\n",
             "training.py imports under another name what imports (line 1)",
+        ),
+        (
+            "import importlib\nload = importlib.import_module\ndef fit(d, p): return load(p['name'])\n",
+            "training.py takes under another name what imports (line 2)",
+        ),
+        (
+            "import importlib\ndef fit(d, p): return importlib.import_module('.unused', p['package'])\n",
+            "training.py imports or runs what only running it tells (line 2)",
+        ),
+        (
+            "import pkgutil, flights\ndef fit(d, p): return list(pkgutil.iter_modules(flights.__path__))\n",
+            "training.py imports or runs what only running it tells (line 2)",
         ),
     ],
 )
@@ -191,6 +235,39 @@ def test_a_workflow_that_names_a_function_by_a_constant(repository: Path, flows:
     assert reasons(planned(repository, {"flights/training.py": "x = 3\n"}))["main"] == ("function fit",)
 
 
+@pytest.mark.parametrize(
+    ("flows", "reached"),
+    [
+        # put together
+        ("def main(kind='i'): return f'f{kind}t', 'nothing'\n", True),
+        ("def main(kind='i'): return f'train-{kind}'\n", False),
+        ("PREFIX = 'fi'\ndef main(): return PREFIX + 't'\n", True),
+        ("def main(count=1): return 'rows: ' + str(count + 1)\n", False),
+        ("def main(): return 'f%s' % 'it'\n", True),
+        ("def main(): return '{}t'.format('fi')\n", True),
+        ("def main(): return ''.join(['f', 'it'])\n", True),
+        # given, or taken from elsewhere
+        ("def main(name: str): step(function=name)\n", True),
+        ("def main(name: str): step(label=name)\n", False),
+        ("import os\ndef main(): step(function=os.environ['FIT'])\n", True),
+        ("def main():\n    name = chosen()\n    step(function=name)\n", True),
+        ("def main():\n    name = 'train'\n    step(function=name)\n", False),
+        ("def main(): include(ready, {'function': chosen()})\n", True),
+        ("NAMES = {'a': 'train'}\ndef main(): step(function=NAMES['a'])\n", False),
+        ("def main():\n    for name in ('a', 'b'):\n        step(function=name)\n", False),
+        ("def main():\n    for name in chosen():\n        step(function=name)\n", True),
+    ],
+)
+def test_a_workflow_whose_function_is_not_written_out(repository: Path, flows: str, reached: bool) -> None:
+    """What is not known counts as touched; what cannot be meant does not."""
+    git(repository, "switch", "-q", "main")
+    write(repository, {"flights/flows.py": flows + "def score(): return 'x'\n"})
+    git(repository, "commit", "-q", "-a", "-m", "computed")
+    git(repository, "switch", "-q", "-c", "another")
+    found = reasons(planned(repository, {"flights/training.py": "x = 3\n"}))
+    assert found.get("main") == (("function fit, which it may run",) if reached else None)
+
+
 def test_a_function_that_is_gone_touches_the_workflow_that_names_it(repository: Path) -> None:
     without = YAML.replace("  fit: {handler: flights.training:fit}\n", "")
     assert reasons(planned(repository, {"modelyard.yaml": without})) == {"main": ("function fit, which is gone",)}
@@ -221,8 +298,15 @@ def test_a_head_that_is_not_there_is_refused(repository: Path) -> None:
     assert caught.value.where == "--head"
 
 
-def test_an_import_by_a_written_name_is_followed(repository: Path) -> None:
-    text = "import importlib\ndef fit(d, p): return importlib.import_module('flights.unused')\n"
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import importlib\ndef fit(d, p): return importlib.import_module('flights.unused')\n",
+        "import subprocess\ndef fit(d, p): return subprocess.run(['python', '-m', 'flights.unused'])\n",
+        "import subprocess\ndef fit(d, p): return subprocess.run(['python', 'flights/unused.py'])\n",
+    ],
+)
+def test_a_module_by_a_written_name_is_followed(repository: Path, text: str) -> None:
     git(repository, "switch", "-q", "main")
     write(repository, {"flights/training.py": text})
     git(repository, "commit", "-q", "-a", "-m", "by name")

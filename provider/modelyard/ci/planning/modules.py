@@ -7,11 +7,22 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
+from modelyard.ci.planning.texts import Texts, texts_of, written_in
 from modelyard.projects.loading import import_roots
 
 __all__ = ["FirstParty", "Reach"]
 
-_BY_NAME = frozenset({"import_module", "__import__", "run_module", "run_path", "spec_from_file_location"})
+_BY_NAME = frozenset(
+    {
+        "import_module",
+        "__import__",
+        "run_module",
+        "run_path",
+        "spec_from_file_location",
+        "iter_modules",
+        "walk_packages",
+    }
+)
 _BY_TEXT = frozenset({"exec", "eval"})
 """Only as names of their own: ``model.eval()`` and ``frame.eval()`` are something else."""
 
@@ -75,7 +86,7 @@ class FirstParty:
             waiting += read.imports - names
         return Reach(frozenset(self.files[name] for name in names), unknown)
 
-    def texts(self, module: str, attribute: str) -> frozenset[str] | None:
+    def texts(self, module: str, attribute: str) -> Texts | None:
         """Return every text that a definition holds, with those of what it names and of the modules that it imports.
 
         Parameters
@@ -85,7 +96,7 @@ class FirstParty:
 
         Returns
         -------
-        frozenset of str, or None
+        Texts or None
             None if the module is not the project's own, or cannot be read or followed.
         """
         path = self.files.get(module)
@@ -98,16 +109,19 @@ class FirstParty:
             for name in _names_of(statement):
                 defined.setdefault(name, []).append(statement)
         waiting, seen = [attribute.partition(".")[0]], set[str]()
-        texts = {text for each in reach.files if each != path and (found := _parsed(each)) for text in _texts(found)}
+        imported = [
+            text for each in reach.files if each != path and (found := _parsed(each)) for text in written_in(found)
+        ]
+        own: list[ast.stmt] = []
         while waiting:
             name = waiting.pop()
             if name in seen:
                 continue
             seen.add(name)
             for statement in defined.get(name, []):
-                texts |= set(_texts(statement))
+                own.append(statement)
                 waiting += [node.id for node in ast.walk(statement) if isinstance(node, ast.Name)]
-        return frozenset(texts)
+        return texts_of(own, imported, defined)
 
     def _owners(self, name: str) -> Iterator[str]:
         """Yield the own modules that importing a dotted name runs: the packages above it, and what it leads to."""
@@ -129,6 +143,7 @@ class FirstParty:
         package = name if path.name == "__init__.py" else name.rpartition(".")[0]
         named: set[str] = set()
         unknown = ""
+        called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
         for node in ast.walk(tree):
             if isinstance(node, ast.Import):
                 named |= {each.name for each in node.names}
@@ -136,6 +151,8 @@ class FirstParty:
                 named |= set(_imported(node, package))
                 if any(each.asname and each.name in _BY_NAME for each in node.names):
                     unknown = f"{path.name} imports under another name what imports (line {node.lineno})"
+            elif isinstance(node, ast.Attribute | ast.Name) and _word(node) in _BY_NAME and id(node) not in called:
+                unknown = f"{path.name} takes under another name what imports (line {node.lineno})"
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 named |= self._handler_in(node.value)
             elif isinstance(node, ast.Call) and _imports(node) and not _says_what(node):
@@ -143,7 +160,9 @@ class FirstParty:
         return _Module(frozenset(owner for each in named for owner in self._owners(each)), unknown)
 
     def _handler_in(self, text: str) -> set[str]:
-        """Return the module of a text such as ``flights.training:fit``, or of one that is a module's whole name."""
+        """Return the module of a text such as ``flights.training:fit``, or of a module's whole name or file."""
+        if text.endswith(".py"):
+            return {name for name, path in self.files.items() if path == self._source / text}
         module = text.partition(":")[0]
         return {module} if module in self.files and ("." in module or ":" in text) else set()
 
@@ -155,10 +174,6 @@ def _python_files(root: Path) -> Iterator[Path]:
         for each in sorted(files):
             if each.endswith(".py") and each.removesuffix(".py").isidentifier():
                 yield Path(folder) / each
-
-
-def _texts(tree: ast.AST) -> Iterator[str]:
-    yield from (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str))
 
 
 def _parsed(path: Path) -> ast.Module | None:
@@ -202,12 +217,18 @@ def _imports(node: ast.Call) -> bool:
 
 
 def _called(node: ast.Call) -> str:
-    if isinstance(node.func, ast.Attribute):
-        return node.func.attr
-    return node.func.id if isinstance(node.func, ast.Name) else ""
+    return _word(node.func)
+
+
+def _word(node: ast.expr) -> str:
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
 
 
 def _says_what(node: ast.Call) -> bool:
-    """Tell whether the first argument is written out: then it counts as a text of the module."""
+    """Tell whether the first argument is written out, and whole: then it counts as a text of the module."""
     first = node.args[0] if node.args else None
-    return isinstance(first, ast.Constant) and _called(node) in ("import_module", "__import__")
+    if not isinstance(first, ast.Constant) or _called(node) not in ("import_module", "__import__"):
+        return False
+    return not str(first.value).startswith(".")

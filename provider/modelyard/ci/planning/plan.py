@@ -188,16 +188,21 @@ class _Planning:
             if texts is None:
                 if not module.startswith("modelyard."):
                     yield f"function {each.name}, which it may run"
-            elif each.name in texts or own in texts:
+            elif texts.written_out(each.name, own):
                 yield f"function {each.name}"
+            elif texts.may_compute(each.name, own):
+                yield f"function {each.name}, which it may run"
 
     def _of_missing(self, handler: str) -> Iterator[str]:
         """Yield the functions and graphs that a workflow still names, though modelyard.yaml does not any more."""
         module, _, attribute = handler.partition(":")
         gone = [each.partition(".")[::2] for each in self._differences if each]
         gone = [(part, name) for part, name in gone if name not in self._handlers[part]]
-        texts = self._modules.texts(module, attribute) if gone else frozenset()
-        yield from (f"{part.removesuffix('s')} {name}, which is gone" for part, name in gone if name in (texts or ()))
+        texts = self._modules.texts(module, attribute) if gone else None
+        if texts is not None:
+            yield from (
+                f"{part.removesuffix('s')} {name}, which is gone" for part, name in gone if texts.written_out(name)
+            )
 
     # --- modelyard.yaml -----------------------------------------------------------------------------------------------
 
