@@ -23,7 +23,6 @@ pytestmark = [
 
 CHOSEN = (
     "parameters given",
-    "loop over values",
     "condition inside a loop",
     "failure",
     "success with an exit handler",

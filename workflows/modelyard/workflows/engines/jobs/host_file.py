@@ -80,10 +80,10 @@ def head(request: RunRequest, plan: JobPlan, settings: Settings, engine: str, hi
     made = shlex.join(["modelyard", "workflows", "compile", request.name, "--engine", engine, *options])
     lines = [
         f"The workflow {plan.workflow.name} of the project {request.project_name}: a job for each step.",
-        f"Made by `{made}`. Change the workflow and make this file anew:",
-        "its jobs refuse to run a workflow that is another than this one.",
+        f"Made by: {made}",
+        "Change the workflow and make this file anew: its jobs refuse to run another workflow than this one.",
     ]
-    lines += [f"The loop {each.name} is one job: only a run knows its turns." for each in plan.loops]
+    lines += [f"The loop {each.name} is one job: {plan.why_one(each)}." for each in plan.loops]
     lines += settings.unmet(plan.jobs)
     tracking = environment_definition(request).tracking
     if any(step.operation != "call" for step in plan.workflow.steps) and (tracking is None or "sqlite" in tracking):

@@ -99,6 +99,15 @@ class JobPlan:
         """Return all jobs that one needs, also through others, in order."""
         return tuple(each for each in self.jobs if each.name in self._after[job.name])
 
+    @staticmethod
+    def why_one(loop: Loop) -> str:
+        """Return why a loop is one job; empty where each of its turns has jobs of its own."""
+        if not isinstance(loop.items, list) or contains_reference(loop.items):
+            return "only a run knows its turns"
+        if 0 < loop.parallel < len(loop.items):
+            return "its turns are not to be at work all at once"
+        return "it has too many turns" if len(loop.items) > _MOST_TURNS else ""
+
     def job(self, part: str) -> Job:
         """Return the job that does a part of the workflow.
 
@@ -126,7 +135,7 @@ class JobPlan:
         if isinstance(node, Choice):
             # Who needs the choice waits for what it waits for, also where a turn has no step of it.
             return [*self._body(node.then, position, after), *self._body(node.otherwise, position, after)]
-        if isinstance(node, Loop) and _is_static(node):
+        if isinstance(node, Loop) and not self.why_one(node):
             turns = range(len(node.items))
             return [name for turn in turns for name in self._body(node.body, (*position, turn), after)] or list(after)
         return [self._add(node, position, after)]
@@ -142,12 +151,6 @@ class JobPlan:
         """Return names without those that others of them need."""
         given = dict.fromkeys(names)
         return tuple(name for name in given if not any(name in self._after[other] for other in given))
-
-
-def _is_static(loop: Loop) -> bool:
-    """Return whether the turns are known now, and few, and may all be at work at a time."""
-    known = isinstance(loop.items, list) and not contains_reference(loop.items) and len(loop.items) <= _MOST_TURNS
-    return known and (loop.parallel == 0 or loop.parallel >= len(loop.items))
 
 
 def _free(name: str, taken: set[str]) -> str:

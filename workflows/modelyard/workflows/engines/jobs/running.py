@@ -196,9 +196,11 @@ class JobRun:
             return "skipped" if state == "skipped" else "succeeded"
         if isinstance(job.node, Loop) and progression.items(job.node.name, job.position) is not None:
             return "succeeded"
-        why = "something that it needs failed" if state == "blocked" else "the results that it needs are not there"
+        if state == "blocked":
+            mend = "Look at the job that failed."
+            raise WorkflowInvalid(f"{job.part} cannot start: something that it needs failed", mend=mend)
         raise WorkflowInvalid(
-            f"{job.part} cannot start: {why}",
+            f"{job.part} cannot start: the results that it needs are not there",
             where=str(self.folder.path),
             mend="Put what the jobs before have left into this folder.",
         )
