@@ -1,20 +1,15 @@
 """Projects whose requests run on the emulator."""
 
-import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_forge import Forge
+from fake_forge import Forge, serving
 from github_emulator import BIN, Emulator, missing
-from loans_project import git, write_loans
-
-PAYLOADS = Path(__file__).parents[1] / "payloads"
-
-Push = Callable[..., dict[str, Any]]
-"""Commits changes (file to what is replaced by what) and returns the event of the request."""
+from github_request import EXAMPLES, WORSE, Judged, Push, pushed
+from loans_project import write_loans
 
 
 @pytest.fixture(scope="session")
@@ -39,21 +34,27 @@ def emulator(
     return Emulator(project, tmp_path / "runs", forge.github, commands={"": folders, "ci": [ci_alone]})
 
 
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory, repository: Path, warm: Path, ci_alone: Path) -> Iterator[Judged]:
+    """A request whose model is worse: worked for once, for all tests that are about telling it."""
+    if missing():
+        pytest.skip(missing())
+    folder = tmp_path_factory.mktemp("judged")
+    project = Path(shutil.copytree(repository, folder / "loans"))
+    caller = (EXAMPLES / "pull-request.yml").read_text()
+    with serving() as forge:
+        commands = {"": [warm, BIN], "ci": [ci_alone]}
+        emulator = Emulator(project, folder / "runs", forge.github, commands=commands)
+        event = pushed(project, WORSE)
+        run = emulator.run(caller, "pull_request", event)
+        yield Judged(emulator, forge, event, run, folder / "runs/run-1/artifacts")
+
+
 @pytest.fixture
 def push(emulator: Emulator) -> Push:
     """Commits to the request's branch."""
 
     def commit(changes: dict[str, tuple[str, str]], payload: str = "pull_request") -> dict[str, Any]:
-        root = emulator.project
-        for file, (old, new) in changes.items():
-            text = (root / file).read_text()
-            assert old in text
-            (root / file).write_text(text.replace(old, new))
-            git(root, "commit", "-q", "-m", "change", "--", file)
-        event: dict[str, Any] = json.loads((PAYLOADS / f"{payload}.json").read_text())
-        event["pull_request"]["head"]["sha"] = git(root, "rev-parse", "HEAD")
-        event["pull_request"]["base"]["sha"] = git(root, "rev-parse", "main")
-        event["pull_request"]["base"]["ref"] = "main"
-        return event
+        return pushed(emulator.project, changes, payload)
 
     return commit

@@ -112,6 +112,25 @@ def test_a_newcomer_copies_twelve_lines_at_most() -> None:
     blocks = re.findall(r"```yaml\n(name: .*?)```", page, re.DOTALL)
     assert blocks == [(ROOT / f"examples/github/{name}.yml").read_text() for name in ("pull-request", "main")]
     assert [len(block.splitlines()) <= 12 for block in blocks] == [True, True]
+    front = (ROOT / "README.md").read_text()
+    assert re.findall(r"```yaml\n(name: models.*?)```", front, re.DOTALL) == blocks[:1]
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=named)
+def test_callers_give_what_is_known_and_grant_what_is_needed(path: Path) -> None:
+    for name, job in read(path)["jobs"].items():
+        called = read(ROOT / ".github/workflows" / Path(job["uses"].partition("@")[0]).name)
+        known = called["on"]["workflow_call"]
+        assert set(job.get("with", {})) <= set(known["inputs"]), name
+        assert {key for key, each in known["inputs"].items() if each.get("required") == "true"} <= set(
+            job.get("with", {})
+        )
+        assert set(job.get("secrets", {})) <= set(known.get("secrets", {})), name
+        needed: dict[str, str] = {}
+        for each in called["jobs"].values():
+            for scope, level in each["permissions"].items():
+                needed[scope] = "write" if "write" in (level, needed.get(scope)) else level
+        assert job["permissions"] == needed, name
 
 
 def check(*command: str) -> None:

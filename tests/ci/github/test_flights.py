@@ -2,13 +2,12 @@
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from fake_forge import Forge
 from github_emulator import Emulator
+from github_request import Push
 from loans_project import git
 
 ROOT = Path(__file__).parents[3]
@@ -16,7 +15,6 @@ CALLER = (ROOT / "examples/github/pull-request.yml").read_text()
 SMALL = '    with: {workflows: main, inputs: "every=60\\ntrees=30", preview: false}\n'
 WEAK = ('"max_leaf_nodes": 15', '"max_leaf_nodes": 2')
 SLOW = ('"learning_rate": 0.05', '"learning_rate": 0.0005')
-Push = Callable[..., dict[str, Any]]
 
 
 @pytest.mark.slow

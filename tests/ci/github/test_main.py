@@ -1,7 +1,8 @@
-"""From the main branch to an endpoint, by the examples' files: promotion, deployment, and the way back."""
+"""From the main branch to an endpoint, by the examples' files as they are: promotion, deployment, and the way back."""
 
 import json
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -12,144 +13,171 @@ from typing import Any
 import httpx
 import pytest
 from github_emulator import Emulator
+from github_request import EXAMPLES, PAYLOADS
 from loans_project import git
 
-EXAMPLES = Path(__file__).parents[3] / "examples" / "github"
-PAYLOADS = Path(__file__).parents[1] / "payloads"
 pytestmark = pytest.mark.slow
-SMALL = "inputs: rows=300, baseline: none, environment: prod, graph: approve"
-
-BROKEN = """from modelyard.graphs import Graph
-
-
-def broken(body):
-    raise RuntimeError("no answer")
+MAIN, RETRAIN = ((EXAMPLES / f"{name}.yml").read_text() for name in ("main", "retrain"))
+NAMES = (("models:/loans@", "models:/flights-delay@"), ('name="loans"', 'name="flights-delay"'))
+ANSWERS = "return {**body, 'late': True}"
+CODE = """from modelyard.graphs import Graph
 
 
-approve = Graph("approve")
-approve.to(broken).respond()
+def answer(body):
+    ANSWER
+
+
+delays = Graph("delays")
+delays.to(answer).respond()
 """
+BROKEN = CODE.replace("ANSWER", 'raise RuntimeError("no answer")')
+BODY = {"income": 1.0, "age": 1.0}
 
 
 @pytest.fixture
 def lasting(emulator: Emulator, tmp_path: Path) -> Iterator[Emulator]:
-    """A project whose tracking and endpoints outlast its jobs."""
+    """A project with the names of the flights, whose tracking and endpoints outlast its jobs."""
     root, lasts = emulator.project, tmp_path / "lasts"
-    (lasts / "data").mkdir(parents=True)
-    path = root / "modelyard.yaml"
-    prod = f"environments:\n  prod: {{tracking: 'sqlite:///{lasts}/mlflow.db', state: {lasts}/state}}\n"
-    path.write_text(path.read_text() + prod)
-    (root / "requests.json").write_text('[{"income": 1.0, "age": 1.0}, {"income": -1.0, "age": -1.0}]')
+    lasts.mkdir()
+    for path in (root / "modelyard.yaml", *root.glob("loans/*.py")):
+        text = path.read_text().replace("approve", "delays")
+        for old, new in NAMES:
+            text = text.replace(old, new)
+        path.write_text(text)
+    with (root / "modelyard.yaml").open("a") as file:
+        file.write(f"environments:\n  prod: {{tracking: '${{MLFLOW_TRACKING_URI}}', state: {lasts}/state}}\n")
+    (root / "requests.json").write_text(json.dumps([BODY, {"income": -1.0, "age": -1.0}]))
     git(root, "switch", "-q", "main")
     git(root, "add", ".")
-    git(root, "commit", "-q", "-m", "an environment that lasts")
+    git(root, "commit", "-q", "--amend", "-m", "an environment that lasts")
+    emulator.variables = {"MLFLOW_TRACKING_URI": f"sqlite:///{lasts}/mlflow.db"}
     yield emulator
-    words = [sys.executable, "-m", "modelyard.cli", "undeploy", "approve", "--environment", "prod"]
-    subprocess.run(words, cwd=root, check=False, capture_output=True, timeout=60)
+    words = [sys.executable, "-m", "modelyard.cli", "undeploy", "delays", "--environment", "prod"]
+    known = {"PATH": "/usr/bin:/bin", **emulator.variables}
+    subprocess.run(words, cwd=root, env=known, check=False, capture_output=True, timeout=60)
 
 
-def pushed(emulator: Emulator) -> dict[str, Any]:
+def pushed(emulator: Emulator, **files: str) -> dict[str, Any]:
+    """Commit what is added to or put in place of the project's modules, and return the event of the push."""
     root = emulator.project
-    before, after = git(root, "rev-parse", "HEAD~1"), git(root, "rev-parse", "HEAD")
-    return {"ref": "refs/heads/main", "before": before, "after": after}
+    for name, text in files.items():
+        path = root / "loans" / f"{name}.py"
+        path.write_text(path.read_text() + text if text.startswith("#") else text)
+    git(root, "commit", "-q", "-a", "-m", "change", "--allow-empty")
+    return {
+        "ref": "refs/heads/main",
+        "before": git(root, "rev-parse", "HEAD~1"),
+        "after": git(root, "rev-parse", "HEAD"),
+    }
 
 
-def test_a_merged_model_is_promoted_and_a_bad_graph_is_rolled_back(lasting: Emulator, tmp_path: Path) -> None:
-    caller = (EXAMPLES / "main.yml").read_text().replace("graph: approve", SMALL)
+def champions(tmp_path: Path) -> dict[str, int]:
+    with sqlite3.connect(tmp_path / "lasts/mlflow.db") as database:
+        rows = database.execute("select name, version from registered_model_aliases where alias = 'champion'")
+        found = dict(rows.fetchall())
+    database.close()
+    return found
 
-    # What the whole commit touches are several workflows: the one whose model is to be promoted is named.
-    run = lasting.run(caller.replace(SMALL, f"{SMALL}, workflows: main"), "push", pushed(lasting))
+
+def test_what_a_push_trains_is_promoted_and_goes_back_if_it_answers_wrongly(lasting: Emulator, tmp_path: Path) -> None:
+    run = lasting.run(MAIN, "push", pushed(lasting, training="# the same, said anew\n"))
 
     train, deploy = run.jobs["main / train"], run.jobs["main / deploy"]
     assert (run.message, run.result) == ("", "success"), run.log
     assert train["outputs"] == {"affected": "true", "gate": "pass"}
-    assert deploy["outputs"]["model-uri"] == "models:/loans/1"
     assert deploy["environment"] == {"name": "production", "url": deploy["outputs"]["endpoint-url"]}
     assert "2 of 2 requests were answered as they had to be" in deploy["log"]
     assert {each["group"] for each in run.concurrency} == {
         "ml-main-modelyard-refs/heads/main",
         "deploy-modelyard-production",
     }
-    url = deploy["outputs"]["endpoint-url"]
-    first = httpx.post(url, json={"income": 1.0, "age": 1.0}, timeout=30)
+    # Version 1 of the first is the merge base, which was trained as there was no champion yet.
+    assert champions(tmp_path) == {"flights-delay": 2, "quick-loans": 1}
+    assert deploy["outputs"]["model-uri"] == "models:/flights-delay/2"
+    assert deploy["outputs"]["models"] == '["models:/flights-delay/2","models:/quick-loans/1"]'
+    first = httpx.post(deploy["outputs"]["endpoint-url"], json=BODY)
     assert first.status_code == 200, first.text
-    assert champion(tmp_path) == [("loans", "champion", 1)]
 
-    (lasting.project / "loans/serving.py").write_text(BROKEN)
-    git(lasting.project, "commit", "-q", "-a", "-m", "break it")
-    run = lasting.run(caller, "push", pushed(lasting))
+    run = lasting.run(MAIN, "push", pushed(lasting, training="# and anew\n", serving=BROKEN))
 
     deploy = run.jobs["main / deploy"]
-    assert (run.message, run.result, run.jobs["main / train"]["outputs"]["gate"]) == ("", "failure", "none"), run.log
+    assert (run.message, run.result, run.jobs["main / train"]["outputs"]["gate"]) == ("", "failure", "pass"), run.log
+    assert deploy["outputs"]["models"] == '["models:/flights-delay/3","models:/quick-loans/2"]'
     assert "0 of 2 requests were answered as they had to be" in deploy["log"]
     assert "### rollback" in deploy["summary"]
-    assert deploy["codes"][-1] == 0
-    again = httpx.post(deploy["outputs"]["endpoint-url"], json={"income": 1.0, "age": 1.0}, timeout=30)
+    assert deploy["codes"][-2:] == [0, 0]
+    again = httpx.post(deploy["outputs"]["endpoint-url"], json=BODY)
     assert (again.status_code, again.json()) == (200, first.json())
+    assert champions(tmp_path) == {"flights-delay": 2, "quick-loans": 1}
 
-    scores = (EXAMPLES / "batch.yml").read_text().replace("output/scores", f"{tmp_path}/scores, environment: prod")
-    scores = scores.replace("data/test.parquet", f"{train['workspace']}/data/test.parquet")
-    run = lasting.run(scores, "schedule", {"schedule": "0 4 * * *"})
+    (lasting.project / "data").mkdir()
+    shutil.copy(Path(train["workspace"]) / "data/test.parquet", lasting.project / "data/august.parquet")
+    git(lasting.project, "add", "-f", "data")
+    git(lasting.project, "commit", "-q", "-m", "what is to be scored")
+    run = lasting.run((EXAMPLES / "batch.yml").read_text(), "schedule", {"schedule": "0 4 * * *"})
     assert (run.message, run.result) == ("", "success"), run.log
     found = run.jobs["scores / batch"]["outputs"]
-    assert (found["rows"], found["rejected"], found["model-uri"]) == ("300", "0", "models:/loans/1")
-    assert list((tmp_path / "scores").glob("**/*.parquet"))
-
-
-def champion(tmp_path: Path) -> list[Any]:
-    with sqlite3.connect(tmp_path / "lasts/mlflow.db") as database:
-        found = database.execute("select name, alias, version from registered_model_aliases").fetchall()
-    database.close()
-    return found
+    assert (found["rows"], found["rejected"], found["model-uri"]) == ("300", "0", "models:/flights-delay/2")
+    assert list((Path(run.jobs["scores / batch"]["workspace"]) / "output/august").glob("**/*.parquet"))
 
 
 def test_nobody_approves(lasting: Emulator, tmp_path: Path) -> None:
     lasting.rejected = ("production",)
-    caller = (EXAMPLES / "main.yml").read_text().replace("graph: approve", SMALL + ", workflows: quick")
+    caller = MAIN.replace("graph: delays", "graph: delays, workflows: quick")
     run = lasting.run(caller, "push", pushed(lasting))
     assert (run.message, run.result, run.jobs["main / train"]["result"]) == ("", "failure", "success"), run.log
     assert run.jobs["main / deploy"]["rejected"]
-    assert champion(tmp_path) == []
+    assert champions(tmp_path) == {}
 
 
-def test_a_monitor_lets_a_workflow_run(lasting: Emulator) -> None:
-    caller = (EXAMPLES / "retrain.yml").read_text().replace("workflow: main", "workflow: quick, environment: prod")
-    run = lasting.run(caller, "repository_dispatch", {"action": "drift", "client_payload": {"why": "$(touch pwned)"}})
+def test_a_monitor_lets_a_workflow_run(lasting: Emulator, tmp_path: Path) -> None:
+    event = {"action": "drift", "client_payload": {"why": "$(touch pwned)"}}
+    run = lasting.run(RETRAIN, "repository_dispatch", event)
     assert (run.message, run.result) == ("", "success"), run.log
     results = json.loads(run.jobs["retrain / retrain"]["outputs"]["results"])
-    assert results["register"]["model"] == "models:/quick-loans/1"
-    assert lasting.run(caller, "repository_dispatch", {"action": "other"}).result == "not started"
+    assert (results["promote"]["model"], results["promote"]["first"]) == ("models:/flights-delay/1", True)
+    assert results["deploy"]["models"] == {"model": "models:/flights-delay/1"}
+    assert champions(tmp_path) == {"flights-delay": 1}
+    assert lasting.run(RETRAIN, "repository_dispatch", {"action": "other"}).result == "not started"
 
 
-def test_a_closed_request_leaves_no_endpoint(lasting: Emulator) -> None:
+def test_previews_end_with_their_time_or_with_their_request(lasting: Emulator, tmp_path: Path) -> None:
     root = lasting.project
     git(root, "switch", "-q", "-C", "change", "main")
-    (root / "loans/serving.py").write_text(
-        BROKEN.replace('raise RuntimeError("no answer")', "return {**body, 'late': True}")
-    )
-    git(root, "commit", "-q", "-a", "-m", "answer without a model")
+    answers = CODE.replace("ANSWER", ANSWERS)
+    (root / "loans/serving.py").write_text(answers + answers.split("\n\n\n")[2].replace("delays", "other"))
+    path = root / "modelyard.yaml"
+    path.write_text(path.read_text().replace("graphs: {", "graphs: {other: loans.serving:other, "))
+    git(root, "commit", "-q", "-a", "-m", "two graphs without a model")
     event = json.loads((PAYLOADS / "pull_request.json").read_text())
     event["pull_request"]["head"]["sha"] = git(root, "rev-parse", "HEAD")
     event["pull_request"]["base"]["sha"] = git(root, "rev-parse", "main")
     caller = (EXAMPLES / "pull-request.yml").read_text()
-    caller += "    with: {environment: prod, lasting: true, requests: requests.json}\n"
+    caller += "    with: {lasting: true, requests: requests.json, workflows: announcing, tracking-uri: URI}\n"
 
-    run = lasting.run(caller, "pull_request", event)
+    run = lasting.run(caller.replace("URI", "'${{ vars.MLFLOW_TRACKING_URI }}'"), "pull_request", event)
 
     assert (run.message, run.result) == ("", "success"), run.log
-    found = re.search(r"approve-pr-2 +(http://\S+) +2 +0", run.jobs["request / request"]["log"])
-    assert found, run.log
-    body = {"income": 1.0}
-    assert httpx.post(found[1], json=body, timeout=30).json() == {"income": 1.0, "late": True}
+    urls = dict(re.findall(r"(\w+-pr-2) +(http://\S+) +2 +0", run.jobs["request / request"]["log"]))
+    assert sorted(urls) == ["delays-pr-2", "other-pr-2"], run.log
+    assert {httpx.post(url, json=BODY).json()["late"] for url in urls.values()} == {True}
 
-    caller = (EXAMPLES / "preview-cleanup.yml").read_text() + "    with: {environment: prod}\n"
+    caller = (EXAMPLES / "preview-cleanup.yml").read_text()
+    entry = tmp_path / "lasts/state/previews/other-pr-2.json"
+    entry.write_text(json.dumps({**json.loads(entry.read_text()), "expires": 1.0}))
+    run = lasting.run(caller, "schedule", {"schedule": "0 2 * * *", "repository": {"default_branch": "main"}})
+    assert (run.message, run.result) == ("", "success"), run.log
+    assert run.jobs["cleanup / cleanup"]["log"].strip() == "ended other-pr-2"
+    assert httpx.post(urls["delays-pr-2"], json=BODY).status_code == 200
+    with pytest.raises(httpx.ConnectError):
+        httpx.post(urls["other-pr-2"], json=BODY)
+
     closed = json.loads((PAYLOADS / "pull_request_closed.json").read_text())
     assert closed["number"] == event["number"]
     closed["repository"]["default_branch"] = "main"
     run = lasting.run(caller, "pull_request", closed)
     assert (run.message, run.result) == ("", "success"), run.log
+    assert run.jobs["cleanup / cleanup"]["log"].strip() == "ended delays-pr-2"
     assert run.jobs["cleanup / cleanup"]["runs-on"] == ["self-hosted"]
     with pytest.raises(httpx.ConnectError):
-        httpx.post(found[1], json=body, timeout=30)
-    run = lasting.run(caller, "schedule", {"schedule": "0 2 * * *"})
-    assert (run.message, run.result) == ("", "success"), run.log
+        httpx.post(urls["delays-pr-2"], json=BODY)

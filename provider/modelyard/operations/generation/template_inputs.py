@@ -66,7 +66,7 @@ ONLY_HERE = (
     ),
     OnlyHere(
         "gitlab",
-        ("extras", "requirements", "image", "timeout", "tracking-uri"),
+        ("extras", "requirements", "image", "timeout"),
         "On GitHub `ml-preview-cleanup` only ends previews.",
         ("preview",),
     ),
@@ -134,7 +134,7 @@ _PARALLEL_PREVIEW = CiInput(
 )
 
 _LIVE = (
-    CiInput("model", "Which candidate to promote, where there are several.", variable="PROMOTE_MODEL"),
+    CiInput("model", "The only candidate to promote; each registered model's if empty.", variable="PROMOTE_MODEL"),
     CiInput("alias", "The alias to move.", default="champion", variable="PROMOTE_ALIAS"),
     CiInput("graph", "The graph to deploy; none is deployed if empty."),
     CiInput("production", "GitLab's environment, whose protection asks for approval.", default="production"),
