@@ -3,7 +3,7 @@
 import logging
 import queue
 from collections.abc import Callable
-from threading import Thread
+from threading import Lock, Thread
 
 from modelyard.graphs.event import Event
 from modelyard.graphs.failures import QueueFull
@@ -32,6 +32,7 @@ class EventQueue:
         self._size, self._wait = size, wait
         self._events: queue.Queue[Event | None] = queue.Queue(size)
         self._thread: Thread | None = None
+        self._beginning = Lock()
 
     def put(self, event: Event) -> None:
         """Take one event.
@@ -42,12 +43,17 @@ class EventQueue:
             There is no room.
         """
         if self._thread is None:
-            self._thread = Thread(target=self._serve, name=f"modelyard-queue-{self.name}", daemon=True)
-            self._thread.start()
+            self._begin()
         try:
             self._events.put(event, timeout=self._wait) if self._wait else self._events.put_nowait(event)
         except queue.Full:
             raise QueueFull(self.name, self._size) from None
+
+    def _begin(self) -> None:
+        with self._beginning:  # of two events that come first only one finds no thread
+            if self._thread is None:
+                self._thread = Thread(target=self._serve, name=f"modelyard-queue-{self.name}", daemon=True)
+                self._thread.start()
 
     def join(self) -> None:
         """Wait until all events are worked off."""

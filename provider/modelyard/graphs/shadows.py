@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from threading import Condition, Thread
 from typing import Any, NamedTuple
 
-from modelyard.graphs.background import run_in_background
+from modelyard.graphs.background import run_in_background, running_loop
 from modelyard.graphs.event import Event
 from modelyard.graphs.group_errors import MemberFailed
 from modelyard.graphs.groups import Member
@@ -87,15 +87,19 @@ class Shadows:
                 dropped = False
         if dropped:
             self._emit("shadow_dropped", job.route)
-        elif any(member.is_async for member in job.shadows) and _on_loop():
+        elif any(member.is_async for member in job.shadows) and running_loop() is not None:
             task = asyncio.ensure_future(self._run_async(job))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         else:
+            self._jobs.put(job)
+            self._begin()
+
+    def _begin(self) -> None:
+        with self._change:  # of two events that come first only one finds no thread
             if self._thread is None:
                 self._thread = Thread(target=self._serve, name=f"modelyard-shadows-{self._step}", daemon=True)
                 self._thread.start()
-            self._jobs.put(job)
 
     def join(self) -> None:
         """Wait until all shadows are done."""
@@ -117,6 +121,8 @@ class Shadows:
                         run_in_background(self._ask_async(member, job))
                     else:
                         self._ask(member, job)
+            except Exception:  # noqa: BLE001 (the thread outlives what it runs)
+                _LOG.exception("the shadows of %s in graph %s", self._step, self._graph)
             finally:
                 self._finished()
 
@@ -182,11 +188,3 @@ class Shadows:
     def _emit(self, name: str, route: str) -> None:
         if self._ports.metrics is not None:
             self._ports.metrics.emit(name, 1.0, {"graph": self._graph, "step": self._step, "route": route})
-
-
-def _on_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True

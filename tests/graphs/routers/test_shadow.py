@@ -4,11 +4,13 @@ import asyncio
 import logging
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from modelyard.graphs import Event, Graph, GraphInvalid, Resources, StepFailed
+from modelyard.graphs import Event, Graph, GraphInvalid, Resources, StepFailed, shadows
 from modelyard.graphs.routers import Shadow
 
 
@@ -162,6 +164,44 @@ def test_a_recorder_that_fails_disturbs_nobody(caplog: pytest.LogCaptureFixture)
     with caplog.at_level(logging.ERROR, logger="modelyard.graphs"):
         assert graph.test({"x": 1}, resources=Resources(recorder=Broken())) == {"label": 101}
     assert caplog.messages == ["recording pick.main", "recording pick.next"]
+
+
+def test_a_sink_of_metrics_that_fails_ends_no_shadow(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(Sink):
+        def emit(self, name: str, value: float, labels: Any) -> None:
+            raise OSError("the sink is gone")
+
+    def failing(body: Any) -> Any:
+        raise ValueError("no")
+
+    with shadowed(failing).open(Resources(metrics=Broken())) as plan:
+        assert [plan.run(Event({"x": number})) for number in (1, 2)] == [{"label": 101}, {"label": 102}]
+        settled = threading.Thread(target=plan.settle, daemon=True)
+        settled.start()
+        settled.join(60)
+        assert not settled.is_alive()
+        pick: Any = plan.queues[0]
+        assert pick.failed == 2
+    assert caplog.text.count("OSError: the sink is gone") == 2
+
+
+def test_two_events_that_come_first_at_the_same_time_have_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    together, begun = threading.Barrier(2), list[str]()
+
+    class LateThread(threading.Thread):
+        def __init__(self, **given: Any) -> None:
+            begun.append(given["name"])
+            with suppress(threading.BrokenBarrierError):  # nobody else gets here
+                together.wait(0.5)
+            super().__init__(**given)
+
+    monkeypatch.setattr(shadows, "Thread", LateThread)
+    some = shadows.Shadows("g", "pick", 10, {}, None)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(some.put, [shadows.ShadowJob(Event(body), "main", body, None, ()) for body in (1, 2)]))
+    some.join()
+    some.close()
+    assert begun == ["modelyard-shadows-pick"]
 
 
 def test_a_share_of_the_events_is_shadowed_by_their_id() -> None:
