@@ -1,17 +1,18 @@
-"""One event loop in one background thread, for coroutine steps that are called from ordinary code."""
+"""Event loops in background threads, one for each purpose, for coroutines that are called from ordinary code."""
 
 import asyncio
 import logging
 import os
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from threading import Thread
 from typing import Any
 
-__all__ = ["run_in_background", "running_loop"]
+__all__ = ["background_loop", "run_in_background", "running_loop"]
 
 _LOG = logging.getLogger("modelyard.graphs")
+_LOOPS: dict[tuple[int, str], asyncio.AbstractEventLoop] = {}
+"""Loops by the process and the purpose that they are for: a forked process has none of its parent's threads."""
 
 
 def run_in_background(work: Coroutine[Any, Any, Any]) -> Any:
@@ -24,7 +25,7 @@ def run_in_background(work: Coroutine[Any, Any, Any]) -> Any:
     >>> run_in_background(double(21))
     42
     """
-    loop = _loop(os.getpid())
+    loop = background_loop("graph-steps")
     if running_loop() is loop:  # a coroutine step asks another graph, and waits: its own loop cannot serve both
         with ThreadPoolExecutor(1) as aside:
             error, result = aside.submit(asyncio.run, _boxed(work)).result()
@@ -50,11 +51,19 @@ async def _boxed(work: Coroutine[Any, Any, Any]) -> tuple[BaseException | None, 
         return error, None  # raised in there it would stop the loop, and everybody else's work with it
 
 
-@cache
-def _loop(process: int) -> asyncio.AbstractEventLoop:
-    """Return the loop of a process: a forked one has none of its parent's threads."""
-    loop = asyncio.new_event_loop()
-    Thread(target=_serve, args=[loop], name="modelyard-graph-steps", daemon=True).start()
+def background_loop(purpose: str) -> asyncio.AbstractEventLoop:
+    """Return this process's loop for a purpose; it runs in a thread called ``modelyard-<purpose>``."""
+    loop = _LOOPS.get((os.getpid(), purpose))
+    return _begun(purpose) if loop is None else loop
+
+
+def _begun(purpose: str) -> asyncio.AbstractEventLoop:
+    made = asyncio.new_event_loop()
+    loop = _LOOPS.setdefault((os.getpid(), purpose), made)
+    if loop is made:
+        Thread(target=_serve, args=[loop], name=f"modelyard-{purpose}", daemon=True).start()
+    else:  # another thread asked first at the same time
+        made.close()
     return loop
 
 

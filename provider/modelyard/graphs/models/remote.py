@@ -1,16 +1,13 @@
 """A model behind another server that speaks the Open Inference Protocol, version 2, over HTTP."""
 
 import asyncio
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import cache
-from threading import Thread
 from typing import Any, ClassVar
 from urllib.parse import quote
 from weakref import finalize
 
-from modelyard.graphs.background import run_in_background, running_loop
+from modelyard.graphs.background import background_loop, run_in_background, running_loop
 from modelyard.graphs.errors import FeatureMissing, FeatureWrong, LibraryMissing
 from modelyard.graphs.models.errors import RemoteModelFailed
 from modelyard.graphs.models.model import Model
@@ -21,6 +18,7 @@ __all__ = ["RemoteModel"]
 
 _ATTEMPTS_ON = (502, 503, 504)
 _CLOSING_SECONDS = 5.0
+_LOOP = "remote-models"
 
 
 class RemoteModel(Model):
@@ -183,7 +181,7 @@ class RemoteModel(Model):
         # Connections belong to the loop that opened them. One loop for all remote models lets every graph share and
         # close them, whatever became of the loop that asked.
         work = self._request(method, url, body)
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, _loop(os.getpid())))
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, background_loop(_LOOP)))
 
     async def _request(self, method: str, url: str, body: Any) -> Any:
         import httpx
@@ -205,16 +203,8 @@ class RemoteModel(Model):
         raise AssertionError("the last attempt returns or raises")
 
 
-@cache
-def _loop(process: int) -> asyncio.AbstractEventLoop:
-    """Return the loop of all remote models of a process: a forked one has none of its parent's threads."""
-    loop = asyncio.new_event_loop()
-    Thread(target=loop.run_forever, name="modelyard-remote-models", daemon=True).start()
-    return loop
-
-
 def _close(client: Any) -> None:
-    loop = _loop(os.getpid())
+    loop = background_loop(_LOOP)
     closing = asyncio.run_coroutine_threadsafe(client.aclose(), loop)
     if running_loop() is not loop:  # a collector of garbage may come by on the very loop that closes
         with suppress(TimeoutError):

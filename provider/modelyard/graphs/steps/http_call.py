@@ -1,16 +1,14 @@
 """Asks another service over HTTP: kept connections, retries, templates without evaluation, batches in order."""
 
 import asyncio
-import os
 import random
 from collections.abc import Mapping, Sequence
-from functools import cache
-from threading import Thread
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import msgspec
 
+from modelyard.graphs.background import background_loop
 from modelyard.graphs.context import Context
 from modelyard.graphs.errors import LibraryMissing
 from modelyard.graphs.event import Event
@@ -23,6 +21,7 @@ __all__ = ["HttpCall"]
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _WITH_BODY = ("POST", "PUT", "PATCH")
+_LOOP = "http-calls"
 
 
 class HttpCall:
@@ -140,7 +139,7 @@ class HttpCall:
         # Connections belong to the loop that opened them. With one loop for all calls of the process they are shared
         # by whoever asks, and can be closed whatever became of the loop that asked.
         work = self._answers(event.body, event.id) if self._each else self._asked(event.body, event.id)
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, _loop(os.getpid())))
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, background_loop(_LOOP)))
 
     async def _answers(self, body: Any, event: str) -> list[Any]:
         if not isinstance(body, list | tuple):
@@ -166,7 +165,7 @@ class HttpCall:
     def __exit__(self, *error: object) -> None:
         self._closed = True
         if self._client is not None:
-            asyncio.run_coroutine_threadsafe(self._client.aclose(), _loop(os.getpid())).result()
+            asyncio.run_coroutine_threadsafe(self._client.aclose(), background_loop(_LOOP)).result()
 
     def _connected(self) -> Any:
         """Return the client; it is made at the first request, on the loop of the calls."""
@@ -233,14 +232,6 @@ class HttpCall:
         if self._answer == "json":
             return body
         return {"status": reply.status_code, "headers": dict(reply.headers), "body": body}
-
-
-@cache
-def _loop(process: int) -> asyncio.AbstractEventLoop:
-    """Return the loop of all calls of a process: a forked one has none of its parent's threads."""
-    loop = asyncio.new_event_loop()
-    Thread(target=loop.run_forever, name="modelyard-http-calls", daemon=True).start()
-    return loop
 
 
 def _httpx() -> Any:
