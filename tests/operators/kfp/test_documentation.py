@@ -23,7 +23,7 @@ def _blocks(page: str) -> list[str]:
 
 
 @needs_local_runner
-@pytest.mark.parametrize(("page", "examples"), [("components.md", 6), ("workflows.md", 1), ("api.md", 1)])
+@pytest.mark.parametrize(("page", "examples"), [("components.md", 7), ("workflows.md", 1), ("api.md", 1)])
 @pytest.mark.filterwarnings("ignore:Task .* have no effect in the current local runner")
 def test_the_examples_run(page: str, examples: int, tmp_path: Path, local_runner: Path) -> None:
     project = tmp_path / "greetings"

@@ -9,6 +9,7 @@ import pytest
 from door_cases import CASES, DEFAULTS, as_received
 from door_component import door
 from kfp import dsl
+from kfp.local.config import LocalExecutionConfig
 from kfp_release import needs_local_runner
 
 from modelyard.operations import ParameterInvalid, ParameterMissing, ParameterUnknown
@@ -165,3 +166,35 @@ def _compiled(body: Callable[[], Any]) -> Any:
         body()
 
     return refused
+
+
+@needs_local_runner
+def test_a_path_in_the_workspace_of_a_run_arrives_as_it_is_in_the_pod(
+    project: Path, local_runner: Path, outputs: Outputs
+) -> None:
+    library = _library(project)
+    workspace = dsl.PipelineConfig(workspace=dsl.WorkspaceConfig(size="1Gi"))
+
+    @dsl.pipeline(name="spacious", pipeline_config=workspace)
+    def spacious() -> None:
+        library.start(door, {"text": f"{dsl.WORKSPACE_PATH_PLACEHOLDER}/rows.csv"})
+
+    instance: Any = LocalExecutionConfig.instance
+    spacious()
+    assert json.loads(outputs("door")["received"])["text"] == f"{instance.workspace_root}/rows.csv"
+
+
+@pytest.mark.parametrize(
+    "given", [{"settings": {"path": [dsl.WORKSPACE_PATH_PLACEHOLDER]}}, {"names": [dsl.WORKSPACE_PATH_PLACEHOLDER]}]
+)
+def test_a_path_in_the_workspace_is_refused_where_it_would_not_be_filled_in(
+    project: Path, given: dict[str, Any]
+) -> None:
+    (name,) = given
+
+    def body() -> None:
+        with pytest.raises(SettingInvalid, match=f"{name}: must be text where it names the workspace"):
+            _library(project).start(door, {"text": "", **given})
+        _library(project).start(door, {"text": ""})
+
+    dsl.pipeline(name="refusing")(body)

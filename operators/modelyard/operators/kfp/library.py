@@ -249,6 +249,9 @@ class _Bundle:
             self._exact[parameter.name] = self._holed(value)
             self._arguments[parameter.name] = _PLACEHOLDERS.get(parameter.type.kind, "null")
         else:
+            if not isinstance(value, str) and _names_workspace(value):
+                rule = "text where it names the workspace: KFP's local runner fills that into nothing else"
+                raise SettingInvalid(parameter.name, rule, value)
             self._put(parameter, parameter.type.coerce(value, parameter.name))
 
     def _put(self, parameter: Parameter, value: Any) -> None:
@@ -291,6 +294,14 @@ def _tasks_in(group: TasksGroup) -> set[str]:
 def _is_left_out(parameter: Parameter, value: Any) -> bool:
     """Whether None stands for the default, as in the methods' signatures for lists and mappings."""
     return value is None and not parameter.type.optional and parameter.type.kind != "any" and not parameter.required
+
+
+def _names_workspace(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_names_workspace, value.values()))
+    if isinstance(value, list | tuple):
+        return any(map(_names_workspace, value))
+    return isinstance(value, str) and dsl.WORKSPACE_PATH_PLACEHOLDER in value
 
 
 def _has_channel(value: Any) -> bool:
