@@ -17,6 +17,7 @@ import pytest
 
 from modelyard.graphs import Graph
 from modelyard.serving.application import Application
+from modelyard.serving.errors import ScopeUnsupported
 from modelyard.serving.local import LocalServer
 
 LIMIT = 1000
@@ -254,3 +255,14 @@ def test_the_lifespan_of_other_servers_is_answered() -> None:
     messages = iter(["lifespan.startup", "lifespan.shutdown"])
     asyncio.run(live(lambda: next(messages)))
     assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+
+
+def test_what_is_no_protocol_of_http_is_refused_with_an_error() -> None:
+    async def nothing(*given: Any) -> Any:
+        raise AssertionError(given)
+
+    graph = Graph("echo")
+    graph.to(lambda body: body, name="echo")
+    told = "a graph answers http and websocket, and not 'mqtt'"
+    with graph.open() as plan, pytest.raises(ScopeUnsupported, match=told):
+        asyncio.run(Application(plan)({"type": "mqtt"}, nothing, nothing))

@@ -1,5 +1,7 @@
 """Spans of a real server, read from OpenTelemetry's own exporter in memory."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -7,6 +9,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode, format_span_id, format_trace_id
+from websockets.sync.client import connect
 
 from modelyard.graphs import Graph, Resources
 from modelyard.serving.local import LocalServer
@@ -24,7 +27,8 @@ async def later(body: Any) -> Any:
     return body + 1
 
 
-def spans_of(*bodies: Any, headers: dict[str, str] | None = None) -> list[ReadableSpan]:
+@contextmanager
+def traced() -> Iterator[tuple[Callable[[], list[ReadableSpan]], LocalServer, ServingMetrics]]:
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
@@ -33,10 +37,15 @@ def spans_of(*bodies: Any, headers: dict[str, str] | None = None) -> list[Readab
     graph.to(half, name="half").to(later, name="later")
     plan = graph.open(metrics.watching(Resources()))
     with LocalServer(plan, metrics=metrics) as server:
+        yield lambda: list(exporter.get_finished_spans()), server, metrics
+
+
+def spans_of(*bodies: Any, headers: dict[str, str] | None = None) -> list[ReadableSpan]:
+    with traced() as (spans, server, metrics):
         for body in bodies:
             httpx.post(server.url, json=body, headers=headers or {})
     assert metrics.tally().steps["half"].seconds.count == len(bodies)
-    return list(exporter.get_finished_spans())
+    return spans()
 
 
 def test_a_request_is_a_span_below_the_clients_and_each_step_one_below_it() -> None:
@@ -76,3 +85,31 @@ def test_an_error_is_in_the_spans_by_its_type_and_not_with_what_it_says() -> Non
 def test_requests_without_a_trace_begin_one() -> None:
     traces = {span.context.trace_id for span in spans_of(1, 2) if span.context}
     assert len(traces) == 2
+
+
+def test_each_message_of_a_conversation_is_a_span_below_that_of_the_handshake() -> None:
+    with traced() as (spans, server, _):
+        address = server.url.replace("http", "ws", 1)
+        with connect(f"{address}/talk", additional_headers={"traceparent": f"00-{TRACE}-{CLIENT}-01"}) as client:
+            for message in ("5", "0", "{"):
+                client.send(message)
+                client.recv(timeout=60)
+    named = [(span.name, span.status.status_code) for span in spans()]
+    assert named == [
+        ("half", StatusCode.UNSET),
+        ("later", StatusCode.UNSET),
+        ("WEBSOCKET halves", StatusCode.UNSET),
+        ("half", StatusCode.ERROR),
+        ("WEBSOCKET halves", StatusCode.ERROR),
+    ]
+    half, later, first, _, second = spans()
+    for whole in (first, second):
+        assert whole.context is not None
+        assert whole.parent is not None
+        assert (format_trace_id(whole.context.trace_id), format_span_id(whole.parent.span_id)) == (TRACE, CLIENT)
+        attributes = dict(whole.attributes or {})
+        assert attributes.pop("modelyard.event")
+        assert attributes == {"url.path": "/talk", "modelyard.graph": "halves"}
+    assert first.context is not None
+    assert [step.parent.span_id for step in (half, later) if step.parent] == [first.context.span_id] * 2
+    assert (first.attributes or {})["modelyard.event"] != (second.attributes or {})["modelyard.event"]

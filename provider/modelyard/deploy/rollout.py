@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from modelyard.deploy.errors import SettingInvalid
+from modelyard.serving.field_types import check_types
 from modelyard.serving.splits import Figures
 
 __all__ = ["Arm", "Gates", "MetricGate", "Rollout", "RolloutStatus", "Stage", "Verdict", "judge", "read_rollout"]
@@ -29,6 +30,9 @@ class Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     share: float
     seconds: float = 60.0
 
+    def __post_init__(self) -> None:
+        check_types(self)
+
 
 class MetricGate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A number in the replies that must stay where it was.
@@ -43,6 +47,13 @@ class MetricGate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     field: str
     change: float
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        if not self.field:
+            raise ValueError("field names a number in the replies, and is empty")
+        if not self.change >= 0:
+            raise ValueError(f"change is at least 0, not {self.change}")
 
 
 class Gates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -71,6 +82,9 @@ class Gates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     crashes: int = 0
     within: float = 86_400.0
 
+    def __post_init__(self) -> None:
+        check_types(self)
+
 
 class Rollout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How a new revision gets its traffic.
@@ -96,6 +110,9 @@ class Rollout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     key: str = ""
     gates: Gates = Gates()
     promote: bool = True
+
+    def __post_init__(self) -> None:
+        check_types(self)
 
 
 _SURE = 2.33
@@ -331,7 +348,7 @@ def _check(rollout: Rollout) -> None:
             raise SettingInvalid(
                 f"rollout.steps[{index}].share", f"must be above 0 and at most 100, got {stage.share:g}"
             )
-        if stage.seconds < 0:
+        if not stage.seconds >= 0:
             raise SettingInvalid(f"rollout.steps[{index}].seconds", f"must be at least 0, got {stage.seconds:g}")
     gates = rollout.gates
     rules = (

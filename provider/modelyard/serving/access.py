@@ -10,6 +10,7 @@ from re import fullmatch
 import msgspec
 
 from modelyard.serving.errors import RoleMissing, TokenMissing, TokensInvalid, TokenUnknown
+from modelyard.serving.field_types import check_types
 
 __all__ = ["ADMIN", "INFER", "Access", "AccessRules", "role_of"]
 
@@ -38,6 +39,9 @@ class AccessRules(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
 
     infer: tuple[str, ...] = ()
     admin: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_types(self)
 
 
 class Access:

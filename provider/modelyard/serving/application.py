@@ -125,7 +125,13 @@ class Application:
         self._inference = InferenceFront(self.service, self._events.rows)
         self._fronts = Fronts(plan, self.service, self._events, self.admission, self.limits)
         self._sockets = SocketFront(
-            plan, self.admission, self.limits, self._fronts.conversation, self.metrics.answered, runs
+            plan,
+            self.admission,
+            self.limits,
+            self._fronts.conversation,
+            self.metrics.answered,
+            runs,
+            self.metrics.tracing,
         )
         self._described = encode(
             {**self.service.server()._asdict(), "steps": list(plan.steps), "models": models, **told}

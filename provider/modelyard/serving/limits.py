@@ -8,6 +8,7 @@ from types import TracebackType
 import msgspec
 
 from modelyard.serving.errors import Overloaded
+from modelyard.serving.field_types import check_types
 from modelyard.serving.table_bounds import TableBounds
 
 __all__ = ["Admission", "Limits"]
@@ -58,6 +59,7 @@ class Limits(msgspec.Struct, frozen=True, omit_defaults=True):
         return TableBounds(self.rows, UNPACKED * self.body)
 
     def __post_init__(self) -> None:
+        check_types(self)
         for name, least in (("body", 1), ("rows", 1), ("in_flight", 1), ("queue", 0), ("model", 1)):
             if getattr(self, name) < least:
                 raise ValueError(f"a limit is at least 1 (queue: 0), not {name}={getattr(self, name)!r}")

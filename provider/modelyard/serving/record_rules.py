@@ -2,6 +2,8 @@
 
 import msgspec
 
+from modelyard.serving.field_types import check_types
+
 __all__ = ["RecordRules"]
 
 
@@ -32,6 +34,7 @@ class RecordRules(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
     seconds: float = 5.0
 
     def __post_init__(self) -> None:
+        check_types(self)
         if not 0 <= self.share <= 1:
             raise ValueError(f"share is from 0 to 1, not {self.share!r}")
         if self.rows < 1 or not self.seconds > 0:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from modelyard.serving.errors import CertificateInvalid
+from modelyard.serving.field_types import check_types
 
 if TYPE_CHECKING:
     import grpc
@@ -30,6 +31,9 @@ class Certificates(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unkno
     certificate: str
     key: str
     clients: str = ""
+
+    def __post_init__(self) -> None:
+        check_types(self)
 
     def context(self) -> ssl.SSLContext:
         """Return what HTTP is encrypted with: TLS 1.2 or later.

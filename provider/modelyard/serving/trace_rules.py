@@ -5,6 +5,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from modelyard.serving.field_types import check_types
+
 __all__ = ["TraceRules", "rules_in_force"]
 
 _ADDRESSES = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
@@ -36,6 +38,7 @@ class TraceRules(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown
     service: str = ""
 
     def __post_init__(self) -> None:
+        check_types(self)
         if self.share is not None and not 0 <= self.share <= 1:
             raise ValueError(f"share is from 0 to 1, not {self.share!r}")
         if self.endpoint and not self.endpoint.startswith(("http://", "https://")):

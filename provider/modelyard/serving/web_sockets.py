@@ -1,7 +1,8 @@
 """A WebSocket as a conversation: each message is an event, each reply a message."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from modelyard.serving.event_records import Runs
 from modelyard.serving.limits import Admission, Limits
 from modelyard.serving.replies import Reply, encode, error_reply
 from modelyard.serving.requests import Request
+from modelyard.serving.tracing import Tracing
 from modelyard.serving.unreadable import UNREADABLE
 
 __all__ = ["Conversation", "SocketFront"]
@@ -62,6 +64,8 @@ class SocketFront:
         Is told protocol, status and seconds of each message's answer.
     runs
         Runs events and takes down how they end; None is the plan itself.
+    tracing
+        Makes a span of each message, below the one that the handshake names; None makes none.
     """
 
     def __init__(
@@ -72,12 +76,14 @@ class SocketFront:
         begin: Callable[[Request], Conversation] | None = None,
         answered: Callable[[str, int, float], None] = lambda protocol, status, seconds: None,
         runs: Runs | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self._plan = plan
         self._runs: Runs = runs or plan
         self._admission, self._limits = admission, limits
         self._begin = begin
         self._answered = answered
+        self._tracing = tracing
 
     async def answer(self, scope: Scope, receive: Receive, send: Send, access: Access | None = None) -> None:
         """Answer one connection, as ASGI has it.
@@ -105,8 +111,9 @@ class SocketFront:
                 event = Event(
                     talk.body(_body(message, self._limits)), path=request.path, method=_METHOD, headers=request.headers
                 )
-                async with self._admission:
-                    await self._reply(event, talk, send)
+                with self._traced(event):
+                    async with self._admission:
+                        await self._reply(event, talk, send)
             except BodyTooLarge as error:
                 status = 413
                 await send(_message(error_reply(error).body))
@@ -120,6 +127,22 @@ class SocketFront:
                 await send(_message(reply.body))
             finally:
                 self._answered("websocket", status, perf_counter() - begun)
+
+    @contextmanager
+    def _traced(self, event: Event) -> Iterator[None]:
+        if self._tracing is None:
+            yield
+            return
+        graph, tracing = self._plan.graph, self._tracing
+        attributes = {"url.path": event.path, "modelyard.graph": graph, "modelyard.event": event.id}
+        span = tracing.begin(f"{_METHOD} {graph}", event.headers, attributes)
+        with tracing.inside(span, ends=True):
+            try:
+                yield
+            except Exception as error:
+                if error_reply(error).status >= 500:
+                    tracing.failed(span)
+                raise
 
     async def _reply(self, event: Event, talk: Conversation, send: Send) -> None:
         plan = self._plan

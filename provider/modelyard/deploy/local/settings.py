@@ -9,6 +9,7 @@ import msgspec
 from modelyard.deploy.errors import SettingInvalid
 from modelyard.deploy.requirements import serving_python
 from modelyard.serving.access import AccessRules
+from modelyard.serving.field_types import check_types
 from modelyard.serving.limits import Limits
 from modelyard.serving.record_rules import RecordRules
 from modelyard.serving.tls import Certificates
@@ -42,6 +43,9 @@ class Scale(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     in_flight: float = 4.0
     idle: float = 60.0
 
+    def __post_init__(self) -> None:
+        check_types(self)
+
 
 class Smoke(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A request that a new revision must answer rightly before it gets traffic.
@@ -62,6 +66,11 @@ class Smoke(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     path: str = "/"
     status: int = 200
     reply: Any = None
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        if not 200 <= self.status <= 599:
+            raise ValueError(f"status is from 200 to 599, not {self.status}")
 
 
 class ServingSettings(msgspec.Struct, frozen=True):
@@ -113,6 +122,9 @@ class ServingSettings(msgspec.Struct, frozen=True):
     traces: TraceRules | None = None
     metrics_port: int | None = 0
     log: Literal["text", "json"] = "text"
+
+    def __post_init__(self) -> None:
+        check_types(self)
 
 
 def serving_settings(given: Mapping[str, Any], root: Path) -> ServingSettings:
