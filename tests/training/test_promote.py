@@ -361,6 +361,26 @@ def test_of_two_promotions_at_once_one_wins(
     assert lost[0].facts["found"] == f"models:/delays/{won[0]}"
 
 
+def test_who_finds_the_version_promoted_meanwhile_leaves_its_record_as_it_is(
+    context: OperationContext, tracking: Tracking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    promote(context, model="models:/delays/1")
+    locked = type(tracking.registry).alias_lock
+    others: list[PromoteResult] = []
+
+    def after_another(self: Any, name: str, alias: str) -> Any:
+        monkeypatch.setattr(type(tracking.registry), "alias_lock", locked)
+        others.append(promote(with_key(context, "second"), model="models:/delays/2"))
+        return locked(self, name, alias)
+
+    monkeypatch.setattr(type(tracking.registry), "alias_lock", after_another)
+    result = promote(with_key(context, "third"), model="models:/delays/2")
+
+    assert result == others[0]
+    assert (result.previous, result.first) == ("models:/delays/1", False)
+    assert (record(tracking, 2)["key"], record(tracking, 2)["previous"]) == ("second", "models:/delays/1")
+
+
 # --- again ------------------------------------------------------------------------------------------------------------
 
 

@@ -215,7 +215,7 @@ class Promotion:
             return self._result(recorded)
         judged = self._evaluation(evaluation)
         with self.registry.alias_lock(self.candidate.name, self.alias):
-            now = self._aliases()
+            now, recorded = self._aliases(), self._recorded()
             if now.get(self.alias) != self.candidate.version:
                 self._check_champion(judged, before, now)
             outcomes = self._judge(judged)
