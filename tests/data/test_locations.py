@@ -68,6 +68,7 @@ def test_messages_are_one_short_line_without_credentials() -> None:
     ("uri", "seen"),
     [
         ("s3://key:secret@bucket/x", "s3://bucket/x"),
+        ("sftp://ann:p@ss@host/x", "sftp://host/x"),
         ("https://h/x?X-Amz-Signature=abc&y=1", "https://h/x?X-Amz-Signature=…&y=1"),
         ("data/a@b.csv", "data/a@b.csv"),
     ],

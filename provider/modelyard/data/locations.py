@@ -22,7 +22,8 @@ from modelyard.errors import ModelyardError
 
 __all__ = ["Location", "locate", "shown", "storage_errors"]
 
-_USER = re.compile(r"(?<=//)[^/@\s]*@")
+# up to the last @ before a slash: people do not always write %40 in a password
+_USER = re.compile(r"(?<=//)[^/\s]*@")
 _SECRET = re.compile(r"(?i)((?:password|token|secret|signature|sig|key)[^=&\s]*=)[^&\s]+")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)

@@ -4,7 +4,8 @@ import re
 
 __all__ = ["without_credentials"]
 
-_USER_INFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<user>[^\s/@:'\"]*)(?P<secret>:[^\s/@'\"]*)?@")
+# Up to the last @ before a slash, as git and HTTP clients read it: people do not always write %40 in a password.
+_USER_INFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<user>[^\s/@:'\"]*)(?P<secret>[:@][^\s/'\"]*)?@")
 
 
 def without_credentials(text: str) -> str:
