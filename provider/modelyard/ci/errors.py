@@ -19,6 +19,7 @@
     ├── CandidateUnknown             what shall be promoted is not in the report
     ├── CandidatesAlike              nobody can say which candidate of a registered model is the better one
     ├── CandidateChanged             the version in the registry is no longer the one in the report
+    ├── DeployedAnswersWrong         what was deployed does not answer as it must
     └── RequestsUnreadable           the requests for a preview cannot be read
 """
 
@@ -31,6 +32,7 @@ __all__ = [
     "CandidateUnknown",
     "CandidatesAlike",
     "ChangesUnknown",
+    "DeployedAnswersWrong",
     "FolderIncomplete",
     "FolderUnwritable",
     "ForgeDenied",
@@ -306,6 +308,35 @@ class CandidateChanged(ModelyardError):
             where=model,
             mend="Let the request be judged again.",
             facts={"model": model, "reported": reported, "found": found},
+        )
+
+
+class DeployedAnswersWrong(ModelyardError):
+    """Raised when what was deployed does not answer its smoke requests as it must.
+
+    Parameters
+    ----------
+    endpoint
+        Where it answers.
+    failed, requests
+        How many requests were answered otherwise, and how many were sent.
+    wrong
+        A sentence on each of the first of these answers.
+    back
+        The revision that answers again instead; empty if it still answers itself.
+    """
+
+    kind = ErrorKind.GATE_FAILED
+
+    def __init__(self, endpoint: str, failed: int, requests: int, wrong: Sequence[str], back: str = "") -> None:
+        after = f"; the revision before, {back}, answers again" if back else ""
+        super().__init__(
+            f"{failed} of {requests} requests were not answered as they had to be{after}",
+            where=endpoint,
+            mend=""
+            if back
+            else "It still answers: modelyard rollback goes back to the revision before, if there is one.",
+            facts={"endpoint": endpoint, "failed": failed, "requests": requests, "wrong": list(wrong), "back": back},
         )
 
 

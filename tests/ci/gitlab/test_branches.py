@@ -1,16 +1,19 @@
 """The templates for the default branch, schedules and lasting previews, executed from the examples."""
 
 import json
+import re
 import shutil
+import sqlite3
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from command_lines import Command
 from fake_forge import Forge
-from gitlab_runner import GitLabRunner, missing_part
+from gitlab_runner import GitLabRunner, Pipeline, missing_part
 from lasting_projects import with_lasting
 from loans_project import git
 
@@ -41,15 +44,13 @@ def answer(url: str) -> Any:
 def test_from_a_push_to_an_endpoint_a_schedule_and_a_preview(
     shared: GitLabRunner, endpoints: list[str], forge: Forge
 ) -> None:
-    shared.call("main.yml")
+    (shared.project / "requests.json").write_text('[{"income": 1.0, "age": 1.0}]')
+    shared.call("main.yml", "      requests: requests.json\n")
     git(shared.project, "switch", "-q", "main")
     endpoints.extend(("approve", "approve-pr-7"))
-    ended = shared.run(
-        "--manual=modelyard-promote",
-        CI_PIPELINE_SOURCE="push",
-        CI_COMMIT_BEFORE_SHA=git(shared.project, "rev-parse", "HEAD~1"),
-    )
+    ended = push(shared, "promote")
     assert ended.code == 0, ended.said
+    assert "1 of 1 requests were answered as they had to be" in ended.said
     assert ended.outputs("modelyard-train")["MODEL_URI"] == "models:/loans/1"
     promoted = ended.outputs("modelyard-promote")
     assert (promoted["MODEL_URI"], promoted["MODEL_VERSION"]) == ("models:/loans/1", "1")
@@ -59,19 +60,45 @@ def test_from_a_push_to_an_endpoint_a_schedule_and_a_preview(
     assert answer(outputs["ENDPOINT_URL"])["label"] == 1
 
     score_by_schedule(shared)
+    fail_and_go_back(shared, outputs)
     deploy_and_go_back(shared, outputs)
     preview_until_its_time_is_over(shared, forge)
+
+
+def push(shared: GitLabRunner, *by_hand: str) -> Pipeline:
+    """Run the pipeline of the newest commit on the main branch, with some of the jobs that wait for a person."""
+    before = git(shared.project, "rev-parse", "HEAD~1")
+    words = [f"--manual=modelyard-{each}" for each in by_hand]
+    return shared.run(*words, CI_PIPELINE_SOURCE="push", CI_COMMIT_BEFORE_SHA=before)
+
+
+def champion(shared: GitLabRunner) -> list[Any]:
+    with closing(sqlite3.connect(shared.project.parent / "lasting/mlflow.db")) as database:
+        return database.execute("select alias, version from registered_model_aliases where name = 'loans'").fetchall()
+
+
+def fail_and_go_back(shared: GitLabRunner, before: dict[str, str]) -> None:
+    first = answer(before["ENDPOINT_URL"])
+    shared.call("main.yml", "      requests: requests.json\n")
+    git(shared.project, "switch", "-q", "main")
+    shared.change("loans/serving.py", ".respond()", ".to(abs, name='broken').respond()")
+    ended = push(shared, "promote")
+    assert ended.code == 1, ended.said
+    assert ended.outputs("modelyard-promote")["MODEL_URI"] == "models:/loans/2"
+    outputs = ended.outputs("modelyard-deploy")
+    assert (outputs["CHANGED"], outputs["PREVIOUS"]) == ("true", before["REVISION"])
+    assert "0 of 1 requests were answered as they had to be" in ended.said
+    assert re.search("modelyard-deploy +finished in .* FAIL 6", ended.said), ended.said
+    assert answer(before["ENDPOINT_URL"]) == first
+    assert champion(shared) == [("champion", 1)]
 
 
 def deploy_and_go_back(shared: GitLabRunner, before: dict[str, str]) -> None:
     first = answer(before["ENDPOINT_URL"])
     shared.call("main.yml", **{"      workflows: main\n": ""})
     git(shared.project, "switch", "-q", "main")
-    shared.change("loans/serving.py", ".respond()", ".to(len, name='length').respond()")
-    words = ("--manual=modelyard-promote", "--manual=modelyard-rollback")
-    ended = shared.run(
-        *words, CI_PIPELINE_SOURCE="push", CI_COMMIT_BEFORE_SHA=git(shared.project, "rev-parse", "HEAD~1")
-    )
+    shared.change("loans/serving.py", ".to(abs, name='broken').respond()", ".to(len, name='length').respond()")
+    ended = push(shared, "promote", "rollback")
     assert ended.code == 0, ended.said
     assert "the change has trained no model" in ended.said
     outputs = ended.outputs("modelyard-deploy")

@@ -28,6 +28,10 @@ _COMMANDS = {
         "modelyard.cli.commands.ci_promote:promote_job",
         "Promote exactly the model version that a report names.",
     ),
+    "smoke": (
+        "modelyard.cli.commands.ci_smoke:smoke_job",
+        "Ask what was deployed, and go back if it does not answer.",
+    ),
     "operation": (
         "modelyard.cli.commands.ci_operation:operate_job",
         "Run one operation on what the job's variables say.",

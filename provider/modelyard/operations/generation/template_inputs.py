@@ -57,7 +57,6 @@ ONLY_HERE = (
     OnlyHere("github", ("comment-environment",), "On GitLab no comment starts a pipeline.", ("pull-request",)),
     OnlyHere("github", ("lasting",), "On GitLab a preview that lasts is a template, `preview`.", ("pull-request",)),
     OnlyHere("github", ("production",), "On GitLab an environment may not be without a name.", ("batch", "retrain")),
-    OnlyHere("github", ("requests",), "On GitLab the environment's own smoke requests are asked.", ("main",)),
     OnlyHere("gitlab", ("stage",), "GitHub's jobs have no stages."),
     OnlyHere("gitlab", ("deploy-stage",), "GitHub's jobs have no stages.", ("main",)),
     OnlyHere("gitlab", ("status",), "On GitHub the job is itself a check beside the commit.", ("main",)),
@@ -137,6 +136,11 @@ _LIVE = (
     CiInput("model", "The only candidate to promote; each registered model's if empty.", variable="PROMOTE_MODEL"),
     CiInput("alias", "The alias to move.", default="champion", variable="PROMOTE_ALIAS"),
     CiInput("graph", "The graph to deploy; none is deployed if empty."),
+    CiInput(
+        "requests",
+        "A file with requests for what was deployed, below the project's folder; none are sent if empty.",
+        variable="SMOKE_REQUESTS",
+    ),
     CiInput("production", "GitLab's environment, whose protection asks for approval.", default="production"),
     CiInput("deploy-stage", "The stage of the jobs that promote and deploy.", default="deploy"),
 )

@@ -172,7 +172,17 @@ _MAIN = (
     Job(
         "deploy",
         _WITH_GRAPH + _PUSH,
-        "- modelyard ci operation deploy\n",
+        """\
+- modelyard ci operation deploy
+- |
+  if [ -n "$SMOKE_REQUESTS" ]; then
+    modelyard ci smoke --requests "$SMOKE_REQUESTS" --roll-back || {
+      code=$?
+      [ "$code" -ne 6 ] || modelyard ci promote --back
+      exit "$code"
+    }
+  fi
+""",
         more='needs: ["$[[ inputs.name ]]-promote"]\n' + _live('url: "$ENDPOINT_URL"'),
         variables=('MODELYARD_INPUT_GRAPH: "$[[ inputs.graph ]]"',),
         outputs="deployed",
