@@ -2,41 +2,32 @@
 
 import json
 import re
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 from jsonschema import Draft202012Validator
+from stand_in import StandIn
 
 DEFINITION = json.loads(Path(__file__).with_name("model_registry_definition.json").read_text())
 ROOT = "/api/model_registry/v1alpha3"
 
 
-class FakeModelRegistry:
+class FakeModelRegistry(StandIn):
     """The server, what it keeps, and what it has been asked."""
 
     def __init__(self) -> None:
         self.kept: dict[str, list[dict[str, Any]]] = {"registered_model": [], "model_version": [], "artifact": []}
         self.asked: list[str] = []
-        self.authorizations: list[str | None] = []
         self.failing: dict[str, int] = {}
         """Request → the status that it gets once."""
         self.racing = False
         """Whether what is asked for appears only when it is made."""
-        handler = type("Handler", (_Handler,), {"fake": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
-        self._thread.start()
-        self.endpoint = f"http://127.0.0.1:{self._server.server_address[1]}"
+        super().__init__()
 
-    def close(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-    def answer(self, verb: str, path: str, query: dict[str, str], body: Any) -> tuple[int, Any]:
+    def answer(self, verb: str, path: str, query: dict[str, str], kind: str, content: bytes) -> tuple[int, Any]:
+        """Answer as the definition says, and keep what is made."""
+        del kind
+        body = json.loads(content or b"null")
         short = path.removeprefix(ROOT)
         template = re.sub(r"/model_versions/[^/]+/", "/model_versions/{modelversionId}/", short)
         operation = DEFINITION["paths"].get(f"{verb} {template}")
@@ -88,25 +79,3 @@ def mismatch(body: Any, name: str) -> str:
     schema = {"$ref": f"#/components/schemas/{name}", "unevaluatedProperties": False}
     validator = Draft202012Validator({**schema, "components": {"schemas": DEFINITION["schemas"]}})
     return "; ".join(error.message for error in validator.iter_errors(body))
-
-
-class _Handler(BaseHTTPRequestHandler):
-    fake: FakeModelRegistry
-
-    def _serve(self) -> None:
-        parts = urlsplit(self.path)
-        content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.fake.authorizations.append(self.headers.get("Authorization"))
-        status, told = self.fake.answer(
-            self.command, parts.path, dict(parse_qsl(parts.query)), json.loads(content or b"null")
-        )
-        text = json.dumps(told).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
-
-    do_GET = do_POST = _serve  # noqa: N815
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        pass

@@ -72,7 +72,8 @@ class Server:
 @pytest.fixture(scope="module")
 def process() -> Iterator[str]:
     command = [KFP_PYTHON, str(FAKE)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as fake:
+    found = {**os.environ, "PYTHONPATH": str(FAKE.parents[2] / "probes")}
+    with subprocess.Popen(command, env=found, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as fake:
         assert fake.stdout is not None
         yield fake.stdout.readline().strip()
 

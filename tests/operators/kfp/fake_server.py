@@ -8,12 +8,11 @@ import inspect
 import json
 import re
 import sys
-import threading
+from email.message import Message
 from email.parser import BytesParser
 from email.policy import HTTP
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import unquote
 
 import kfp_server_api as definition
 import yaml
@@ -26,6 +25,7 @@ from kfp_server_api.api import (
     recurring_run_service_api,
     run_service_api,
 )
+from stand_in import StandIn
 
 _APIS = (
     experiment_service_api,
@@ -57,12 +57,11 @@ def _operations() -> list[tuple[str, re.Pattern[str], set[str]]]:
     return found
 
 
-class FakeServer:
+class FakeServer(StandIn):
     """The server, and what it has been asked."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, dict[str, str], Any]] = []
-        self.authorizations: list[str | None] = []
         self.states = ["PENDING", "RUNNING", "SUCCEEDED"]
         """What each run is, look by look; the last for ever."""
         self.scripts: list[list[str]] = []
@@ -78,16 +77,16 @@ class FakeServer:
         self.experiments: dict[str, str] = {}
         self.refusals: list[str] = []
         self._operations = _operations()
-        handler = type("Handler", (_Handler,), {"fake": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
-        self._thread.start()
-        self.endpoint = f"http://127.0.0.1:{self._server.server_address[1]}"
+        super().__init__()
 
-    def close(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+    def take(self, verb: str, path: str, query: dict[str, str], headers: Message, content: bytes) -> tuple[int, Any]:
+        """Answer, and write down what was refused; what tests say by ``/control`` is no request."""
+        if path == "/control":
+            return 200, self.control(json.loads(content or b"{}"))
+        status, told = super().take(verb, path, query, headers, content)
+        if status in (400, 405):
+            self.refusals.append(str(told))
+        return status, told
 
     def answer(self, verb: str, path: str, query: dict[str, str], kind: str, content: bytes) -> tuple[int, Any]:
         if self.away:
@@ -184,35 +183,6 @@ class FakeServer:
         for name, value in changes.items():
             setattr(self, name, value)
         return {"asked": self.asked, "refusals": self.refusals, "authorizations": self.authorizations}
-
-
-class _Handler(BaseHTTPRequestHandler):
-    fake: FakeServer
-
-    def _serve(self) -> None:
-        parts = urlsplit(self.path)
-        content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        if parts.path == "/control":
-            self._reply(200, self.fake.control(json.loads(content or b"{}")))
-            return
-        self.fake.authorizations.append(self.headers.get("Authorization"))
-        query = dict(parse_qsl(parts.query, keep_blank_values=True))
-        status, told = self.fake.answer(self.command, parts.path, query, self.headers["Content-Type"] or "", content)
-        if status in (400, 405):
-            self.fake.refusals.append(str(told))
-        self._reply(status, told)
-
-    def _reply(self, status: int, told: Any) -> None:
-        text = json.dumps(told).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
-
-    do_GET = do_POST = _serve  # noqa: N815
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        pass
 
 
 def _uploaded(kind: str, content: bytes) -> Any:
