@@ -1,6 +1,7 @@
 """Actions really run, in a project, as steps of a job."""
 
 import json
+import re
 import zipfile
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -24,11 +25,7 @@ jobs:
   only:
     runs-on: ubuntu-latest
     outputs:
-      rows: ${{ steps.train.outputs.rows }}
-      model: ${{ steps.register.outputs.model-uri }}
-      version: ${{ steps.register.outputs.model-version }}
-      trained: ${{ steps.train.outputs.model-uri }}
-      gate: ${{ steps.evaluate.outcome }}
+      steps: ${{ toJSON(steps) }}
     steps:
       - uses: actions/checkout@08c6903cd8c0fde910a37f88322edcfb5dd907a8 # v5.0.0
       - uses: OWNER/REPO/github-actions/setup@v1
@@ -43,32 +40,95 @@ jobs:
             income
             age
           tags: note=EVIL
+"""
+SERVING = """
       - id: register
         uses: OWNER/REPO/github-actions/register@v1
         with: {model: "${{ steps.train.outputs.model-uri }}", name: loans}
       - id: evaluate
         uses: OWNER/REPO/github-actions/evaluate@v1
         with: {model: "${{ steps.register.outputs.model-uri }}", dataset: data/test.parquet, label-column: late}
+      - id: strict
+        continue-on-error: true
+        uses: OWNER/REPO/github-actions/promote@v1
+        with: {model: "${{ steps.register.outputs.model-uri }}", gates: "roc_auc >= 1"}
+      - id: promote
+        uses: OWNER/REPO/github-actions/promote@v1
+        with:
+          model: ${{ steps.register.outputs.model-uri }}
+          evaluation: ${{ steps.evaluate.outputs.evaluation }}
+          gates: |
+            roc_auc >= 0.6
+            accuracy >= 0.5
+      - id: deploy
+        uses: OWNER/REPO/github-actions/deploy@v1
+        with: {graph: approve, endpoint: first}
+      - id: smoke
+        uses: OWNER/REPO/github-actions/smoke@v1
+        with: {endpoint-url: "${{ steps.deploy.outputs.endpoint-url }}", requests: requests.json}
+      - run: echo "# said anew" >> loans/serving.py
+      - id: again
+        uses: OWNER/REPO/github-actions/deploy@v1
+        with: {graph: approve, endpoint: first}
+      - id: back
+        uses: OWNER/REPO/github-actions/rollback@v1
+        with: {endpoint: first}
+      - id: predict
+        uses: OWNER/REPO/github-actions/predict@v1
+        with: {model: models:/loans@champion, dataset: data/test.parquet, destination: output, key-columns: income}
+      - id: undeploy
+        uses: OWNER/REPO/github-actions/undeploy@v1
+        with: {endpoint: first}
       - uses: OWNER/REPO/github-actions/undeploy@v1
         with: {endpoint: "${{ github.event.head_commit.message }}"}
 """
 
 
 def test_a_model_goes_through_actions(emulator: Emulator) -> None:
+    (emulator.project / "requests.json").write_text('[{"income": 1.0, "age": 1.0}]')
+    git(emulator.project, "add", ".")
+    git(emulator.project, "commit", "-q", "-m", "requests")
     event = {**PUSH, "head_commit": {"message": EVIL}}
-    run = emulator.run(TRAINING.replace("EVIL", json.dumps(EVIL)[1:-1]), "push", event)
+    run = emulator.run((TRAINING + SERVING).replace("EVIL", json.dumps(EVIL)[1:-1]), "push", event)
 
     assert run.message == ""
     only = run.jobs["only"]
-    assert only["outputs"]["rows"] == "240", only["log"]
-    assert (only["outputs"]["model"], only["outputs"]["version"]) == ("models:/loans/1", "1")
-    assert only["outputs"]["trained"].startswith("models:/m-")
-    assert only["outputs"]["gate"] == "success"
-    assert "### train" in only["summary"]
+    steps = json.loads(only["outputs"]["steps"])
+    outcomes = {name: each["outcome"] for name, each in steps.items() if each["outcome"] != "success"}
+    assert outcomes == {"strict": "failure"}, only["log"]
+    found = {name: each["outputs"] for name, each in steps.items()}
+    assert (found["train"]["rows"], found["train"]["held-out-rows"]) == ("240", "60")
+    assert found["train"]["model-uri"].startswith("models:/m-")
+    assert (found["register"]["model-uri"], found["register"]["model-version"]) == ("models:/loans/1", "1")
+    assert (found["evaluate"]["rows"], found["evaluate"]["baseline"]) == ("300", "")
+    auc = json.loads(found["evaluate"]["metrics"])["roc_auc"]
+    assert json.loads(Path(found["evaluate"]["metrics-file"]).read_text())["roc_auc"] == auc
+    assert found["strict"].get("model-uri", "") == ""
+    assert found["promote"] | {"gates": "", "result-file": ""} == {
+        "model-uri": "models:/loans/1",
+        "name": "loans",
+        "alias": "champion",
+        "previous": "",
+        "gates": "",
+        "first": "true",
+        "model-version": "1",
+        "result-file": "",
+    }
+    assert [*json.loads(found["promote"]["gates"])] == ["roc_auc >= 0.6", "accuracy >= 0.5"]
+    deployed, again, back = found["deploy"], found["again"], found["back"]
+    assert json.loads(deployed["models"]) == {"model": "models:/loans/1"}
+    assert (deployed["endpoint"], deployed["changed"], deployed["previous"]) == ("first", "true", "")
+    assert found["smoke"] == {"answered": "1", "failed": "0"}
+    assert (again["previous"], again["changed"]) == (deployed["revision"], "true")
+    assert (back["revision"], back["previous"]) == (deployed["revision"], again["revision"])
+    predicted = found["predict"]
+    assert (predicted["rows"], predicted["rejected"], predicted["model-uri"]) == ("300", "0", "models:/loans/1")
+    assert (found["undeploy"]["endpoint"], found["undeploy"]["removed"]) == ("first", "true")
     assert "| held out rows | <code>60</code> |" in only["summary"]
-    assert "### evaluate" in only["summary"]
+    names = re.findall(r"^### (\w+)$", only["summary"], re.MULTILINE)
+    assert names == ["train", "register", "evaluate", "promote", "deploy", "deploy", "rollback", "predict", "undeploy"]
     # The last action got a commit's message for a name: it is refused as a name, and nothing of it has run.
-    assert (run.result, only["codes"][-1]) == ("failure", 2)
+    assert (run.result, only["codes"]) == ("failure", [0, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0, 0, 2])
     assert not list(emulator.temp.glob("**/pwned"))
     assert [each["message"] for each in only["annotations"] if each["message"] == "forged"] == []
 

@@ -126,6 +126,27 @@ def test_an_action_is_refused_what_it_does_not_know(emulator: Emulator, inputs: 
     assert said in run.message
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("with: {worklow: main}", "the input worklow is not declared; declared are workflow, parameters,"),
+        ("with: {parameters: a=1}", "the input workflow is required"),
+        ("with: {workflow: main, timeout: long}", 'the input timeout is a number, not "long"'),
+        ("with: {workflow: main}\n    secrets: {tracking-toke: x}", "the secret tracking-toke is not declared"),
+        (
+            "with: {workflow: main}\n    permissions: {contents: read}",
+            "the job wants id-token: write, and is allowed none",
+        ),
+    ],
+)
+def test_a_workflow_is_refused_what_it_does_not_know(emulator: Emulator, given: str, said: str) -> None:
+    allowed = "" if "permissions" in given else "permissions: {contents: read, id-token: write}\n    "
+    text = f"\n  only:\n    uses: OWNER/REPO/.github/workflows/ml-retrain.yml@v1\n    {allowed}{given}\n"
+    run = emulator.run(HEAD + text, "push", PUSH)
+    assert run.result == "error"
+    assert said in run.message
+
+
 def test_a_file_that_github_refuses_is_refused(emulator: Emulator) -> None:
     run = emulator.run(HEAD + "\n  only: {runs-on: ubuntu-latest, stpes: []}\n", "push", PUSH)
     assert run.result == "error"

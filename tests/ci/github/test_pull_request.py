@@ -96,6 +96,24 @@ def test_whatever_the_forge_does_the_work_is_told_and_judged(
 
 
 @pytest.mark.slow
+def test_a_fork_is_judged_though_its_token_may_only_read(judged: Judged, tmp_path: Path, forge: Forge) -> None:
+    emulator = replace(judged.emulator, temp=tmp_path, api=forge.github, artifacts=judged.kept, fork=True)
+    emulator.played = {"request / request": {"result": "success", "outputs": {}}}
+    head = judged.event["pull_request"]["head"]["sha"]
+    git(emulator.project, "switch", "-q", "-C", "judged", head)
+    event = json.loads((PAYLOADS / "pull_request_fork.json").read_text())
+    event["pull_request"]["head"]["sha"] = head
+
+    run = emulator.run(CALLER, "pull_request", event)
+
+    report = run.jobs["request / report"]
+    assert (run.message, run.result, report["codes"]) == ("", "failure", [0, 6]), run.log
+    assert "The comment was not written&#58; The request comes from a fork" in report["summary"]
+    assert "**Gate failed:** <code>roc&#95;auc &#62;= champion" in report["summary"]
+    assert not [each for each in forge.log if each["method"] != "GET"]
+
+
+@pytest.mark.slow
 def test_the_queue_of_merges_is_judged_by_its_own_commits(emulator: Emulator, forge: Forge) -> None:
     root = emulator.project
     (root / "requests.json").write_text('[{"income": 1.0, "age": 1.0}]')
