@@ -84,7 +84,7 @@ def promotions_of(
     alias: str = "champion",
     previews: Sequence[PreviewRecord] = (),
 ) -> list[Promotion]:
-    """Return the promotions of a report's candidates: one for each registered model.
+    """Return the promotions of a report's candidates: one for each registered model, none where it has no candidate.
 
     Of several candidates of one registered model, that with the best main metric is taken.
 
@@ -112,6 +112,9 @@ def promotions_of(
     RequestGatesFailed, RequestWorkFailed
         What the report is of must not be promoted.
     """
+    if not run.candidates and not model:
+        decided(None, run, previews).check()
+        return []
     found = [each for each in run.candidates if _VERSION.fullmatch(each.model) and model in ("", each.model)]
     if not found:
         raise CandidateUnknown(model, [each.model for each in run.candidates])

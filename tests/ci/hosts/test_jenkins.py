@@ -48,6 +48,12 @@ def test_a_branch_finds_its_forge_by_the_remote(remote: str, forge: str, reposit
     assert "secret" not in str(found)
 
 
+def test_a_branch_is_compared_with_the_last_build_that_succeeded() -> None:
+    variables = COMMON | {"GIT_PREVIOUS_COMMIT": "b" * 40, "GIT_URL": "https://github.com/acme/flights"}
+    assert detect(variables).base_commit == ""  # none did: all of the project counts
+    assert detect(variables | {"GIT_PREVIOUS_SUCCESSFUL_COMMIT": "c" * 40}).base_commit == "c" * 40
+
+
 def test_no_host() -> None:
     found = detect({})
     assert (found.host, found.event, found.forge, found.token.ability) == ("none", "none", "none", "none")

@@ -16,6 +16,7 @@ abstract class Noted extends Script {
             it.resolveStrategy = Closure.DELEGATE_FIRST
             it()
         }
+        if (name == 'withCredentials') { println "end ${name}" }
         name
     }
 }

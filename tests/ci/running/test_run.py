@@ -124,6 +124,9 @@ def test_a_change_of_the_text_trains_nothing(command: Command, loans: Path) -> N
     assert not (loans / ".modelyard/mlflow.db").exists()
     assert command("ci", "gate").code == 0
     assert recorded(loans, "gate")["gate"] == "none"
+    promoted = command("ci", "promote")
+    assert (promoted.code, promoted.out) == (0, "No model was measured.\n")
+    assert command("ci", "promote", "--dry-run").out == "No model was measured.\n"
 
 
 def test_a_function_that_raises_is_told_with_its_line(

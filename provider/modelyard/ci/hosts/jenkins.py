@@ -30,7 +30,8 @@ def jenkins_context(variables: Mapping[str, str]) -> CiContext:
     ----------
     variables
         The job's environment variables: those of multibranch pipelines (``CHANGE_ID``, ``CHANGE_URL``,
-        ``CHANGE_TARGET``, ``CHANGE_FORK``) and of the git plugin (``GIT_COMMIT``, ``GIT_URL``).
+        ``CHANGE_TARGET``, ``CHANGE_FORK``) and of the git plugin (``GIT_COMMIT``, ``GIT_URL``,
+        ``GIT_PREVIOUS_SUCCESSFUL_COMMIT``).
     """
     place = _place(variables)
     event: EventKind = "request" if place.request else "push" if variables.get("GIT_COMMIT") else "none"
@@ -47,7 +48,8 @@ def jenkins_context(variables: Mapping[str, str]) -> CiContext:
         project_id=place.repository.replace("/", "%2F") if place.forge == "gitlab" else "",
         request=place.request,
         head_commit=variables.get("GIT_COMMIT", ""),
-        base_commit="" if place.request else variables.get("GIT_PREVIOUS_COMMIT", ""),
+        # Of builds that failed nothing was promoted: what they changed still counts.
+        base_commit="" if place.request else variables.get("GIT_PREVIOUS_SUCCESSFUL_COMMIT", ""),
         branch=variables.get("CHANGE_BRANCH") or variables.get("BRANCH_NAME", ""),
         base_branch=variables.get("CHANGE_TARGET", ""),
         fork=bool(variables.get("CHANGE_FORK")),

@@ -72,6 +72,7 @@ def _promote(
     job: CiJob, tracking: Tracking, environment: str, promotions: Sequence[Promotion], alias: str
 ) -> PromotionsRecord:
     """Promote each in turn; what is done is written down at once, so that it can be taken back if a later one fails."""
+    job.folder.write(_FILE, PromotionsRecord())
     record = PromotionsRecord(
         passed_over={worse: each.candidate.model for each in promotions for worse in each.passed_over}
     )
@@ -93,15 +94,10 @@ def _promote(
 
 
 def _publish(job: CiJob, record: PromotionsRecord) -> None:
-    first = record.promotions[0]
-    models = [each.model for each in record.promotions]
-    values = {
-        "model-uri": first.model,
-        "model-version": first.model.rpartition("/")[2],
-        "alias": first.alias,
-        "previous": first.previous,
-        "models": msgspec.json.encode(models).decode(),
-    }
+    values = {"models": msgspec.json.encode([each.model for each in record.promotions]).decode()}
+    for first in record.promotions[:1]:
+        version = first.model.rpartition("/")[2]
+        values |= {"model-uri": first.model, "model-version": version, "alias": first.alias, "previous": first.previous}
     write_outputs(job.context, values)
 
 
@@ -109,8 +105,8 @@ def _show_intent(intended: Sequence[dict[str, Any]], *, json: bool) -> None:
     if json:
         write_json({"promotions": intended})
         return
-    for each in intended:
-        show_text(f"would promote {loggable(each['model'])} to {loggable(each['alias'])}")
+    lines = [f"would promote {loggable(each['model'])} to {loggable(each['alias'])}" for each in intended]
+    show_text("\n".join(lines) or "No model was measured.")
 
 
 def _show(record: PromotionsRecord) -> None:
@@ -128,7 +124,12 @@ def _show(record: PromotionsRecord) -> None:
         [loggable(worse), "", f"passed over: {loggable(better)} is better", "", ""]
         for worse, better in record.passed_over.items()
     ]
-    show_table("Promotions", ["model", "alias", "what came of it", "before", "gates held"], rows)
+    show_table(
+        "Promotions",
+        ["model", "alias", "what came of it", "before", "gates held"],
+        rows,
+        empty="No model was measured.",
+    )
 
 
 def _take_back(job: CiJob, tracking: Tracking, environment: str, *, dry_run: bool, json: bool) -> None:
