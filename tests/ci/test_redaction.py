@@ -45,5 +45,18 @@ def test_a_secret_as_programs_write_it(form: str) -> None:
     assert "b%20c" not in Redaction(['a"\\b c/d'])(form)
 
 
-def test_the_user_in_an_address() -> None:
-    assert Redaction([])("git clone https://ada:pw@git.example.com/x") == "git clone https://***@git.example.com/x"
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("https://ada:pw@git.example.com/x", "https://***@git.example.com/x"),
+        ("https://ada:p@ss@git.example.com/x", "https://***@git.example.com/x"),
+        ("https://ghp_0123456789@git.example.com", "https://***@git.example.com"),
+        ("redis://:pw@cache.example.com:6379/0", "redis://***@cache.example.com:6379/0"),
+        ("ssh://git@git.example.com/x", "ssh://git@git.example.com/x"),
+        ("https://example.com/@ada", "https://example.com/@ada"),
+        ("https://example.com?mail=ada@example.com", "https://example.com?mail=ada@example.com"),
+        ("https://example.com:8080/a b@c", "https://example.com:8080/a b@c"),
+    ],
+)
+def test_the_user_in_an_address(address: str, shown: str) -> None:
+    assert Redaction([])(f"git clone {address} now") == f"git clone {shown} now"

@@ -19,7 +19,8 @@ _SECRET_NAME = re.compile(
 )
 _SHORTEST = 6
 """A shorter value, such as ``test``, would be struck out of ordinary words."""
-_USER_PART = re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+@")
+# Up to the last @ before a slash, as git and HTTP clients read it; a user alone may be a token, but for that of ssh.
+_USER_PART = re.compile(r"(?<=://)[^/\s:@]*:[^/\s]+@|(?<=https://)[^/\s?#]+@|(?<=http://)[^/\s?#]+@")
 _HIDDEN = "***"
 
 RecordT = TypeVar("RecordT", bound=msgspec.Struct)
