@@ -6,6 +6,7 @@ A block that begins with a comment such as ``# late/flows.py`` is a file of the 
 import doctest
 import importlib
 import re
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import chdir
@@ -14,11 +15,13 @@ from typing import Any
 
 import pytest
 
+from modelyard.cli.main import run_command_line
 from modelyard.projects.validation import read_project_file
 from modelyard.workflows import Workflow, as_mermaid
+from modelyard.workflows.engines.jobs.settings import OPTIONS
 
 DOCS = Path(__file__).parents[2] / "docs"
-MAIN, LIBRARY = DOCS / "workflows.md", DOCS / "workflows/library.md"
+MAIN, LIBRARY, CI = DOCS / "workflows.md", DOCS / "workflows/library.md", DOCS / "workflows/ci.md"
 FILE = re.compile(r"# (late/\w+\.py)\n")
 
 
@@ -63,6 +66,33 @@ def test_every_example_runs(page: Path, project: Path) -> None:
 def test_the_drawing_is_the_workflows(project: Path) -> None:
     (drawing,) = blocks(MAIN, "mermaid")
     assert as_mermaid(importlib.import_module("late.flows").main) == drawing.rstrip("\n")
+
+
+@pytest.mark.parametrize("engine", ["github", "gitlab"])
+def test_the_files_of_ci_hosts_are_as_they_are_shown(
+    engine: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    text = CI.read_text()
+    (asked,) = re.findall(
+        rf"^\$ modelyard (workflows compile main --engine {engine} .*?)```", text, re.DOTALL | re.MULTILINE
+    )
+    shown = text.partition(asked)[2].partition("```yaml\n")[2].partition("```")[0]
+    words = shlex.split(asked.replace("\\\n", ""))
+    flights = DOCS.parent / "examples/flights"
+    capfd.readouterr()
+    assert run_command_line([*words[: words.index("--output")], "--project", str(flights)]) == 0
+    made = capfd.readouterr().out
+    for part in shown.split("# …\n"):
+        assert part in made
+    head = made.splitlines()
+    assert head[0] == "# The workflow main of the project flights: a job for each step."
+    assert head[1] == f"# Made by: modelyard {shlex.join(words[: words.index('--output')])}"
+
+
+def test_the_options_of_ci_hosts_are_all_there() -> None:
+    table = CI.read_text().partition("## Options")[2].partition("\n## ")[0]
+    named = set(re.findall(r"`([a-z][a-z-]+)`", "\n".join(re.findall(r"^\| (.*?) \|", table, re.MULTILINE))))
+    assert named == {*OPTIONS, "actions", "schedule", "secrets", "variables"}
 
 
 def test_the_yaml_of_the_library_is_a_project(tmp_path: Path) -> None:
