@@ -10,7 +10,7 @@ from typing import Any
 from modelyard.airflow.connection_form import CONNECTION_TYPE, FIELDS
 from modelyard.airflow.errors import ConnectionInvalid, ConnectionUnused
 
-__all__ = ["ConnectionSettings", "settings_of"]
+__all__ = ["ConnectionSettings", "address_of", "settings_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +101,35 @@ class ConnectionSettings:
         if self.tracking_uri and self.tracking_uri.rstrip("/") != tracking.rstrip("/"):
             named, taken = without_credentials(self.tracking_uri), without_credentials(tracking)
             raise ConnectionUnused(self.conn_id, named, environment, taken)
+
+
+def address_of(connection: Any, scheme: str) -> str:
+    """Return the address in an Airflow connection's host; its schema and its port come in where the host has no scheme.
+
+    Parameters
+    ----------
+    connection
+        A connection of any type.
+    scheme
+        What counts where nothing says it.
+
+    Returns
+    -------
+    str
+        The address; empty without a host.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> address_of(SimpleNamespace(host="kfp.example.com/pipeline", port=8888, schema=None), "http")
+    'http://kfp.example.com:8888/pipeline'
+    """
+    host = str(connection.host or "")
+    if not host or "://" in host:
+        return host
+    port = f":{connection.port}" if connection.port else ""
+    name, slash, path = host.partition("/")
+    return f"{connection.schema or scheme}://{name}{port}{slash}{path}"
 
 
 def settings_of(connection: Any) -> ConnectionSettings:

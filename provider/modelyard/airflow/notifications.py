@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
 from airflow.sdk import BaseHook, BaseNotifier, Context
+from modelyard.airflow.connection import address_of
 from modelyard.airflow.errors import ConnectionInvalid, WebhookUnavailable
 from modelyard.airflow.run_report import report_of
 from modelyard.operations import ParameterInvalid
@@ -97,11 +98,6 @@ class ModelyardNotifier(BaseNotifier):
 
 
 def _address(connection: Any) -> str:
-    host = str(connection.host or "")
-    if not host:
+    if not connection.host:
         raise ConnectionInvalid(str(connection.conn_id), "host", "must be the address of the webhook, it is empty")
-    if "://" in host:
-        return host
-    port = f":{connection.port}" if connection.port else ""
-    name, slash, path = host.partition("/")
-    return f"{connection.schema or 'https'}://{name}{port}{slash}{path}"
+    return address_of(connection, "https")

@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook
 
+from modelyard.airflow.connection import address_of
+
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
@@ -46,16 +48,7 @@ def _server(connection: "Connection | None", endpoint: str, namespace: str) -> "
         return KfpApi(endpoint=endpoint, namespace=namespace)
     told = connection.extra_dejson
     return KfpApi(
-        endpoint=endpoint or _address(connection),
+        endpoint=endpoint or address_of(connection, "http"),
         token=connection.password or "",
         namespace=namespace or str(told.get("namespace", "")),
     )
-
-
-def _address(connection: "Connection") -> str:
-    host = connection.host or ""
-    if not host or "://" in host:
-        return host
-    port = f":{connection.port}" if connection.port else ""
-    name, slash, path = host.partition("/")
-    return f"{connection.schema or 'http'}://{name}{port}{slash}{path}"
