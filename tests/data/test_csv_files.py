@@ -35,6 +35,14 @@ def test_a_row_with_two_bad_cells_is_refused_once(tmp_path: Path) -> None:
     assert (chunk.rows, chunk.numbers.tolist()) == (2, [1])
 
 
+def test_the_ending_of_a_name_says_what_separates_cells(tmp_path: Path) -> None:
+    (tmp_path / "was.tsv.csv").write_text("x,y\n1,2\n")
+    (tmp_path / "is.csv.tsv").write_text("x\ty\n1\t2\n")
+
+    for name in ("was.tsv.csv", "is.csv.tsv"):
+        assert open_dataset(str(tmp_path / name)).table().to_pylist() == [{"x": 1, "y": 2}]
+
+
 def test_lines_that_do_not_fit_keep_their_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(csv_files, "BLOCK", 64)
     path = tmp_path / "t.csv"

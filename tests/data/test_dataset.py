@@ -205,7 +205,7 @@ def test_an_address_without_data_is_a_named_error(tmp_path: Path) -> None:
         open_dataset(str(tmp_path / "flight.csv"))
     with pytest.raises(DatasetNotFound):
         open_dataset("memory://nowhere/x.csv")
-    with pytest.raises(DatasetUnreadable, match="neither Parquet, CSV nor JSON lines by its name"):
+    with pytest.raises(DatasetUnreadable, match=r"is neither Parquet nor CSV by its name\. Give a Parquet or CSV file"):
         open_dataset(str(tmp_path / "notes.txt"))
     with pytest.raises(DatasetEmpty, match="no files"):
         open_dataset(str(tmp_path / "empty"))

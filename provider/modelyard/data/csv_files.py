@@ -165,7 +165,10 @@ class CsvSource:
 
     @property
     def _delimiter(self) -> str:
-        return "\t" if ".tsv" in self._location.name.lower() else ","
+        name = self._location.name.lower()
+        for suffix in COMPRESSIONS:
+            name = name.removesuffix(suffix)
+        return "\t" if name.endswith(".tsv") else ","
 
     @cached_property
     def _names(self) -> list[str]:

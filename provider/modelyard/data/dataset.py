@@ -53,7 +53,7 @@ def open_dataset(uri: str) -> "Dataset":
     DatasetEmpty
         A folder has no data files.
     DatasetUnreadable
-        The files are neither Parquet, CSV nor JSON lines, or of several kinds.
+        The files are neither Parquet nor CSV, or of both kinds.
     StorageDenied, StorageUnavailable
         The storage refuses, or does not answer.
 
@@ -73,7 +73,7 @@ def open_dataset(uri: str) -> "Dataset":
     if not location.exists():
         raise DatasetNotFound(location.uri, name=location.name, neighbours=_neighbours(location))
     if _suffix(location.name) is None:
-        raise DatasetUnreadable(location.uri, f"{location.name!r} is neither Parquet, CSV nor JSON lines by its name")
+        raise DatasetUnreadable(location.uri, f"{location.name!r} is neither Parquet nor CSV by its name")
     return Dataset(location, ("",))
 
 

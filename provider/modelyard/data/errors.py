@@ -75,7 +75,7 @@ class DatasetUnreadable(ModelyardError):
         super().__init__(
             reason,
             where=uri,
-            mend=mend or "Give a Parquet, CSV or JSON lines file, or a folder of them.",
+            mend=mend or "Give a Parquet or CSV file, or a folder of them.",
             facts={"dataset": uri},
         )
 

@@ -116,5 +116,6 @@ class Reader:
                 try:
                     row = msgspec.json.decode(line, type=dict[str, Any])
                 except msgspec.DecodeError as error:
-                    raise DatasetUnreadable(place.uri, f"line {number} is no JSON object ({error})") from None
+                    reason = f"line {number} is no JSON object ({error})"
+                    raise DatasetUnreadable(place.uri, reason, "Mend the line.") from None
                 yield row if self._columns is None else {name: row.get(name) for name in self._columns}
