@@ -360,6 +360,17 @@ def test_everything_that_has_no_equal_is_named_at_once() -> None:
         ("{", "(source): it cannot be read"),
         ("[1]", "(source): it is a mapping, not list"),
         ("none.yaml", "(source): it cannot be read: [Errno 2]"),
+        ("steps: [low]", "graph.steps: it is a mapping, not list"),
+        ("steps: {a: low, b: [1]}", "  - graph.steps.a: it is a mapping, not str.\n  - graph.steps.b: it is a mapping"),
+        ("steps: {a: {handler: low, after: 3}}", "graph.steps.a.after: it is a name or a list of them, not 3"),
+        ("steps: {a: {class_name: x:Y, class_args: some}}", "graph.steps.a.class_args: it is a mapping, not"),
+        (
+            "steps: {a: {class_name: $remote, class_args: {retries: some}}}",
+            "graph.steps.a.class_args.retries: it is a whole number, not 'some'",
+        ),
+        ("{kind: router, routes: {m: low}}", "graph.routes.m: it is a mapping, not str"),
+        ("{metadata: none, spec: {graph: low}}", "spec.graph: it is a mapping, not str"),
+        ("{graph: {steps: {a: {handler: low, responder: true}}}, parameters: none}", "parameters: it is a mapping"),
         ("steps: {}", "graph.steps: there is no step"),
         ("steps: {a: {handler: low}}", "graph.steps: no step responds, so MLRun answers with the event's id alone"),
         (

@@ -261,12 +261,12 @@ class MlrunModel:
         if own is not None:
             return _told(own(event))
         if operation == "explain":
-            return self._replied(event, self._hook("explain", self._checked(body, operation)), stamped=False)
+            return self._replied(event, self._hook("explain", self._checked(body, operation)))
         if operation not in ("infer", "predict", "", self._name):
             raise EventInvalid(f"the model {self._name} has no operation {operation!r}", field="path")
         request = self._checked(body, "infer")
         begun = datetime.now(UTC)
-        return self._replied(event, self._model.predict(request), begun=begun, request=request)
+        return self._replied(event, self._model.predict(request), begun)
 
     def _checked(self, body: Any, operation: str) -> Any:
         if hasattr(self._model, "preprocess"):
@@ -280,13 +280,11 @@ class MlrunModel:
             raise EventInvalid(f"the model {self._name} has no operation {name!r}", field="path")
         return getattr(self._model, name)(request)
 
-    def _replied(
-        self, event: Event, outputs: Any, *, stamped: bool = True, begun: datetime | None = None, request: Any = None
-    ) -> Any:
+    def _replied(self, event: Event, outputs: Any, begun: datetime | None = None) -> Any:
+        """Return the reply; what has `begun` as a prediction has a timestamp."""
         own = event.body.get("id") if isinstance(event.body, Mapping) else None
-        del request
         reply = {"id": own or event.id, "model_name": self._name.partition(":")[0], "outputs": outputs}
-        if stamped and begun is not None:
+        if begun is not None:
             reply["timestamp"] = begun.isoformat(sep=" ", timespec="microseconds")
         return self._model.postprocess(reply) if hasattr(self._model, "postprocess") else reply
 

@@ -9,6 +9,7 @@ import yaml
 from modelyard.graphs.errors import GraphInvalid
 from modelyard.graphs.graph import Graph
 from modelyard.graphs.interchange.findings import Finding, ImportRefused
+from modelyard.graphs.interchange.mlrun_shapes import misshapen
 from modelyard.graphs.interchange.mlrun_steps import MlrunSteps
 from modelyard.graphs.spec import CycleSpec, GraphSpec, StepSpec
 
@@ -57,8 +58,11 @@ def graph_from_mlrun(source: str | Path | Mapping[str, Any], *, name: str = "", 
     """
     data = _data(source)
     place, found, parameters, own = _graph_in(data)
+    wrong = [*misshapen(found, place), *_wrong_parameters(parameters)]
+    if wrong:
+        raise ImportRefused("MLRun", wrong)
     reader = _Reader(found, place, module)
-    spec = reader.spec(name or own or "imported", parameters)
+    spec = reader.spec(name or own or "imported", dict(parameters))
     if reader.findings:
         raise ImportRefused("MLRun", reader.findings)
     try:
@@ -79,25 +83,32 @@ def _data(source: str | Path | Mapping[str, Any]) -> Mapping[str, Any]:
             "MLRun", [Finding("(source)", f"it is a text, path or mapping, not {type(source).__name__}")]
         )
     try:
-        text = source.read_text() if isinstance(source, Path) else source
+        text = source.read_text("utf-8") if isinstance(source, Path) else source
         if isinstance(source, str) and "\n" not in source and source.endswith((".yaml", ".yml", ".json")):
-            text = Path(source).read_text()
+            text = Path(source).read_text("utf-8")
         data = yaml.safe_load(text)
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ImportRefused("MLRun", [Finding("(source)", f"it cannot be read: {error}")]) from None
     if not isinstance(data, Mapping):
         raise ImportRefused("MLRun", [Finding("(source)", f"it is a mapping, not {type(data).__name__}")])
     return data
 
 
-def _graph_in(data: Mapping[str, Any]) -> tuple[str, Mapping[str, Any], dict[str, Any], str]:
+def _graph_in(data: Mapping[str, Any]) -> tuple[str, Any, Any, str]:
     """Return the place of the graph in the data, the graph, its parameters, and the function's name."""
-    own = str((data.get("metadata") or {}).get("name") or "")
+    metadata = data.get("metadata")
+    own = str(metadata.get("name") or "") if isinstance(metadata, Mapping) else ""
     if isinstance(data.get("spec"), Mapping) and "graph" in data["spec"]:
-        return "spec.graph", data["spec"]["graph"], dict(data["spec"].get("parameters") or {}), own
+        return "spec.graph", data["spec"]["graph"], data["spec"].get("parameters") or {}, own
     if "graph" in data:
-        return "graph", data["graph"], dict(data.get("parameters") or {}), own
+        return "graph", data["graph"], data.get("parameters") or {}, own
     return "graph", data, {}, own
+
+
+def _wrong_parameters(parameters: Any) -> list[Finding]:
+    if isinstance(parameters, Mapping):
+        return []
+    return [Finding("parameters", f"it is a mapping, not {type(parameters).__name__}")]
 
 
 class _Reader:

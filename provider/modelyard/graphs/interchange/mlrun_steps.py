@@ -56,9 +56,6 @@ class MlrunSteps:
     def names(self, stored: Mapping[str, Any], place: str) -> None:
         """Check the names that steps refer to each other by."""
         for key, step in stored.items():
-            if not isinstance(step, Mapping):
-                self.find(f"{place}.{key}", f"a step is a mapping, not {type(step).__name__}")
-                continue
             after = step.get("after") or ()
             for each in [after] if isinstance(after, str) else after:
                 if each not in stored:
