@@ -42,6 +42,16 @@ def modules() -> tuple[Module, ...]:
     return tuple(found)
 
 
+def packages() -> list[str]:
+    """Return the first levels below ``modelyard``."""
+    return sorted({module.package for module in modules()})
+
+
+def modules_of(package: str) -> list[Module]:
+    """Return the modules of one of the packages."""
+    return [module for module in modules() if module.package == package]
+
+
 class Import(NamedTuple):
     """One import statement's target."""
 

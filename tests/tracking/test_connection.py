@@ -30,6 +30,7 @@ from modelyard.tracking import (
     TrackingUnavailable,
     open_tracking,
 )
+from modelyard.tracking.connection import unwarned
 from modelyard.tracking.errors import shown
 
 MakeEnvironment = Callable[..., Environment]
@@ -206,20 +207,21 @@ from modelyard.tracking import open_tracking
 import mlflow.sklearn, numpy as np
 from sklearn.dummy import DummyClassifier
 
-def work(number):
-    tracking = open_tracking(make_environment(Path({root!r})), "flights")
+def work(number, root):
+    tracking = open_tracking(make_environment(root), "flights")
     with tracking.start_run("train", key=f"k{{number}}") as run:
         run.log_metrics({{"number": number}})
         info = run.log_model(DummyClassifier().fit(np.zeros((2, 1)), [0, number + 1]))
-    print(f"{{run.run_id}} {{tracking.register(info.uri, 'delays').version}}", flush=True)
+    return f"{{run.run_id}} {{tracking.register(info.uri, 'delays').version}}"
 
+work(0, Path({root!r}) / "alone")
 gate, children = os.pipe(), []
 for number in range(8):
     child = os.fork()
     if not child:
         os.close(gate[1])
         os.read(gate[0], 1)
-        work(number)
+        print(work(number, Path({root!r})), flush=True)
         os._exit(0)
     children.append(child)
 os.close(gate[1])
@@ -228,19 +230,21 @@ sys.exit(sum(os.waitpid(child, 0)[1] != 0 for child in children))
 
 
 def test_eight_at_once_on_a_store_that_does_not_exist_yet(tmp_path: Path) -> None:
-    # Forked from one process that has imported everything: eight interpreters would take their minute to start.
+    # Forked from one process that has done the same elsewhere, and so has imported everything: eight interpreters would
+    # take their minute to start.
     code = EIGHT.format(path=str(Path(__file__).parent), root=str(tmp_path))
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     lines = [line.split() for line in done.stdout.splitlines()]
     assert len({run_id for run_id, _ in lines}) == 8
     assert sorted(int(version) for _, version in lines) == [1, 2, 3, 4, 5, 6, 7, 8]
-    client = MlflowClient(f"sqlite:///{tmp_path}/state/mlflow.db")
-    versions = client.search_model_versions("name = 'delays'")
+    with unwarned():
+        client = MlflowClient(f"sqlite:///{tmp_path}/state/mlflow.db")
+        versions = client.search_model_versions("name = 'delays'")
+        experiment = client.get_experiment_by_name("flights")
+        assert experiment is not None
+        runs = client.search_runs([experiment.experiment_id])
     assert {each.run_id for each in versions} == {run_id for run_id, _ in lines}
-    experiment = client.get_experiment_by_name("flights")
-    assert experiment is not None
-    runs = client.search_runs([experiment.experiment_id])
     assert sorted(run.data.metrics["number"] for run in runs) == list(range(8))
     assert {run.info.status for run in runs} == {"FINISHED"}
 
