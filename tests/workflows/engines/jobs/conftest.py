@@ -69,6 +69,7 @@ def failing(word: str = "bad"):
 @workflow
 def revealing(word: str):
     call("shown", "same", word=word)
+    call("told", "same", {"on_exit": True}, word=word)
 
 
 @workflow

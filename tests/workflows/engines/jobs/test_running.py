@@ -92,11 +92,11 @@ def test_what_has_ended_well_is_done_anew_by_another_attempt(job_run: Runs, proj
 
 def test_a_secret_leaves_no_job(job_run: Runs, project: Path) -> None:
     redact = Redaction(["hunter2hunter2"]).values
-    with pytest.raises(WorkflowInvalid, match="holds a secret"):
+    with pytest.raises(WorkflowInvalid, match="its result holds a secret"):
         job_run("revealing", {"word": "hunter2hunter2"}, redact=redact).do("shown")
-    run = job_run("revealing", {"word": "hunter2hunter2"}, redact=redact)
-    with pytest.raises(StepFailed):
-        run.finish()
+    with pytest.raises(StepFailed) as failed:
+        job_run("revealing", {"word": "hunter2hunter2"}, redact=redact).finish()
+    assert failed.value.left.results == {"told": {"value": {"word": "***"}}}
     with pytest.raises(StepFailed):
         job_run("failing", {"word": "hunter2hunter2"}, redact=redact).do("bad")
     assert [path for path in left(project) if "hunter2" in (project / "handed" / path).read_text()] == []

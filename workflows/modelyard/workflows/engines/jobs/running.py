@@ -17,7 +17,7 @@ from modelyard.workflows.engines.local import LocalEngine
 from modelyard.workflows.engines.progression import Progression, Ready
 from modelyard.workflows.engines.step_ends import StepEnd, ended, follow, give_up
 from modelyard.workflows.errors import StepFailed, WorkflowInvalid
-from modelyard.workflows.outcome import Failure, WorkflowOutcome, instance_name
+from modelyard.workflows.outcome import WorkflowOutcome, instance_name
 
 __all__ = ["JobRun", "PartState", "definition_digest"]
 
@@ -142,7 +142,8 @@ class JobRun:
             return left[ready.name]
 
         outcome, error = ended(self.workflow, self.inputs, progression, self.workflow_run, do)
-        self.folder.write_outcome(plan.finish, self._redacted(outcome))
+        outcome = self._redacted(outcome)
+        self.folder.write_outcome(plan.finish, outcome)
         self._engine.acknowledge(WorkflowOutcome({}, left))
         exit_error = {self.workflow.on_exit.name: error} if self.workflow.on_exit and error else {}
         for name, failed in {**progression.errors, **exit_error}.items():
@@ -175,14 +176,15 @@ class JobRun:
             mend="Return what it is for, or where it lies, instead.",
         )
         self.folder.write_end(job.name, name, StepEnd(error=told.record()))
+        # Nothing will take it: another attempt is to do the step anew.
+        self._engine.acknowledge(WorkflowOutcome({}, left))
         raise told
 
     def _error(self, error: ModelyardError) -> ErrorRecord:
         return msgspec.convert(self.redact(msgspec.to_builtins(error.record())), ErrorRecord)
 
     def _redacted(self, outcome: WorkflowOutcome) -> WorkflowOutcome:
-        failures = self.redact(msgspec.to_builtins(outcome.failures))
-        return WorkflowOutcome(outcome.states, outcome.results, msgspec.convert(failures, tuple[Failure, ...]))
+        return msgspec.convert(self.redact(msgspec.to_builtins(outcome)), WorkflowOutcome)
 
     def _state(self, progression: Progression, job: Job) -> PartState:
         """Return how the part of a job ended, or raise why it did not end well."""
