@@ -16,7 +16,7 @@ if [ "$PREVIEW" = true ]; then
   words=()
   [ -z "$PREVIEW_REQUESTS" ] || words+=(--requests "$PREVIEW_REQUESTS")
   if [ "$PREVIEW_LASTING" = true ]; then
-    words+=(--lasting)
+    words+=(--lasting --ttl "$PREVIEW_TTL")
     export RUNNER_TRACKING_ID="" # by which the runner would end it with the job
   fi
   modelyard ci preview ${words[@]+"${words[@]}"}

@@ -16,7 +16,8 @@ REPOSITORY = Path(__file__).parents[3]
 SOURCE = REPOSITORY / "tests" / "ci" / "github" / "emulator"
 PACKAGES = REPOSITORY / ".venvs" / "node" / "node_modules"
 BIN = Path(sys.executable).parent
-READ, WRITE = "forge-secret-read", "forge-secret-write"
+TOKENS = {name: f"forge-secret-{name}" for name in ("read", "request", "write")}
+"""What a job's own token may: by the permissions that the job has."""
 OURS = "OWNER/REPO"
 """What the examples write for the repository with the actions."""
 
@@ -130,8 +131,8 @@ class Emulator:
             "inputs": inputs,
             "secrets": dict(self.secrets),
             "vars": dict(self.variables),
-            "tokens": {"read": READ, "write": WRITE},
-            "masks": [READ, WRITE, *self.secrets.values()],
+            "tokens": TOKENS,
+            "masks": [*TOKENS.values(), *self.secrets.values()],
             "rejected": list(self.rejected),
             "played": dict(self.played),
             "fork": self.fork,

@@ -6,12 +6,14 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from fake_forge import Forge
 from github_emulator import Emulator
 from github_request import EXAMPLES, PAYLOADS
 from loans_project import git
@@ -141,7 +143,7 @@ def test_a_monitor_lets_a_workflow_run(lasting: Emulator, tmp_path: Path) -> Non
     assert lasting.run(RETRAIN, "repository_dispatch", {"action": "other"}).result == "not started"
 
 
-def test_previews_end_with_their_time_or_with_their_request(lasting: Emulator, tmp_path: Path) -> None:
+def test_previews_end_with_their_time_or_with_their_request(lasting: Emulator, forge: Forge, tmp_path: Path) -> None:
     root = lasting.project
     git(root, "switch", "-q", "-C", "change", "main")
     answers = CODE.replace("ANSWER", ANSWERS)
@@ -153,9 +155,19 @@ def test_previews_end_with_their_time_or_with_their_request(lasting: Emulator, t
     event["pull_request"]["head"]["sha"] = git(root, "rev-parse", "HEAD")
     event["pull_request"]["base"]["sha"] = git(root, "rev-parse", "main")
     caller = (EXAMPLES / "pull-request.yml").read_text()
-    caller += "    with: {lasting: true, requests: requests.json, workflows: announcing, tracking-uri: URI}\n"
+    caller += """    with:
+      lasting: true
+      ttl: 2d
+      requests: requests.json
+      workflows: announcing
+      tracking-uri: ${{ vars.MLFLOW_TRACKING_URI }}
+    secrets: {forge-token: "${{ secrets.FORGE_TOKEN }}"}
+"""
+    # The job's own token may not write deployments.
+    lasting.secrets = {"FORGE_TOKEN": "forge-secret-write"}
+    began = time.time()
 
-    run = lasting.run(caller.replace("URI", "'${{ vars.MLFLOW_TRACKING_URI }}'"), "pull_request", event)
+    run = lasting.run(caller, "pull_request", event)
 
     assert (run.message, run.result) == ("", "success"), run.log
     urls = dict(re.findall(r"(\w+-pr-2) +(http://\S+) +2 +0", run.jobs["request / request"]["log"]))
@@ -164,7 +176,11 @@ def test_previews_end_with_their_time_or_with_their_request(lasting: Emulator, t
 
     caller = (EXAMPLES / "preview-cleanup.yml").read_text()
     entry = tmp_path / "lasts/state/previews/other-pr-2.json"
-    entry.write_text(json.dumps({**json.loads(entry.read_text()), "expires": 1.0}))
+    known = json.loads(entry.read_text())
+    assert began <= known["expires"] - 2 * 24 * 3600 <= time.time()
+    entry.write_text(json.dumps({**known, "expires": 1.0}))
+    assert {each["environment"] for each in forge.deployments} == {f"preview/{name}" for name in urls}
+    assert [each["state"] for each in forge.deployment_statuses] == ["success", "success"]
     run = lasting.run(caller, "schedule", {"schedule": "0 2 * * *", "repository": {"default_branch": "main"}})
     assert (run.message, run.result) == ("", "success"), run.log
     assert run.jobs["cleanup / cleanup"]["log"].strip() == "ended other-pr-2"
@@ -181,3 +197,4 @@ def test_previews_end_with_their_time_or_with_their_request(lasting: Emulator, t
     assert run.jobs["cleanup / cleanup"]["runs-on"] == ["self-hosted"]
     with pytest.raises(httpx.ConnectError):
         httpx.post(urls["delays-pr-2"], json=BODY)
+    assert [each["state"] for each in forge.deployment_statuses[2:]] == ["inactive", "inactive"]

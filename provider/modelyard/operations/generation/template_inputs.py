@@ -55,7 +55,7 @@ ONLY_HERE = (
         "GitLab proves an identity by `id_tokens`, which the project's own file adds to a job.",
     ),
     OnlyHere("github", ("comment-environment",), "On GitLab no comment starts a pipeline.", ("pull-request",)),
-    OnlyHere("github", ("lasting",), "On GitLab a preview that lasts is a template, `preview`.", ("pull-request",)),
+    OnlyHere("github", ("lasting", "ttl"), "On GitLab a preview that lasts is a template, `preview`.", ("pull-request",)),
     OnlyHere("github", ("production",), "On GitLab an environment may not be without a name.", ("batch", "retrain")),
     OnlyHere("gitlab", ("stage",), "GitHub's jobs have no stages."),
     OnlyHere("gitlab", ("deploy-stage",), "GitHub's jobs have no stages.", ("main",)),

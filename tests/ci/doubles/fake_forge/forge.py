@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class Token:
-    """Who shows a token, and what it allows."""
+    """Who shows a token, and what it allows: all, all but deployments, nothing but reading, statuses alone."""
 
     login: str = "github-actions[bot]"
-    may: Literal["write", "read", "statuses"] = "write"
+    may: Literal["write", "request", "read", "statuses"] = "write"
     is_person: bool = False
 
 
@@ -41,6 +41,7 @@ class Fault:
 def _tokens() -> dict[str, Token]:
     return {
         "forge-secret-write": Token(),
+        "forge-secret-request": Token(may="request"),
         "forge-secret-read": Token(may="read"),
         "forge-secret-statuses": Token(may="statuses"),
         "forge-secret-person": Token("ada", is_person=True),

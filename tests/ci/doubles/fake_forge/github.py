@@ -38,6 +38,8 @@ def _may(token: Token, method: str, operation: str) -> bool:
         return token.is_person
     if method == "GET" or token.may == "write":
         return True
+    if token.may == "request":
+        return not operation.startswith("repos/create-deployment")
     return token.may == "statuses" and operation == "repos/create-commit-status"
 
 

@@ -13,7 +13,10 @@ const world = {
   concurrency: [],
   artifacts: path.join(request.temp, "artifacts"),
   report: (name, facts) => (jobs[name] = facts),
-  token: (permissions) => (permissions["pull-requests"] === "write" && !request.fork ? request.tokens.write : request.tokens.read),
+  token: (permissions) => {
+    const may = ["deployments", "pull-requests"].find((each) => permissions[each] === "write" && !request.fork);
+    return request.tokens[{ deployments: "write", "pull-requests": "request" }[may] ?? "read"];
+  },
   base: (github, temp, permissions) => {
     const event = path.join(temp, "event.json");
     writeFileSync(event, JSON.stringify(request.github.event));
