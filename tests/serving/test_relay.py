@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from typing import Any
+from threading import Event
+from typing import Any, ClassVar
 
 import pytest
 
@@ -19,6 +20,8 @@ class Counting(Model):
     """Knows how often models of its kind were loaded; the third one fails."""
 
     loads = 0
+    number = 0
+    closed: ClassVar[list[int]] = []
 
     def load(self) -> None:
         type(self).loads += 1
@@ -29,10 +32,15 @@ class Counting(Model):
     def predict(self, inputs: Any) -> Any:
         return self.number
 
+    def close(self) -> None:
+        if self.number:
+            self.closed.append(self.number)
+
 
 @pytest.fixture
 def application() -> Application:
     Counting.loads = 0
+    Counting.closed.clear()
     graph = Graph("counting")
     graph.model("count", Counting)
     access = Access({"infer": ["correct-horse-battery"]})
@@ -48,22 +56,90 @@ def test_a_request_without_a_connection_is_answered_without_a_token(application:
     assert (gone.status, json.loads(gone.body)["error"]["type"]) == (404, "PathNotFound")
 
 
-def test_a_model_is_loaded_for_the_supervisor_and_a_failure_told(application: Application) -> None:
-    async def scene() -> list[Told | None]:
+async def done(relay: Relay, sent: "asyncio.Queue[Report]", call: Call) -> Told:
+    relay.begin(call)
+    told = (await asyncio.wait_for(sent.get(), 60)).told
+    assert told is not None
+    return told
+
+
+async def said(application: Application) -> bytes:
+    return (await ask_here(application, Call(0, "ask", method="POST", body=b"{}"))).body
+
+
+def test_a_model_is_prepared_and_serves_when_the_supervisor_says_so(application: Application) -> None:
+    async def scene() -> None:
         sent = asyncio.Queue[Report]()
         relay = Relay(application, sent.put_nowait)
-        told = []
-        for number in (1, 2):
-            relay.begin(Call(number, "load", "count"))
-            told.append((await asyncio.wait_for(sent.get(), 20)).told)
-        return told
+        assert await done(relay, sent, Call(1, "prepare", "count", ticket=5)) == Told(1)
+        assert await said(application) == b"1"
+        assert await done(relay, sent, Call(2, "serve", "count", ticket=5)) == Told(2)
+        assert await said(application) == b"2"
+        failed = await done(relay, sent, Call(3, "prepare", "count", ticket=6))
+        assert failed.error is not None
+        assert "is the third" in failed.error.message
+        assert await done(relay, sent, Call(4, "drop", "count", ticket=6)) == Told(4)
+        unknown = await done(relay, sent, Call(5, "prepare", "other", ticket=7))
+        assert unknown.error is not None
+        assert unknown.error.kind is ErrorKind.NOT_FOUND
+        assert (await done(relay, sent, Call(6, "serve", "count", ticket=6))).error is not None
+        assert await said(application) == b"2"
 
-    first, second = asyncio.run(scene())
-    assert first == Told(1)
-    assert second is not None
-    assert second.error is not None
-    assert "is the third" in second.error.message
-    assert asyncio.run(ask_here(application, Call(0, "ask", method="POST", body=b"{}"))).body == b"2"
+    asyncio.run(scene())
+
+
+def test_what_is_tried_is_loaded_anew_with_what_answers_or_none_of_them_is(application: Application) -> None:
+    graph = Graph("counting")
+    graph.model("count", Counting)
+    tried = Application(graph.open())
+
+    async def scene() -> None:
+        sent = asyncio.Queue[Report]()
+        relay = Relay(application, sent.put_nowait, lambda: tried)
+        assert (await said(application), await said(tried)) == (b"1", b"2")
+        refused = await done(relay, sent, Call(1, "prepare", "count", ticket=1))  # the first of the two fails
+        assert refused.error is not None
+        assert await done(relay, sent, Call(2, "prepare", "count", ticket=2)) == Told(2)
+        assert (await said(application), await said(tried)) == (b"1", b"2")
+        assert await done(relay, sent, Call(3, "serve", "count", ticket=2)) == Told(3)
+        assert (await said(application), await said(tried)) == (b"4", b"5")
+        assert await done(relay, sent, Call(4, "prepare", "count", ticket=3)) == Told(4)
+        assert await done(relay, sent, Call(5, "drop", "count", ticket=3)) == Told(5)
+        assert await done(relay, sent, Call(6, "prepare", "count", ticket=4)) == Told(6)
+        relay.end()
+        assert (await said(application), await said(tried)) == (b"4", b"5")
+
+    asyncio.run(scene())
+    assert sorted(Counting.closed) == [1, 2, 6, 7, 8, 9]
+
+
+def test_what_nobody_waits_for_any_more_is_dropped_when_it_is_ready(application: Application) -> None:
+    begun, go = Event(), Event()
+
+    class Slow(Counting):
+        def load(self) -> None:
+            super().load()
+            if type(self).loads > 1:
+                begun.set()
+                assert go.wait(60)
+
+    Slow.loads = 0
+    graph = Graph("counting")
+    graph.model("count", Slow)
+    slow = Application(graph.open())
+
+    async def scene() -> None:
+        sent = asyncio.Queue[Report]()
+        relay = Relay(slow, sent.put_nowait)
+        relay.begin(Call(1, "prepare", "count", ticket=1))
+        assert await asyncio.to_thread(begun.wait, 60)
+        assert await done(relay, sent, Call(2, "drop", "count", ticket=1)) == Told(2)
+        go.set()
+        assert (await asyncio.wait_for(sent.get(), 60)).told == Told(1)
+        assert (await done(relay, sent, Call(3, "serve", "count", ticket=1))).error is not None
+        assert await said(slow) == b"1"
+
+    asyncio.run(scene())
 
 
 def test_who_has_all_workers_load_waits_for_what_became_of_it(application: Application) -> None:

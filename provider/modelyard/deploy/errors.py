@@ -148,7 +148,7 @@ class RolloutFailed(ModelyardError):
 
 
 class ReloadIncomplete(ModelyardError):
-    """Raised when some of an endpoint's workers did not load a model anew, and serve the old one."""
+    """Raised when some of an endpoint's workers could not load a model anew: all of them serve the old one then."""
 
     kind = ErrorKind.CONFLICT
 
@@ -156,7 +156,7 @@ class ReloadIncomplete(ModelyardError):
         told = "; ".join(f"worker {pid}: {reason}" for pid, reason in failed.items()) or "none of them is up"
         super().__init__(
             f"{len(failed) or workers} of {workers} workers did not load {model} anew: {told}",
-            mend="Ask again until all of them serve the same.",
+            mend="The old one answers everywhere; mend what they say, and ask again.",
             facts={"model": model, "workers": workers, "failed": len(failed)},
         )
 

@@ -21,15 +21,19 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True):
     id
         Tells calls under way apart; the answer names it.
     action
-        ``load`` a model anew, or ``ask`` the application for what a request there gets.
+        ``load`` a model anew, which a worker calls for in the name of all; for that each of them is to ``prepare`` it,
+        and then to ``serve`` or to ``drop`` what it has prepared. Or ``ask`` the application for what a request there
+        gets.
     model, reference, version
-        Of ``load``: which model, another reference than its own, and of several versions which one.
+        Of ``load`` and ``prepare``: which model, another reference than its own, and of several versions which one.
     method, target, headers, body
         Of ``ask``: the request; the target with its query.
+    ticket
+        Of ``prepare``, ``serve`` and ``drop``: tells what was prepared.
     """
 
     id: int = 0
-    action: Literal["load", "ask"] = "load"
+    action: Literal["load", "prepare", "serve", "drop", "ask"] = "load"
     model: str = ""
     reference: str = ""
     version: str = ""
@@ -37,6 +41,7 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True):
     target: str = "/"
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
+    ticket: int = 0
 
 
 class Told(msgspec.Struct, frozen=True, omit_defaults=True):

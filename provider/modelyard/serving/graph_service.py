@@ -20,6 +20,7 @@ from modelyard.graphs.ensemble_group import EnsembleGroup
 from modelyard.graphs.mapping import answers_one, map_at_once, takes_batches
 from modelyard.graphs.models import ModelServer
 from modelyard.graphs.models import Tensor as Described
+from modelyard.graphs.models.reloads import Reload, prepared
 from modelyard.serving.errors import HttpRefusal, RowsExceeded
 from modelyard.serving.event_records import Runs
 from modelyard.serving.inference.lanes import Lane
@@ -254,17 +255,18 @@ class GraphService:
 
     async def load(self, name: str, parameters: Mapping[str, Any]) -> None:
         """Load a model anew, without a dropped request; the parameter ``reference`` names another one."""
-        if name not in self._models:
-            raise ModelUnknown(name, list(self._models))
         load = self.load_here if self.relay is None else self.relay
         await load(name, text_of(parameters, "reference"), text_of(parameters, "version"))
 
     async def load_here(self, name: str, reference: str, version: str) -> None:
         """Load a model anew in this process, whoever else serves it."""
-        model = self._models.get(name)
-        if model is None:
+        await asyncio.to_thread((await self.prepare(name, reference, version)).serve)
+
+    async def prepare(self, name: str, reference: str, version: str) -> Reload:
+        """Load a model beside the one that serves, for whoever says when it is to serve."""
+        if name not in self._models:
             raise ModelUnknown(name, list(self._models))
-        await asyncio.to_thread(model.reload, reference, version=version)
+        return await asyncio.to_thread(prepared, self._models[name], reference, version=version)
 
     async def unload(self, name: str) -> None:
         """Refuse: a model belongs to its graph, and goes with it."""

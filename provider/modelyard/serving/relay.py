@@ -3,11 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import count
 from typing import Any
 from urllib.parse import unquote
 
 from modelyard.errors import ErrorKind, ErrorRecord, ForeignError, ModelyardError
+from modelyard.graphs.failures import PlanClosed
+from modelyard.graphs.models.reloads import Reload
 from modelyard.serving.application import Application
 from modelyard.serving.asgi import Message
 from modelyard.serving.control import Call, Report, Told
@@ -28,11 +31,20 @@ class Relay:
         What the worker serves.
     send
         Tells the supervisor.
+    tried
+        Says what else the worker answers with at the moment, if it tries other models.
     """
 
-    def __init__(self, application: Application, send: Callable[[Report], None]) -> None:
+    def __init__(
+        self,
+        application: Application,
+        send: Callable[[Report], None],
+        tried: Callable[[], Application | None] = lambda: None,
+    ) -> None:
         self._application = application
+        self._tried = tried
         self._send = send
+        self._prepared: dict[int, list[Reload]] = {}
         self._numbers = count(1)
         self._waiting: dict[int, asyncio.Future[Told]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -72,18 +84,48 @@ class Relay:
         error = ErrorRecord("WorkerEnding", ErrorKind.UNAVAILABLE, "the worker ends", mend="Ask again.")
         for number in list(self._waiting):
             self.settle(Told(number, error))
+        while self._prepared:
+            _drop(self._prepared.popitem()[1])
 
     async def _do(self, call: Call) -> None:
         try:
-            if call.action == "load":
-                await self._application.service.load_here(call.model, call.reference, call.version)
-                told = Told(call.id)
+            told = Told(call.id)
+            if call.action == "prepare":
+                await self._prepare(call)
+            elif call.action == "serve":
+                await asyncio.to_thread(_serve, self._prepared.pop(call.ticket))
+            elif call.action == "drop":
+                await asyncio.to_thread(_drop, self._prepared.pop(call.ticket, []))
             else:
                 async with asyncio.timeout(LIMIT):
                     told = await ask_here(self._application, call)
         except Exception as error:  # noqa: BLE001 (the supervisor is told, whatever happens)
             told = Told(call.id, _record(error, call))
         self._send(Report("told", told=told))
+
+    async def _prepare(self, call: Call) -> None:
+        """Load a model for all that answers here: while another version of it is tried, that is two."""
+        tried, ready = self._tried(), list[Reload]()
+        self._prepared[call.ticket], wanted = ready, False
+        try:
+            for each in (self._application, *((tried,) if tried else ())):
+                ready.append(await each.service.prepare(call.model, call.reference, call.version))
+            wanted = call.ticket in self._prepared  # or nobody waited for it so long
+        finally:
+            if not wanted:
+                self._prepared.pop(call.ticket, None)
+                _drop(ready)
+
+
+def _serve(ready: list[Reload]) -> None:
+    for each in ready:
+        with suppress(PlanClosed):  # what was tried is no longer
+            each.serve()
+
+
+def _drop(ready: list[Reload]) -> None:
+    while ready:
+        ready.pop().drop()
 
 
 async def ask_here(application: Application, call: Call) -> Told:

@@ -132,7 +132,7 @@ class _Worker:
         writer.write(encode_line(Report("ready")))
         telling = asyncio.create_task(self._tell(writer))
         keeping = asyncio.create_task(self._figures.keep()) if self._figures else None
-        relay = Relay(self._application, lambda report: writer.write(encode_line(report)))
+        relay = Relay(self._application, lambda report: writer.write(encode_line(report)), self._tried)
         self._application.service.relay = relay.load
         while (command := await _next(reader, terminated)).command != "drain":
             if command.call:
@@ -157,6 +157,9 @@ class _Worker:
         """Write what was counted until the end."""
         if self._figures:
             self._figures.write()
+
+    def _tried(self) -> Application | None:
+        return self._trials.now.application if self._trials.now else None
 
     async def _obey(self, command: Command) -> Report:
         if command.command == "split":

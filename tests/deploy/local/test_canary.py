@@ -168,14 +168,29 @@ def test_somebody_decides(state: Path, models: dict[str, Path]) -> None:
     assert read_endpoint(state, "delays").revision == tried.manifest.revision
 
 
+def check_that_both_are_loaded_anew(url: str, tried: Path) -> None:
+    """Check that a load is refused as a whole if the model that is tried cannot be loaded anew."""
+    load = f"{url}/v2/repository/models/{httpx.get(f'{url}/v2/models').json()['models'][-1]}/load"
+    assert httpx.post(load).status_code == 200
+    (file,) = tried.rglob("model.pkl")
+    whole = file.read_bytes()
+    file.write_bytes(b"no pickle")
+    refused = httpx.post(load)
+    assert refused.status_code >= 400, refused.text
+    file.write_bytes(whole)
+    assert httpx.post(load).status_code == 200
+
+
 @pytest.mark.slow
 def test_a_worker_that_is_started_again_tries_it_too_and_a_crash_rolls_back(
     state: Path, models: dict[str, Path]
 ) -> None:
     first = deploy(state, models["True"])
-    try_out(state, models["False"], gates={"requests": 10**6, "crashes": 1})
+    tried = try_out(state, models["False"], gates={"requests": 10**6, "crashes": 1})
     users = [f"user-{number}" for number in range(12)]
     labels = {user: label(first.url, user) for user in users}
+    check_that_both_are_loaded_anew(first.url, EndpointFolder(state, "delays").revisions / tried.manifest.revision)
+    assert {user: label(first.url, user) for user in users} == labels
     processes(state, "serving")[0].kill()
     eventually(lambda: {user: label(first.url, user) for user in users} == labels)
     assert status_of(state).gates["crashes"] == "passed: 1 of its workers ended, at most 1"

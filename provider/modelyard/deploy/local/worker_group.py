@@ -2,14 +2,16 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+
+import msgspec
 
 from modelyard.deploy.errors import ReloadIncomplete
 from modelyard.deploy.local.records import WorkerStatus
 from modelyard.deploy.local.settings import ServingSettings
 from modelyard.deploy.local.worker_process import Wiring, WorkerNotReady, WorkerProcess
-from modelyard.errors import ErrorKind
+from modelyard.errors import ErrorKind, ErrorRecord
 from modelyard.serving.control import Call, Told
 from modelyard.serving.splits import Figures, Split
 
@@ -70,7 +72,8 @@ class WorkerGroup:
         self._inner = False
         self._split: Split | None = None
         self._past, self._past_trial = Figures(), Figures()
-        self._turn = 0
+        self._turn = self._tickets = 0
+        self._loading = asyncio.Lock()
         self._workers = [self._worker(number) for number in range(count)]
         self._restarts = [0] * count
         self._keepers: list[asyncio.Task[None]] = []
@@ -191,22 +194,37 @@ class WorkerGroup:
                 self._log.info("a worker was not told of the split: %s", error)
 
     async def load(self, call: Call) -> Told:
-        """Have every worker load a model anew, and return what became of it: well, if all serve the new one.
+        """Have every worker load a model anew, and return what became of it: all serve the new one, or none does.
 
         Those that are coming up load what there is now anyway.
         """
-        workers = self._up()
-        found = await asyncio.gather(*(worker.do(call) for worker in workers))
-        failed = [(worker.pid, told.error) for worker, told in zip(workers, found, strict=True) if told.error]
-        for pid, error in failed:
-            self._log.info("worker %s did not load %s: %s", pid, call.model, error.message)
-        if not failed and workers:
+        async with self._loading:
+            self._tickets += 1
+            call = msgspec.structs.replace(call, action="prepare", ticket=self._tickets)
+            workers = self._up()
+            failed = await self._failed(workers, call)
+            for pid, error in failed.items():
+                self._log.info("worker %s did not load %s: %s", pid, call.model, error.message)
+            if failed or not workers:
+                await self._failed(workers, msgspec.structs.replace(call, action="drop"))
+                if workers and len(failed) == len(workers):
+                    return Told(call.id, next(iter(failed.values())))
+                told = {pid: error.message for pid, error in failed.items()}
+                return Told(call.id, ReloadIncomplete(call.model, len(workers), told).record())
+            behind = await self._failed(workers, msgspec.structs.replace(call, action="serve"))
+            for worker in workers:
+                if worker.pid in behind:  # whoever takes its place loads the new one
+                    self._log.info(
+                        "worker %s does not serve %s: %s", worker.pid, call.model, behind[worker.pid].message
+                    )
+                    await worker.kill()
             self._log.info("%s was loaded anew by %s workers", call.model, len(workers))
             return Told(call.id)
-        if failed and len(failed) == len(workers):
-            return Told(call.id, failed[0][1])
-        error = ReloadIncomplete(call.model, len(workers), {pid: error.message for pid, error in failed}).record()
-        return Told(call.id, error)
+
+    async def _failed(self, workers: Sequence[WorkerProcess], call: Call) -> dict[int, ErrorRecord]:
+        """Have workers do something, and return why some of them did not, by their process."""
+        found = await asyncio.gather(*(worker.do(call) for worker in workers))
+        return {worker.pid: told.error for worker, told in zip(workers, found, strict=True) if told.error}
 
     async def ask(self, call: Call, *, one: bool = False) -> list[Told]:
         """Return what each worker that serves answers to a request, or what the next `one` in turn does."""

@@ -11,11 +11,12 @@ from modelyard.graphs.answer_columns import AnswerColumns
 from modelyard.graphs.context import Context
 from modelyard.graphs.event import Event
 from modelyard.graphs.failures import PlanClosed
-from modelyard.graphs.models.errors import OperationUnknown, ReloadRefused, VersionUnknown
+from modelyard.graphs.models.errors import OperationUnknown, VersionUnknown
 from modelyard.graphs.models.hooks import Style, overridden, style_of
 from modelyard.graphs.models.lives import Live
 from modelyard.graphs.models.loading import loaded, waited
 from modelyard.graphs.models.model import Model
+from modelyard.graphs.models.reloads import prepared
 from modelyard.graphs.row_counts import RowCount
 
 __all__ = ["ModelServer", "Serving", "asked_version"]
@@ -252,19 +253,9 @@ class ModelServer:
         VersionUnknown
             There is no such version.
         """
-        version = version or self.serving.default
-        self.model(version)
-        if self.in_process:
-            raise ReloadRefused(self.context.step, "it runs in worker processes, which have copies of it")
-        with self._reloading:
-            if self._closed:
-                raise PlanClosed(self.context.graph)
-            model = self._new(version, reference)
-            if style_of(model) != self.style:
-                raise ReloadRefused(self.context.step, "the new model is called in another way than the old one")
-            live = loaded(model, self.style, warm_up=self.serving.warm_up)
-            self._exchange(version, live)
-        return model.name
+        found = prepared(self, reference, version=version)
+        found.serve()
+        return found.name
 
     def _exchange(self, version: str, live: Live) -> None:
         with self._exchanging:
