@@ -26,13 +26,16 @@ BENCHMARKS := $(filter-out %/contest.py,$(wildcard benchmarks/*.py))
 FAST := -m "not slow and not soak"
 AIRFLOW_TESTS := tests/airflow tests/operators/airflow
 GRAPH_TESTS := tests/benchmarks tests/graphs tests/layout
+# They start servers, and wait more than they compute.
+SERVING_TESTS := tests/cli tests/contract/targets tests/deploy tests/serving
+CI_TESTS := tests/ci
 KFP_TESTS := tests/operators/kfp tests/contract/workflows/test_kfp.py tests/workflows/engines/test_kfp.py
 # Certificates of the machine, so that a proxy with one of its own works.
 export UV_SYSTEM_CERTS ?= 1
 export MODELYARD_TEST_PYTHON := $(abspath $(MAIN)/python)
 export MODELYARD_TEST_KFP_PYTHON := $(abspath $(KFP)/python)
 
-.PHONY: help demo test test-core test-airflow test-kfp test-core-graphs test-core-rest test-core-doctests test-slow test-slow-core test-slow-airflow test-slow-kfp soak check generate lock docs bench environments clean
+.PHONY: help demo ci test test-core test-airflow test-kfp test-core-graphs test-core-serving test-core-rest test-core-doctests test-slow test-slow-core test-slow-core-ci test-slow-core-rest test-slow-airflow test-slow-kfp soak check generate lock docs bench environments clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -80,15 +83,21 @@ endif
 
 # --- tests ------------------------------------------------------------------------------------------------------------
 
+# All that a change must pass, side by side (make -j3 ci): the longest first, so that they end at about the same time.
+ci: test-slow-core-ci test-slow-airflow test-core-rest test-slow-core-rest test-airflow test-core-serving check test-slow-kfp test-core-graphs test-kfp test-core-doctests
+
 test: test-core test-airflow test-kfp
 
-test-core: test-core-graphs test-core-rest test-core-doctests
+test-core: test-core-graphs test-core-serving test-core-rest test-core-doctests
 
 test-core-graphs: $(VENVS)/main/.ready
 	$(MAIN)/pytest $(FAST) $(GRAPH_TESTS)
 
+test-core-serving: $(VENVS)/main/.ready
+	$(MAIN)/pytest $(FAST) $(SERVING_TESTS)
+
 test-core-rest: $(VENVS)/main/.ready
-	$(MAIN)/pytest $(FAST) $(addprefix --ignore=,$(AIRFLOW_TESTS) $(KFP_TESTS) $(GRAPH_TESTS)) tests examples/flights/tests
+	$(MAIN)/pytest $(FAST) $(addprefix --ignore=,$(AIRFLOW_TESTS) $(KFP_TESTS) $(GRAPH_TESTS) $(SERVING_TESTS)) tests examples/flights/tests
 
 test-core-doctests: $(VENVS)/main/.ready
 	$(MAIN)/pytest -q --doctest-modules --ignore=provider/modelyard/airflow --ignore=workflows/modelyard/workflows/engines/airflow provider workflows
@@ -102,8 +111,13 @@ test-kfp: $(VENVS)/main/.ready $(VENVS)/kfp/.ready
 
 test-slow: test-slow-core test-slow-airflow test-slow-kfp
 
-test-slow-core: $(VENVS)/main/.ready
-	$(MAIN)/pytest -m slow $(addprefix --ignore=,$(AIRFLOW_TESTS) $(KFP_TESTS)) tests examples/flights/tests
+test-slow-core: test-slow-core-ci test-slow-core-rest
+
+test-slow-core-ci: environments
+	$(MAIN)/pytest -m slow $(CI_TESTS)
+
+test-slow-core-rest: $(VENVS)/main/.ready
+	$(MAIN)/pytest -m slow $(addprefix --ignore=,$(AIRFLOW_TESTS) $(KFP_TESTS) $(CI_TESTS)) tests examples/flights/tests
 
 test-slow-airflow: environments
 	$(AIRFLOW)/pytest -m slow $(AIRFLOW_TESTS)
