@@ -51,7 +51,10 @@ def read_csv(raw: Any, columns: Mapping[str, str]) -> CsvRows:
 
 def _cell_by_cell(raw: Any, columns: Mapping[str, str], types: Mapping[str, Any]) -> CsvRows:
     import pyarrow as pa
-    from pyarrow import compute, csv
+    import pyarrow.compute
+    from pyarrow import csv
+
+    compute: Any = pyarrow.compute  # its functions are made at run time: no type checker knows them
 
     options = csv.ConvertOptions(column_types=dict.fromkeys(types, pa.string()))
     table = csv.read_csv(pa.BufferReader(raw), convert_options=options)

@@ -47,7 +47,7 @@ def check_types(settings: msgspec.Struct) -> None:
         except msgspec.ValidationError as error:
             told, _, where = str(error).partition(" - at `$")
             # msgspec: Expected `int | null`, got `str`
-            expected = findall("[^`| ]+", (findall("^Expected `([^`]*)`", told) or [""])[0])
-            rule = " or ".join(_WORDS.get(each, each) for each in expected)
+            expected: list[str] = findall("[^`| ]+", (findall("^Expected `([^`]*)`", told) or [""])[0])
+            rule = " or ".join(_WORDS.get(each) or each for each in expected)
             place = field.name + where.rstrip("`")
             raise ValueError(f"{place} is {rule}, not {value!r:.60}" if rule else f"{place}: {told}") from None

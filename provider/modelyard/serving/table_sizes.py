@@ -213,8 +213,9 @@ def _sizes_within(array: Any) -> Any:
 
 
 def _lengths(array: Any) -> Any:
-    from pyarrow import compute
+    import pyarrow.compute
 
+    compute: Any = pyarrow.compute  # its functions are made at run time: no type checker knows them
     return compute.binary_length(array).fill_null(0).to_numpy(zero_copy_only=False)
 
 
