@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from modelyard.tracking.connection import border
+from modelyard.tracking.listings import quoted
 from modelyard.tracking.tags import BASELINE, BASELINE_ASKED, EVALUATED_MODEL
 from modelyard.tracking.translation import is_not_found
 
@@ -81,7 +82,7 @@ class Evaluations:
         """
         found = self.tracking.client.search_runs(
             self._experiments(model),
-            f"tags.`{EVALUATED_MODEL}` = '{model.uri}' and attributes.status = 'FINISHED'",
+            f"tags.`{EVALUATED_MODEL}` = {quoted(model.uri)} and attributes.status = 'FINISHED'",
             max_results=1,
             order_by=["attributes.end_time DESC"],
         )

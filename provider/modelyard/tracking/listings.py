@@ -11,7 +11,7 @@ from modelyard.tracking.translation import is_not_found
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = ["ModelSummary", "ModelVersion", "described_versions", "each_model", "each_version", "summaries"]
+__all__ = ["ModelSummary", "ModelVersion", "described_versions", "each_model", "each_version", "quoted", "summaries"]
 
 PAGE = 200
 
@@ -90,13 +90,22 @@ def each_model(client: "MlflowClient") -> Iterator[Any]:
             return
 
 
+def quoted(text: str) -> str:
+    """Return a text as MLflow's filters take it: they know no escape, but two kinds of quotes.
+
+    Examples
+    --------
+    >>> print(quoted("delays"), quoted("it's"))
+    'delays' "it's"
+    """
+    return f'"{text}"' if "'" in text else f"'{text}'"
+
+
 def each_version(client: "MlflowClient", name: str) -> Iterator[Any]:
     """Yield MLflow's versions of one registered model."""
     token = None
-    # MLflow's filters know no escape: a name with a quote is searched with the other quote.
-    quoted = f'"{name}"' if "'" in name else f"'{name}'"
     while True:
-        page = client.search_model_versions(f"name = {quoted}", max_results=PAGE, page_token=token)
+        page = client.search_model_versions(f"name = {quoted(name)}", max_results=PAGE, page_token=token)
         yield from page
         token = page.token
         if not token:
