@@ -186,6 +186,15 @@ def test_a_defect_is_one_line_and_debug_shows_where(command: Command, project: P
     assert ended.err.splitlines()[-1].startswith("error: ZeroDivisionError")
 
 
+@pytest.mark.parametrize("launcher", ["inline", "process"])
+def test_work_that_ends_the_process_has_failed_whatever_it_says(shell: Command, project: Path, launcher: str) -> None:
+    ended = shell("probe-fail", "--kind", "leave", "--launcher", launcher, "--json", "--quiet", "--result-file", "out")
+    assert ended.code == 7
+    assert ended.err == "error: the code ended its process: exit(0). Let it return or raise instead.\n"
+    assert json.loads(ended.out)["error"]["kind"] == "user_code"
+    assert json.loads((project / "out").read_text())["state"] == "failed"
+
+
 def test_a_project_that_is_not_there(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     ended = command("probe-echo", "--text", "a", "--result-file", "out.json")

@@ -122,8 +122,10 @@ def fail(context: OperationContext, *, kind: str) -> NothingResult:
     Parameters
     ----------
     kind
-        The kind of the error; ``defect`` for one that is not ours.
+        The kind of the error; ``defect`` for one that is not ours, ``leave`` for an end of the whole process.
     """
+    if kind == "leave":
+        raise SystemExit(0)
     if kind == "defect":
         raise ZeroDivisionError("nothing into many")
     raise ProbeFailed(kind)

@@ -41,7 +41,7 @@ def wishes_in(arguments: Sequence[str]) -> Wishes:
     return Wishes(json="--json" in arguments, debug="--debug" in arguments, result_file=result_file)
 
 
-def as_known(error: Exception) -> ModelyardError | None:
+def as_known(error: BaseException) -> ModelyardError | None:
     """Return the error as one of ours, or None for one that was not raised on purpose."""
     if isinstance(error, ModelyardError):
         return error
@@ -51,7 +51,7 @@ def as_known(error: Exception) -> ModelyardError | None:
     return None
 
 
-def report(error: Exception, wishes: Wishes) -> int:
+def report(error: BaseException, wishes: Wishes) -> int:
     """Tell people and programs about an error; return the exit code of its kind."""
     known = as_known(error)
     record = known.record() if known else _unexpected(error)
@@ -69,7 +69,7 @@ def report(error: Exception, wishes: Wishes) -> int:
     return outcome_of(record.kind).exit_code
 
 
-def _unexpected(error: Exception) -> ErrorRecord:
+def _unexpected(error: BaseException) -> ErrorRecord:
     from modelyard.operations.execution import record_of
 
     record = record_of(error)

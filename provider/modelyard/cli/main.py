@@ -67,9 +67,10 @@ def run_command_line(arguments: Sequence[str]) -> int:
         report(Interrupted("SIGINT"), wishes)
         return INTERRUPTED
     except SystemExit as end:
-        # Terminated, from whoever listens for SIGTERM at the moment: this command, or a tracked run inside it.
         if end.code != TERMINATED:
-            raise
+            # Of somebody's code, which has left its work undone: its code of success would be taken at its word.
+            return report(end, wishes)
+        # Terminated, from whoever listens for SIGTERM at the moment: this command, or a tracked run inside it.
         report(Interrupted("SIGTERM"), wishes)
         return TERMINATED
     except BrokenPipeError:
