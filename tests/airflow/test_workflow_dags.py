@@ -350,10 +350,10 @@ def test_a_git_repository_is_read_once_and_then_from_the_cache(
     reference = f"git+file://{work}@main"
     first = airflow_dag(reference, "small")
     work.rename(tmp_path / "gone")
-    began = time.perf_counter()
+    began = time.process_time()
     second = airflow_dag(reference, "small")
 
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
     assert list(first.task_dict) == list(second.task_dict) == ["first", "turn", "last"]
     task: Any = second.task_dict["first"]
     assert task.project == reference

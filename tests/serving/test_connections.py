@@ -16,7 +16,7 @@ from modelyard.serving.connections import HEAD, Connections, HttpConnection
 from modelyard.serving.limits import Limits
 from modelyard.serving.local import LocalServer
 
-SECONDS = 0.4
+SECONDS = 0.8
 BIG = 30_000_000
 HEADERS = b"host: x\r\ncontent-type: application/json\r\n"
 
