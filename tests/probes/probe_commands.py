@@ -122,9 +122,9 @@ def fail(context: OperationContext, *, kind: str) -> NothingResult:
     Parameters
     ----------
     kind
-        The kind of the error; ``defect`` for one that is not ours, ``leave`` for an end of the whole process.
+        The kind of the error; ``defect`` for one that is not ours.
     """
-    if kind == "leave":
+    if kind == "leave":  # ends the process, and says that all is well
         raise SystemExit(0)
     if kind == "defect":
         raise ZeroDivisionError("nothing into many")
