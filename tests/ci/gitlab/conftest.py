@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from fake_forge import Forge
 from gitlab_runner import ROOT, GitLabRunner, offer_templates
+from lasting_projects import lasting_loans
 from loans_project import write_loans
 from served_folder import served_folder
 from warm_commands import warm_commands
@@ -37,3 +38,15 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def runner(tmp_path: Path, forge: Forge, offered: Path, commands: Path) -> GitLabRunner:
     return GitLabRunner(write_loans(tmp_path / "loans"), tmp_path / "scratch", forge, offered, commands)
+
+
+@pytest.fixture(scope="session")
+def champion_of_loans(tmp_path_factory: pytest.TempPathFactory, commands: Path) -> Path:
+    return lasting_loans(tmp_path_factory.mktemp("loans"), commands / "modelyard")
+
+
+@pytest.fixture
+def loans(champion_of_loans: Path, tmp_path: Path, forge: Forge, offered: Path, commands: Path) -> GitLabRunner:
+    """The loans project with a champion, version 1, in an environment that lasts."""
+    project = shutil.copytree(champion_of_loans, tmp_path / "loans")
+    return GitLabRunner(project, tmp_path / "scratch", forge, offered, commands)

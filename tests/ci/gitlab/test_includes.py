@@ -2,13 +2,12 @@
 
 import json
 import shutil
-from pathlib import Path
 from typing import Any
 
 import pytest
 from fake_forge import Forge
 from gitlab_runner import ROOT, GitLabRunner, Pipeline, missing_part
-from lasting_projects import LASTING, lasting_loans
+from lasting_projects import LASTING
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(missing_part()), reason=missing_part())]
 
@@ -37,17 +36,6 @@ EXECUTED = (
     "retrain",
 )
 """Jobs that need nothing that was deployed; the pipelines that others start come from no include."""
-
-
-@pytest.fixture(scope="module")
-def champion(tmp_path_factory: pytest.TempPathFactory, commands: Path) -> Path:
-    return lasting_loans(tmp_path_factory.mktemp("loans"), commands / "modelyard")
-
-
-@pytest.fixture
-def loans(champion: Path, tmp_path: Path, forge: Forge, offered: Path, commands: Path) -> GitLabRunner:
-    project = shutil.copytree(champion, tmp_path / "loans")
-    return GitLabRunner(project, tmp_path / "scratch", forge, offered, commands)
 
 
 def include(runner: GitLabRunner, kind: str, address: str) -> None:
