@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from modelyard.projects.errors import EnvironmentNotFound
 from modelyard.workflows import WorkflowInvalid
 from modelyard.workflows.engines.jobs.github import ACTIONS, as_github_workflow
 from modelyard.workflows.engines.jobs.running import definition_digest
@@ -131,6 +132,18 @@ def test_options_say_where_and_with_what(request_of: Requests) -> None:
     assert work["run"] == "modelyard workflows step work.flows:asking fit --files data --files out/all"
     assert jobs["fit"]["steps"][3]["with"]["retention-days"] == "3"
     assert "${{ secrets" not in "".join(str(job["steps"][:2]) for job in jobs.values())
+
+
+def test_jobs_get_what_their_environment_names(request_of: Requests) -> None:
+    text, found = compiled(request_of("asking", environment="prod"), {"secrets": "MLFLOW_USER"})
+    assert found["jobs"]["fit"]["steps"][2]["env"] == {
+        "MLFLOW_URI": "${{ vars.MLFLOW_URI }}",
+        "OWN_TOKEN": "${{ secrets.OWN_TOKEN }}",
+        "MLFLOW_USER": "${{ secrets.MLFLOW_USER }}",
+    }
+    assert "is in a file of one machine" not in text
+    with pytest.raises(EnvironmentNotFound, match="no environment 'test'"):
+        as_github_workflow(request_of("asking", environment="test"), {})
 
 
 def test_the_head_says_what_cannot_be_seen(request_of: Requests) -> None:

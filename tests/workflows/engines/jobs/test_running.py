@@ -78,7 +78,7 @@ def test_a_failed_job_leaves_why_and_another_attempt_does_it_again(job_run: Runs
     assert end["error"]["kind"] == "user_code"
     functions = project / "work/functions.py"
     functions.write_text(functions.read_text().replace("raise ValueError(word)", "return {'mended': word}"))
-    again = job_run("failing", {"word": "this is wrong"}, environment="prod")
+    again = job_run("failing", {"word": "this is wrong"})
     assert again.do("bad") == "succeeded"
     assert again.finish().results == {"bad": {"value": {"mended": "this is wrong"}}}
 

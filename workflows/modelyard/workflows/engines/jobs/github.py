@@ -10,7 +10,7 @@ from modelyard.workflows.engines.jobs.host_file import as_yaml, check_names, com
 from modelyard.workflows.engines.jobs.inputs import ALL, host_text
 from modelyard.workflows.engines.jobs.plan import Job, JobPlan
 from modelyard.workflows.engines.jobs.running import definition_digest
-from modelyard.workflows.engines.jobs.settings import Settings, environment_definition, is_live
+from modelyard.workflows.engines.jobs.settings import Settings, environment_definition, is_live, variables_of
 from modelyard.workflows.engines.remote import RunRequest
 from modelyard.workflows.errors import WorkflowInvalid
 
@@ -37,7 +37,7 @@ def as_github_workflow(request: RunRequest, options: Mapping[str, str]) -> str:
         Those of all hosts (`modelyard.workflows.engines.jobs.settings.OPTIONS`), and ``actions``: the repository with
         modelyard's actions and its version; ``schedule``: when it starts by itself, as five fields in UTC; ``secrets``
         and ``variables``: names of what jobs get of the repository's secrets and variables, besides the secrets that
-        the environment declares.
+        the environment declares and the variables that it names.
 
     Raises
     ------
@@ -152,7 +152,7 @@ class _File:
             "id": "work",
             "shell": "bash",
             "working-directory": settings.project_path,
-            "env": self._secrets(),
+            "env": self._given(),
             "run": line,
         }
         keep = {
@@ -171,10 +171,11 @@ class _File:
         work = {name: value for name, value in work.items() if value not in ({}, ".")}
         return [*first, *([take] if takes else []), work, keep]
 
-    def _secrets(self) -> dict[str, str]:
-        declared = environment_definition(self._request).secrets
-        secrets = dict.fromkeys([*declared, *self._settings.names("secrets")])
-        found = {name: f"${{{{ vars.{name} }}}}" for name in self._settings.names("variables")}
+    def _given(self) -> dict[str, str]:
+        definition = environment_definition(self._request)
+        secrets = dict.fromkeys([*definition.secrets, *self._settings.names("secrets")])
+        variables = dict.fromkeys([*variables_of(definition), *self._settings.names("variables")])
+        found = {name: f"${{{{ vars.{name} }}}}" for name in variables if name not in secrets}
         return {**found, **{name: f"${{{{ secrets.{name} }}}}" for name in secrets}}
 
 

@@ -5,17 +5,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 
+import msgspec
+
 from modelyard.projects import open_project
 from modelyard.projects.definition import EnvironmentDefinition
 from modelyard.projects.errors import EnvironmentNotFound
 from modelyard.projects.folders import is_uri
+from modelyard.projects.variables import VARIABLE
 from modelyard.workflows.definition import Step
 from modelyard.workflows.engines.compiling import check_options
 from modelyard.workflows.engines.jobs.plan import Job
 from modelyard.workflows.engines.remote import RunRequest
 from modelyard.workflows.errors import WorkflowInvalid
 
-__all__ = ["OPTIONS", "Settings", "environment_definition", "is_live"]
+__all__ = ["OPTIONS", "Settings", "environment_definition", "is_live", "variables_of"]
 
 OPTIONS = (
     *("project-path", "python-version", "version", "extras", "requirements", "index-url", "image", "timeout"),
@@ -37,6 +40,7 @@ _RULES = {
     "schedule": (r"\S+( \S+){4}", "five fields, such as 30 5 * * 1"),
 }
 _LIKE = {"large-runner": "runner", "gpu-runner": "runner", "variables": "secrets"}
+_OF_MACHINES = {"CI", "HOME", "HOSTNAME", "LANG", "PATH", "PWD", "SHELL", "TMPDIR", "USER"}
 _SETUP_MINUTES = 15
 """What checkout and installation may take besides a step's own time limit."""
 
@@ -177,3 +181,16 @@ def environment_definition(request: RunRequest) -> EnvironmentDefinition:
     if name and name not in declared:
         raise EnvironmentNotFound(project.file.path, name, list(declared))
     return declared.get(name, EnvironmentDefinition())
+
+
+def variables_of(definition: EnvironmentDefinition) -> list[str]:
+    """Return the variables that fill in the values of an environment, without those that every machine has.
+
+    Examples
+    --------
+    >>> variables_of(EnvironmentDefinition(tracking="${MLFLOW_URI}", state="${HOME}/state/${STAGE:-dev}"))
+    ['MLFLOW_URI', 'STAGE']
+    """
+    text = msgspec.json.encode(definition).decode().replace("$${", "")
+    names = dict.fromkeys(found["name"] for found in VARIABLE.finditer(text))
+    return [name for name in names if name not in _OF_MACHINES and not name.startswith(("GITHUB_", "RUNNER_", "CI_"))]
