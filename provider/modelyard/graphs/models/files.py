@@ -1,10 +1,7 @@
 """Loads a model from its MLflow folder without MLflow: the same code scores in training, batch and serving."""
 
 import json
-import pickle
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
@@ -24,6 +21,7 @@ from modelyard.graphs.errors import (
 )
 from modelyard.graphs.models.examples import read_examples
 from modelyard.graphs.models.labels import labels_follow
+from modelyard.graphs.models.restoring import restored
 from modelyard.graphs.models.rows import matrix_of
 
 if TYPE_CHECKING:
@@ -32,8 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LoadedModel", "ModelCard", "Predictions", "open_model", "read_card"]
 
-SAFE_TYPES = ("sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",)
-"""Types that skops does not know and that run no code when they are restored."""
+_FILES = {"sklearn": "model.pkl", "onnx": "model.onnx"}
+_HARMLESS = ("skops", "onnx")
 
 Input = Literal["matrix", "frame"]
 
@@ -240,8 +238,7 @@ def open_model(folder: Path, *, digest: str | None, trust: bool = False, name: s
     vouched = trust or digest is not None
     if not vouched and (card.format not in _HARMLESS or card.code):
         raise ModelNotTrusted(str(folder), "no digest of it is registered")
-    with _modules_of(folder, card):
-        estimator = _restore(folder, card, vouched=vouched)
+    estimator = restored(folder, card, vouched=vouched)
     given = cast("Sequence[Any] | None", getattr(estimator, "classes_", None)) if card.task != "regression" else None
     classes = tuple(_plain(given)) if given is not None else card.classes
     model = LoadedModel(
@@ -315,80 +312,6 @@ def _completed(card: ModelCard, estimator: Any) -> ModelCard:
 
 def _plain(values: Any) -> list[Any]:
     return list(values.tolist() if hasattr(values, "tolist") else values)
-
-
-def _restore(folder: Path, card: ModelCard, *, vouched: bool) -> Any:
-    file = (folder / card.file).resolve()
-    if not file.is_relative_to(folder.resolve()) or not file.is_file():
-        raise ModelFilesInvalid(str(folder), f"the model's file {card.file!r} is not there")
-    if card.format not in _READERS:
-        raise ModelFilesInvalid(str(folder), f"the format {card.format!r} is not one of {', '.join(_READERS)}")
-    try:
-        return _READERS[card.format](file, card, vouched)
-    except ModuleNotFoundError as error:
-        library = (error.name or "a library").partition(".")[0]
-        extra = _EXTRAS.get(library, "")
-        raise LibraryMissing(library, f"the model in {folder}", extra) from error
-    except (pickle.UnpicklingError, EOFError, AttributeError, ImportError) as error:
-        raise ModelFilesInvalid(str(folder), f"the model cannot be restored: {error}") from error
-
-
-_EXTRAS = {
-    "cloudpickle": "serving",
-    "numpy": "serving",
-    "onnxruntime": "onnx",
-    "sklearn": "serving",
-    "skops": "ml",
-}
-
-
-def _read_pickle(file: Path, card: ModelCard, vouched: bool) -> Any:
-    del card, vouched
-    with file.open("rb") as stream:
-        return pickle.load(stream)  # noqa: S301 (open_model has checked who vouches for it)
-
-
-def _read_cloudpickle(file: Path, card: ModelCard, vouched: bool) -> Any:
-    import cloudpickle
-
-    del cloudpickle  # its pickles refer to it; importing it first gives the clearer error
-    return _read_pickle(file, card, vouched)
-
-
-def _read_skops(file: Path, card: ModelCard, vouched: bool) -> Any:
-    from skops.io import get_untrusted_types, load
-
-    trusted = {*SAFE_TYPES, *(card.skops_types if vouched else ())}
-    unknown = sorted(set(get_untrusted_types(file=file)) - trusted)
-    if unknown and not vouched:
-        raise ModelNotTrusted(str(file.parent), f"it holds the types {', '.join(unknown)}")
-    return load(file, trusted=[*trusted, *unknown])
-
-
-def _read_onnx(file: Path, card: ModelCard, vouched: bool) -> Any:
-    from modelyard.graphs.models.sessions import onnx_estimator
-
-    del vouched  # an ONNX file is data: it runs no code of its own
-    return onnx_estimator(file.read_bytes(), features=card.features, classes=card.classes, task=card.task)
-
-
-_READERS = {"pickle": _read_pickle, "cloudpickle": _read_cloudpickle, "skops": _read_skops, "onnx": _read_onnx}
-_FILES = {"sklearn": "model.pkl", "onnx": "model.onnx"}
-_HARMLESS = ("skops", "onnx")
-
-
-@contextmanager
-def _modules_of(folder: Path, card: ModelCard) -> Iterator[None]:
-    """Make the modules importable that the model brought along; they stay loaded, the path does not."""
-    if not card.code:
-        yield
-        return
-    path = str((folder / card.code).resolve())
-    sys.path.insert(0, path)
-    try:
-        yield
-    finally:
-        sys.path.remove(path)
 
 
 def _frame(matrix: "NDArray[Any]", card: ModelCard) -> Any:
