@@ -17,6 +17,7 @@ def write_data(path: str) -> dict[str, Any]:
     wines = load_wine()
     columns = [list(wines.feature_names).index(name) for name in COLUMNS]
     rows = [[*values[columns], f"grower-{label}"] for values, label in zip(wines.data, wines.target, strict=True)]
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
     with Path(path).open("w", newline="") as file:
         csv.writer(file).writerows([[*COLUMNS, "grower"], *(row for start in range(7) for row in rows[start::7])])
     return {"rows": len(rows)}

@@ -8,13 +8,6 @@ import pytest
 from kfp_release import needs_local_runner
 
 DOCS = Path(__file__).parents[3] / "docs/kfp"
-PROJECT = """def make(word, count):
-    return {"texts": [f"{word} {number}" for number in range(count)], "count": count}
-
-
-def count(texts, limits=()):
-    return {"many": len(texts["texts"]), "limits": list(limits)}
-"""
 
 
 def _blocks(page: str) -> list[str]:
@@ -23,13 +16,13 @@ def _blocks(page: str) -> list[str]:
 
 
 @needs_local_runner
-@pytest.mark.parametrize(("page", "examples"), [("components.md", 7), ("workflows.md", 1), ("api.md", 1)])
+@pytest.mark.parametrize(("page", "examples"), [("components.md", 8), ("workflows.md", 1), ("api.md", 1)])
 @pytest.mark.filterwarnings("ignore:Task .* have no effect in the current local runner")
 def test_the_examples_run(page: str, examples: int, tmp_path: Path, local_runner: Path) -> None:
     project = tmp_path / "greetings"
     project.mkdir()
     (project / "modelyard.yaml").write_text("name: greetings\n")
-    (project / "greeting.py").write_text(PROJECT)
+    (project / "greeting.py").write_text(_blocks("components.md")[0])
     space: dict[str, Any] = {"PROJECT": str(project), "FOLDER": tmp_path, "__name__": "page"}
     blocks = _blocks(page)
     for number, block in enumerate(blocks):
