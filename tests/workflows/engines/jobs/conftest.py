@@ -122,8 +122,7 @@ def scheduled(rows: int = 7):
 def sources() -> dict[str, str]:
     """The project's files."""
     return {
-        "modelyard.yaml": "name: work\nenvironments:\n  dev: {secrets: [FORGE_PASSWORD]}\n"
-        "  prod:\n    {tracking: '${MLFLOW_URI}', state: '${HOME}/state', python: '${OWN_TOKEN}', secrets: [OWN_TOKEN]}\n",
+        "modelyard.yaml": PROJECT,
         "work/__init__.py": "",
         "work/functions.py": FUNCTIONS,
         "work/flows.py": f"from typing import Literal\n{FLOWS}",
