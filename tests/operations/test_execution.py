@@ -1,15 +1,20 @@
 import errno
+import threading
 from collections.abc import Callable
 from logging import getLogger
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from modelyard.errors import ErrorKind
+from modelyard.operations import execution
 from modelyard.operations.errors import OperationCancelled, OperationNotFound
 from modelyard.operations.execution import execute, record_of
 from modelyard.operations.invocation import Invocation
+from modelyard.operations.jobs import Job
 from modelyard.operations.progress import NoProgress
+from modelyard.operations.switches import ThreadSwitch
 
 
 class Allocation(MemoryError):
@@ -61,3 +66,24 @@ def test_an_operation_that_is_not_installed_here(ask: Callable[..., Invocation])
     unknown = msgspec.structs.replace(ask(), operation="probe-wrok")
     with pytest.raises(OperationNotFound, match=r"there is no operation 'probe-wrok'\. Did you mean probe-work\?"):
         execute(unknown, progress=NoProgress(), log=getLogger())
+
+
+def test_a_share_that_stumbles_for_a_moment_stops_no_heart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execution, "_BEAT", 0.01)
+    looks, beaten = list[str](), threading.Event()
+
+    class Stumbling(Job):
+        @property
+        def cancel_requested(self) -> bool:
+            looks.append("look")
+            if len(looks) == 1:
+                raise OSError(errno.ESTALE, "stale")
+            return False
+
+        def beat(self) -> None:
+            super().beat()
+            beaten.set()
+
+    with execution._Heart(Stumbling(tmp_path), ThreadSwitch()):
+        assert beaten.wait(60)
+    assert (tmp_path / "heartbeat").exists()

@@ -192,10 +192,10 @@ class _Heart:
         beats = 0
         while not self._done.wait(_BEAT):
             beats += 1
-            if self._job.cancel_requested or (beats % _BEATS_BETWEEN_LOOKS == 0 and self._is_replaced()):
-                self._switch.press()
-                return
             try:
+                if self._job.cancel_requested or (beats % _BEATS_BETWEEN_LOOKS == 0 and self._is_replaced()):
+                    self._switch.press()
+                    return
                 self._job.beat()
             except FileNotFoundError:
                 self._switch.press()
