@@ -8,11 +8,22 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
+from weakref import WeakSet
 
 import pytest
 
 from modelyard.errors import ErrorKind, ModelyardError
-from modelyard.graphs import Context, Event, Graph, GraphInvalid, OpeningFailed, PlanClosed, Resources, StepFailed
+from modelyard.graphs import (
+    Context,
+    Event,
+    Graph,
+    GraphInvalid,
+    OpeningFailed,
+    PlanClosed,
+    Resources,
+    StepFailed,
+    lifetimes,
+)
 
 
 class Diary(list[str]):
@@ -319,3 +330,23 @@ def test_a_process_ends_by_itself_after_the_work_that_was_handed_over(fork: bool
     assert told.returncode == 0, told.stderr
     expected = ["7", "8", "behind the queue", "behind the queue", "closed", *(["child -9"] if fork else [])]
     assert sorted(told.stdout.splitlines()) == sorted([*expected, *(["behind the queue"] if fork else [])])
+
+
+def test_one_that_cannot_be_closed_at_the_end_keeps_no_other_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[str] = []
+
+    class Failing:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def close(self) -> None:
+            closed.append(self.name)
+            raise OSError(f"{self.name} cannot be closed")
+
+    monkeypatch.setattr(lifetimes, "_OPEN", WeakSet())
+    plans = [Failing("one"), Failing("other")]
+    for plan in plans:
+        lifetimes.close_at_exit(plan)
+    with pytest.raises(OSError, match="cannot be closed"):
+        lifetimes._close_all()
+    assert sorted(closed) == ["one", "other"]

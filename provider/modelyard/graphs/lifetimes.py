@@ -191,5 +191,6 @@ def close_at_exit(plan: _Closable) -> None:
 
 @atexit.register
 def _close_all() -> None:
-    for plan in list(_OPEN):
-        plan.close()
+    with ExitStack() as stack:  # whatever goes wrong with one, the others are closed
+        for plan in list(_OPEN):
+            stack.callback(plan.close)
