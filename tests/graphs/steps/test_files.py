@@ -1,5 +1,7 @@
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ import pytest
 
 from modelyard.data import open_dataset
 from modelyard.graphs import Event, Graph, PlanClosed, StepFailed
-from modelyard.graphs.steps import Reader, StepClosed, Writer
+from modelyard.graphs.steps import Reader, StepClosed, Writer, writer
 
 
 def writing(folder: Path | str, **arguments: Any) -> Graph:
@@ -185,3 +187,29 @@ def test_rows_are_streamed_as_they_are_read(tmp_path: Path) -> None:
     assert [next(replies) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(StepFailed, match="line 4"):
         next(replies)
+
+
+def test_two_first_rows_at_once_agree_on_the_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    together = threading.Barrier(2)
+
+    def slowly(name: str, value: Any) -> str:
+        del name, value
+        with suppress(threading.BrokenBarrierError):  # nobody else gets here
+            together.wait(0.5)
+        return "number"
+
+    monkeypatch.setattr(writer, "_kind", slowly)
+    refused: list[str] = []
+
+    def write(row: dict[str, int]) -> None:
+        try:
+            plan.run(Event(row))
+        except StepFailed as error:
+            refused.append(type(error.cause).__name__)
+
+    with writing(tmp_path / "out", format="csv", seconds=0).open() as plan, ThreadPoolExecutor(2) as pool:
+        list(pool.map(write, [{"a": 1}, {"b": 2}]))
+
+    assert refused == ["FieldUnfit"]
+    (name,) = names(tmp_path / "out")
+    assert (tmp_path / "out" / name).read_text() in ('"a"\n1\n', '"b"\n2\n')

@@ -208,11 +208,17 @@ class _Cells:
     def __init__(self, columns: list[str] | None) -> None:
         self.columns: list[str] = columns or []
         self._kinds: dict[str, str] = {}
+        self._lock = Lock()
 
     def checked(self, row: Any) -> dict[str, Any]:
         """Return a row's own copy of its cells."""
         if not isinstance(row, Mapping):
             raise FieldUnfit("", "a row must be a mapping of fields", row)
+        with self._lock:  # of two first rows in two threads only one says which columns there are
+            columns = self._fitting(row)
+        return {name: isolated(row.get(name)) for name in columns}
+
+    def _fitting(self, row: Mapping[str, Any]) -> list[str]:
         columns = self.columns or list(row)
         for name in row:
             if name not in columns:
@@ -223,7 +229,7 @@ class _Cells:
                 raise FieldUnfit(name, f"must be a {self._kinds[name]}, as in the rows before", row[name])
         self.columns = columns
         self._kinds.update(kinds)
-        return {name: isolated(row.get(name)) for name in columns}
+        return columns
 
 
 def _kind(name: str, value: Any) -> str:
