@@ -4,11 +4,15 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from command_lines import Command
+
+from modelyard.cli.commands import endpoints
 
 
 @pytest.fixture
@@ -61,6 +65,27 @@ def test_the_log_is_shown_and_followed(
     following.send_signal(signal.SIGINT)
     _, err = following.communicate(timeout=120)
     assert (following.returncode, err.splitlines()[-1]) == (130, "error: stopped by SIGINT.")
+
+
+def test_a_log_is_followed_from_its_beginning_and_across_rotations(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "log"
+
+    def rotate() -> None:
+        with log.open("a") as file:
+            file.write("just before\n")
+        log.rename(tmp_path / "log.1")
+        log.write_text("just after\n")
+
+    def end() -> None:
+        raise KeyboardInterrupt
+
+    meanwhile = iter((partial(log.write_text, "first\n"), rotate, end))
+    monkeypatch.setattr(endpoints, "time", SimpleNamespace(sleep=lambda _: next(meanwhile)()))
+    with pytest.raises(KeyboardInterrupt):
+        endpoints._follow(log, 0)
+    assert capsys.readouterr().out == "first\njust before\njust after\n"
 
 
 def test_serve_answers_until_ctrl_c(shop: Path, process_environment: dict[str, str]) -> None:

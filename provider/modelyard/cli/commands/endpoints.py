@@ -3,6 +3,7 @@
 import os
 import time
 from pathlib import Path
+from typing import TextIO
 
 import click
 import msgspec
@@ -126,18 +127,27 @@ def promote_endpoint(name: str, project: str, environment: str, json: bool) -> N
 
 
 def _follow(log: Path, end: int) -> None:
-    """Write what is added to a log after its `end`, also after it was rotated away."""
-    file = log.open(encoding="utf-8", errors="replace")
-    file.seek(end)
-    while True:
-        text = file.read()
-        if text:
-            click.echo(text, nl=False)
-            continue
+    """Write what is added to a log after its `end`, also once it is there, and after it was rotated away."""
+    while not log.exists():
         time.sleep(_FOLLOW_SECONDS)
-        if log.exists() and log.stat().st_ino != os.fstat(file.fileno()).st_ino:
-            file.close()
-            file = log.open(encoding="utf-8", errors="replace")
+    while True:
+        with log.open(encoding="utf-8", errors="replace") as file:
+            file.seek(end)
+            _tell(log, file)
+        end = 0
+
+
+def _tell(log: Path, file: TextIO) -> None:
+    """Write what is added to an open log until another file has its name."""
+    is_over = False
+    while True:
+        while text := file.read():
+            click.echo(text, nl=False)
+        if is_over:
+            return
+        time.sleep(_FOLLOW_SECONDS)
+        # what was written just before the rotation is still to be read
+        is_over = log.exists() and log.stat().st_ino != os.fstat(file.fileno()).st_ino
 
 
 def _place(project: str, environment: str) -> tuple[Target, Path]:
