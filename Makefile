@@ -35,7 +35,7 @@ export UV_SYSTEM_CERTS ?= 1
 export MODELYARD_TEST_PYTHON := $(abspath $(MAIN)/python)
 export MODELYARD_TEST_KFP_PYTHON := $(abspath $(KFP)/python)
 
-.PHONY: help demo ci test test-core test-airflow test-kfp test-core-graphs test-core-serving test-core-rest test-core-doctests test-slow test-slow-core test-slow-core-ci test-slow-core-rest test-slow-airflow test-slow-kfp soak check generate lock docs bench environments clean
+.PHONY: help demo test test-core test-airflow test-kfp test-core-graphs test-core-serving test-core-rest test-core-doctests test-slow test-slow-core test-slow-core-ci test-slow-core-rest test-slow-airflow test-slow-kfp soak check generate lock docs bench environments clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -83,12 +83,10 @@ endif
 
 # --- tests ------------------------------------------------------------------------------------------------------------
 
-# All that a change must pass, side by side (make -j3 ci): the longest first, so that they end at about the same time.
-ci: test-slow-core-ci test-slow-airflow test-core-rest test-slow-core-rest test-airflow test-core-serving check test-slow-kfp test-core-graphs test-kfp test-core-doctests
+# Longest first: side by side (make -j3 test-slow test check) they end at about the same time.
+test: test-core-rest test-airflow test-core test-kfp
 
-test: test-core test-airflow test-kfp
-
-test-core: test-core-graphs test-core-serving test-core-rest test-core-doctests
+test-core: test-core-rest test-core-serving test-core-graphs test-core-doctests
 
 test-core-graphs: $(VENVS)/main/.ready
 	$(MAIN)/pytest $(FAST) $(GRAPH_TESTS)
@@ -109,7 +107,7 @@ test-kfp: $(VENVS)/main/.ready $(VENVS)/kfp/.ready
 	$(KFP)/pytest $(FAST) $(KFP_TESTS)
 	$(KFP)/pytest -q --doctest-modules operators/modelyard/operators/kfp
 
-test-slow: test-slow-core test-slow-airflow test-slow-kfp
+test-slow: test-slow-core-ci test-slow-airflow test-slow-core test-slow-kfp
 
 test-slow-core: test-slow-core-ci test-slow-core-rest
 
