@@ -1,12 +1,13 @@
 """What a server tells Prometheus: read with Prometheus' own parser, from real servers."""
 
+import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import numpy as np
-import probe_steps
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -106,8 +107,14 @@ def test_prometheus_may_ask_for_openmetrics(server: LocalServer) -> None:
 
 
 def test_who_is_inside_who_waits_and_who_was_refused() -> None:
+    leave = threading.Event()
+
+    async def hold(body: Any) -> Any:
+        assert await asyncio.to_thread(leave.wait, 60)
+        return body
+
     graph = Graph("slow")
-    graph.to(probe_steps.wait, seconds=0.8)
+    graph.to(hold)
     with serve(graph, limits=Limits(in_flight=1, queue=1)) as server:
         statuses: list[int] = []
         asking = [threading.Thread(target=lambda: statuses.append(post(server))) for _ in range(2)]
@@ -118,6 +125,7 @@ def test_who_is_inside_who_waits_and_who_was_refused() -> None:
         found = samples(httpx.get(f"{server.url}/metrics").text)
         assert value(found, "modelyard_refused_requests_total") == 1
         assert value(found, "modelyard_requests_in_flight") == 1
+        leave.set()
         for each in asking:
             each.join()
         assert statuses == [200, 200]
@@ -131,7 +139,8 @@ def post(server: LocalServer) -> int:
 
 
 def wait_for(server: LocalServer, name: str, wanted: float) -> None:
-    for _ in range(200):
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
         if value(samples(httpx.get(f"{server.url}/metrics").text), name) == wanted:
             return
     raise AssertionError(name)

@@ -17,7 +17,7 @@ from modelyard.deploy.targets import Order
 __all__ = ["TargetContract"]
 
 BROKEN = "raise RuntimeError('the steps are broken')"
-SLOW_GATES = {"requests": 10**6, "latency": 50}
+SLOW_GATES = {"requests": 10**6, "latency": 1000}
 
 
 class TargetContract:

@@ -19,7 +19,7 @@ from modelyard.serving.records import read_records
 
 ROW = {"a": 2.0, "b": 0.0, "c": 0.0}
 TARGET = LocalTarget()
-GATES = {"requests": 20, "latency": 100}
+GATES = {"requests": 20, "latency": 1000}
 
 
 @pytest.fixture(scope="module")
