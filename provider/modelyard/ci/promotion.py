@@ -1,7 +1,7 @@
 """Promotes exactly what a report names: those versions, those files, by those evaluations and gates."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -79,7 +79,7 @@ class PromotionsRecord(msgspec.Struct, frozen=True):
 
 def promotions_of(
     run: RunRecord,
-    tracking: "Tracking",
+    opened: Callable[[], "Tracking"],
     model: str = "",
     alias: str = "champion",
     previews: Sequence[PreviewRecord] = (),
@@ -92,8 +92,8 @@ def promotions_of(
     ----------
     run
         What the report is of.
-    tracking
-        Where the models are.
+    opened
+        Opens the tracking where the models are; not called where there is nothing to promote.
     model
         The exact reference of the only one to promote; all if empty.
     alias
@@ -122,6 +122,7 @@ def promotions_of(
     by_name: dict[str, list[Candidate]] = {}
     for each in found:
         by_name.setdefault(each.model.rpartition("/")[0], []).append(each)
+    tracking = opened()
     return [_promotion(candidates, tracking, alias) for candidates in by_name.values()]
 
 

@@ -80,7 +80,8 @@ def _unexpected(error: BaseException) -> ErrorRecord:
 def _say(message: object) -> None:
     plain = bool(os.environ.get("NO_COLOR")) or not sys.stderr.isatty()
     label = "error:" if plain else click.style("error:", fg="red", bold=True)
-    line = " ".join(str(message).split())
+    # Neither a terminal nor a log obeys what others have written: colours, folded sections, hidden letters.
+    line = " ".join("".join(each for each in str(message) if each.isprintable() or each.isspace()).split())
     # CI hosts read commands from logs, this one anywhere in a line; an error may tell what others have written.
     sys.stderr.write(f"{label} {line.replace('##[', '# #[')}\n")
 

@@ -259,6 +259,43 @@ def test_a_whole_job_on_github(
     assert not list(flights.rglob("pwned"))
 
 
+@pytest.mark.parametrize("text", HOSTILE[:-1], ids=range(len(HOSTILE) - 1))
+def test_a_whole_job_on_gitlab(
+    command: Command, gitlab_job: Job, forge: Forge, flights: Path, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Branch, title and message of the commit reach a job as variables; names and messages by its files."""
+    outside = text.replace("\x00", "")
+    named = ("CI_COMMIT_REF_NAME", "CI_COMMIT_MESSAGE", "CI_COMMIT_TITLE", "CI_COMMIT_DESCRIPTION")
+    asked = ("CI_MERGE_REQUEST_TITLE", "CI_MERGE_REQUEST_DESCRIPTION", "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME")
+    variables = gitlab_job(**dict.fromkeys((*named, *asked, "GITLAB_USER_LOGIN"), outside))
+    folder = CiFolder(flights / ".modelyard/ci")
+    assert command("ci", "plan").code == 0
+    folder.write("run.json", hostile_run(text))
+    folder.write("preview.json", PreviewsRecord((PreviewRecord(text, text, failure=text, url=f"https://evil/{text}"),)))
+
+    words = (("detect",), ("report",), ("gate",), ("preview", "--stop"))
+    seen = [command("ci", *each) for each in words]
+
+    assert [each.code for each in seen] == [0, 0, 6, 0]
+    for each in seen:
+        for line in (each.out + each.err).splitlines():
+            assert not line.lstrip().startswith(("::", "##[", "section_")), line
+            assert "\x1b" not in line
+    (note,) = forge.notes[7]
+    assert shape(note["body"]).comments == ["modelyard:report", "modelyard:history"]
+    assert [line for line in note["body"].splitlines() if line.startswith("/")] == []
+    assert re.findall(r"@\w", re.sub(r"^(`{3,})mermaid\n.*?\n\1$", "", note["body"], flags=re.S | re.M)) == []
+    assert {each["name"] for each in forge.statuses} == {"modelyard/flights"}
+    left = dict(line.split("=", 1) for line in Path(variables["MODELYARD_OUTPUTS"]).read_text().splitlines())
+    planned = ("AFFECTED", "FUNCTIONS", "GRAPHS", "WORKFLOWS", "MATRIX")
+    told = ("HOST", "EVENT", "REQUEST", "HEAD_COMMIT", "BASE_COMMIT", "FORK", "MAY_COMMAND", "MAY_WRITE")
+    assert list(left) == [*planned, *told, "VERDICT", "REPORT_PATH", "GATE"]
+    assert (left["REQUEST"], left["VERDICT"], left["GATE"]) == ("7", "failure", "fail")
+    (link,) = json.loads((folder.path / "annotations.json").read_text())["modelyard"]
+    assert link["external_link"]["url"].startswith("https://evil/")
+    assert not list(flights.rglob("pwned"))
+
+
 def test_no_secret_leaves_the_job(
     command: Command, github_job: Job, forge: Forge, flights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -280,7 +317,9 @@ def test_no_secret_leaves_the_job(
         RunRecord("flights", failures=(FailureRecord(told, "user_code", told, "a.py", 1),), workflows=run.workflows),
     )
 
-    seen = [command("ci", *words) for words in (("detect", "--json"), ("report",), ("report", "--json"), ("gate",))]
+    folder.write("preview.json", PreviewsRecord((PreviewRecord(told, "x", url=told, failure=told, note=told),)))
+    told_by = (("detect", "--json"), ("report",), ("report", "--json"), ("gate",), ("gate", "--dry-run", "--json"))
+    seen = [command("ci", *words) for words in (*told_by, ("promote",))]
 
     left = [path.read_text(errors="replace") for path in (flights / ".modelyard").rglob("*") if path.is_file()]
     left += [Path(variables[name]).read_text() for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")]

@@ -1,6 +1,7 @@
 """``modelyard ci promote``: promotes what a report names, and takes it back."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import click
@@ -40,17 +41,17 @@ def promote_job(
     """
     job = open_job(project, folder)
     chosen = job.project.environment(environment)
-    tracking = open_tracking(chosen, job.project.name)
+    opened = partial(open_tracking, chosen, job.project.name)
     if back:
-        _take_back(job, tracking, chosen.name, dry_run=dry_run, json=json)
+        _take_back(job, opened, chosen.name, dry_run=dry_run, json=json)
         return
     run = job.folder.runs() or job.folder.require("run.json", RunRecord)
     previews = job.folder.read("preview.json", PreviewsRecord) or PreviewsRecord()
-    promotions = promotions_of(run, tracking, model, alias, previews.previews)
+    promotions = promotions_of(run, opened, model, alias, previews.previews)
     if dry_run:
         _show_intent([_parameters(each, alias) for each in promotions], json=json)
         return
-    record = _promote(job, tracking, chosen.name, promotions, alias)
+    record = _promote(job, opened, chosen.name, promotions, alias)
     _publish(job, record)
     if json:
         write_json(record)
@@ -69,7 +70,7 @@ def _parameters(promotion: Promotion, alias: str) -> dict[str, Any]:
 
 
 def _promote(
-    job: CiJob, tracking: Tracking, environment: str, promotions: Sequence[Promotion], alias: str
+    job: CiJob, opened: Callable[[], Tracking], environment: str, promotions: Sequence[Promotion], alias: str
 ) -> PromotionsRecord:
     """Promote each in turn; what is done is written down at once, so that it can be taken back if a later one fails."""
     job.folder.write(_FILE, PromotionsRecord())
@@ -77,7 +78,7 @@ def _promote(
         passed_over={worse: each.candidate.model for each in promotions for worse in each.passed_over}
     )
     for each in promotions:
-        before = tracking.registry.aliases(each.candidate.model.split("/")[1]).get(alias)
+        before = opened().registry.aliases(each.candidate.model.split("/")[1]).get(alias)
         done = dispatch("promote", _parameters(each, alias), project=job.project.reference, environment=environment)
         found = Promoted(
             model=done.result["model"],
@@ -132,12 +133,12 @@ def _show(record: PromotionsRecord) -> None:
     )
 
 
-def _take_back(job: CiJob, tracking: Tracking, environment: str, *, dry_run: bool, json: bool) -> None:
+def _take_back(job: CiJob, opened: Callable[[], Tracking], environment: str, *, dry_run: bool, json: bool) -> None:
     """Move each alias back to what it named before, unless somebody has moved it since."""
     record = job.folder.read(_FILE, PromotionsRecord) or PromotionsRecord()
     told: list[dict[str, str]] = []
     for each in reversed(record.promotions):
-        present = tracking.registry.aliases(each.name).get(each.alias)
+        present = opened().registry.aliases(each.name).get(each.alias)
         said = _reason_to_stay(each, present)
         if not said:
             said = "would be taken back" if dry_run else "taken back"

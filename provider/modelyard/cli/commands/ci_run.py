@@ -77,11 +77,12 @@ def run_job(  # noqa: PLR0913, PLR0917 - a command takes what its flags are
     job.folder.write("run.json", record)
     if mirror:
         _mirror(job, record)
-    _publish(job, record)
+    seen = job.redaction.record(record)
+    _publish(job, seen)
     if json:
-        write_json(job.redaction.record(record))
+        write_json(seen)
     else:
-        _show(job.redaction.record(record))
+        _show(seen)
     if record.all_failures:
         told = [job.redaction(f"{each.step}: {each.message}") for each in record.all_failures]
         raise RequestWorkFailed(told, record.all_failures[0].kind)
