@@ -11,6 +11,16 @@ from modelyard.workflows import Workflow
 from modelyard.workflows.engines.jobs import JobRun, RunFolder
 from modelyard.workflows.engines.remote import RunRequest
 
+PROJECT = """
+name: work
+environments:
+  dev: {secrets: [FORGE_PASSWORD]}
+  prod:
+    tracking: ${MLFLOW_URI}
+    state: ${HOME}/state
+    python: ${OWN_TOKEN}
+    secrets: [OWN_TOKEN]
+"""
 FUNCTIONS = """
 from pathlib import Path
 

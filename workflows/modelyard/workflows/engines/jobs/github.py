@@ -55,7 +55,7 @@ def as_github_workflow(request: RunRequest, options: Mapping[str, str]) -> str:
         "env": file.variables(),
         "jobs": {**{job.name: file.job(job) for job in plan.jobs}, plan.finish: file.finish()},
     }
-    return head(request, plan, settings, "github") + _with_versions(as_yaml(content))
+    return head(request, plan, settings, "github") + _readable(as_yaml(content))
 
 
 class _File:
@@ -97,12 +97,12 @@ class _File:
 
     def job(self, job: Job) -> dict[str, Any]:
         steps = self._steps(command(self._request, self._settings, job.part), part_folder(job.name), bool(job.needs))
-        found = {
+        return {
             **({"needs": list(job.needs)} if job.needs else {}),
             **self._machine(job.steps, job),
             "outputs": {"state": "${{ steps.work.outputs.state }}"},
+            "steps": steps,
         }
-        return {**found, "steps": steps}
 
     def finish(self) -> dict[str, Any]:
         plan = self._plan
@@ -133,26 +133,32 @@ class _File:
 
     def _steps(self, line: str, artifact: str, takes: bool) -> list[dict[str, Any]]:
         settings = self._settings
+        place = settings.project_path if settings.project_path != "." else ""
         setup = {
+            "requirements": settings["requirements"],
+            "index-url": settings["index-url"],
+            "project-path": place,
+        }
+        given = {
             "python-version": settings.python,
             "version": settings.version,
             "extras": settings.extras,
-            "requirements": settings["requirements"],
-            "index-url": settings["index-url"],
-            "project-path": settings.project_path if settings.project_path != "." else "",
+            **{name: value for name, value in setup.items() if value},
         }
         repository, _, at = (settings["actions"] or "OWNER/REPO@v1").partition("@")
-        checkout = {"uses": _pinned("actions/checkout"), "with": {"persist-credentials": False}}
-        given = {name: value for name, value in setup.items() if value}
-        take = {
-            "uses": _pinned("actions/download-artifact"),
-            "with": {"pattern": "step-*", "path": self._folder},
-        }
-        work: dict[str, Any] = {
+        variables = self._given()
+        first = [
+            {"uses": _pinned("actions/checkout"), "with": {"persist-credentials": False}},
+            {"uses": f"{repository}/github-actions/setup@{at}", "with": given},
+        ]
+        if takes:
+            taken = {"pattern": "step-*", "path": self._folder}
+            first.append({"uses": _pinned("actions/download-artifact"), "with": taken})
+        work = {
             "id": "work",
             "shell": "bash",
-            "working-directory": settings.project_path,
-            "env": self._given(),
+            **({"working-directory": place} if place else {}),
+            **({"env": variables} if variables else {}),
             "run": line,
         }
         keep = {
@@ -167,9 +173,7 @@ class _File:
                 "retention-days": settings.keep_days,
             },
         }
-        first = [checkout, {"uses": f"{repository}/github-actions/setup@{at}", "with": given}]
-        work = {name: value for name, value in work.items() if value not in ({}, ".")}
-        return [*first, *([take] if takes else []), work, keep]
+        return [*first, work, keep]
 
     def _given(self) -> dict[str, str]:
         definition = environment_definition(self._request)
@@ -200,8 +204,8 @@ def _pinned(action: str) -> str:
     return f"{action}@{ACTIONS[action][0]}"
 
 
-def _with_versions(text: str) -> str:
-    """Return the text with each commit's name beside it."""
+def _readable(text: str) -> str:
+    """Return the text with each commit's version beside it, and with empty lines between its parts."""
     for commit, name in ACTIONS.values():
         text = re.sub(rf"@{commit}$", f"@{commit} # {name}", text, flags=re.MULTILINE)
     # An empty line before each part, and before each job but the first.
