@@ -26,7 +26,7 @@ def answer(body):
 WORD = %r
 """
 TARGET = LocalTarget()
-GATES: dict[str, Any] = {"requests": 20, "latency": 50}
+GATES: dict[str, Any] = {"requests": 20, "latency": 1000}
 
 
 def module(word: str) -> str:
@@ -182,6 +182,7 @@ def test_rollback_ends_a_canary_and_promote_hurries_it(state: Path) -> None:
     assert TARGET.promote("delays", state, "eve")
     assert {word_for(first.url) for _ in range(10)} == {"two"}
     assert not TARGET.promote("delays", state, "eve")
+    assert [(past.action, past.by) for past in read_endpoint(state, "delays").history][1:] == [("promote", "eve")]
 
 
 def test_rollback_returns_to_any_revision_that_is_kept(state: Path) -> None:

@@ -15,6 +15,7 @@
     └── logs/              endpoint.log and its predecessors
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -34,6 +35,7 @@ __all__ = [
     "Request",
     "Status",
     "WorkerStatus",
+    "commit_of",
     "read_json",
     "write_json",
 ]
@@ -93,7 +95,7 @@ class Author(msgspec.Struct, frozen=True):
     by
         The name of the user.
     commit
-        The project's commit; empty if it has none.
+        The project's commit, with ``-dirty`` where its files were no longer those; empty if it has none.
     models
         The exact model of each model step.
     """
@@ -102,6 +104,23 @@ class Author(msgspec.Struct, frozen=True):
     by: str = ""
     commit: str = ""
     models: dict[str, str] = {}
+
+
+def commit_of(provenance: Mapping[str, Any]) -> str:
+    """Return where a revision is from, as the history shows it.
+
+    Parameters
+    ----------
+    provenance
+        The bundle's: ``commit``, and whether the files were ``dirty``; empty outside of a repository.
+
+    Examples
+    --------
+    >>> commit_of({"commit": "41c239e", "dirty": True}), commit_of({"commit": "41c239e"}), commit_of({})
+    ('41c239e-dirty', '41c239e', '')
+    """
+    commit = str(provenance.get("commit", ""))
+    return f"{commit}-dirty" if commit and provenance.get("dirty") else commit
 
 
 class PastRevision(msgspec.Struct, frozen=True):

@@ -166,7 +166,7 @@ class Supervisor:
             self._committed = True
             by = request.author.by if request.author else ""
             if request.action == "promote":
-                await self._promote(self._canary, f"{by} asked for it")
+                await self._promote(self._canary, f"{by} asked for it", by)
             else:
                 await self._abandon(f"{by} asked for it")
             return True
@@ -236,7 +236,7 @@ class Supervisor:
             raise
         self._canary = canary
 
-    async def _promote(self, canary: Canary, reason: str) -> None:
+    async def _promote(self, canary: Canary, reason: str, by: str = "") -> None:
         assert self._ports is not None  # noqa: S101 (what has a part of the traffic has a port)
         try:
             await canary.take_over()
@@ -246,9 +246,8 @@ class Supervisor:
         self._canary = None
         author = canary.request.author
         await canary.end()
-        await self._take_over(
-            canary.group, self._ports, canary.group.settings, author and replace(author, action="promote")
-        )
+        promoter = author and replace(author, action="promote", by=by or author.by)
+        await self._take_over(canary.group, self._ports, canary.group.settings, promoter)
         canary.finish(promoted=True, reason=reason)
         self._tell()
 

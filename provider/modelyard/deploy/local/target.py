@@ -37,6 +37,7 @@ from modelyard.deploy.local.records import (
     Outcome,
     Request,
     Status,
+    commit_of,
     read_json,
     write_json,
 )
@@ -240,7 +241,7 @@ def _switch(
 ) -> tuple[bool, Deployed]:
     """Let the supervisor bring the revision up; return whether anything changed, and what answers."""
     models = {step: model.reference for step, model in manifest.models.items()}
-    author = Author(order.action, order.by, str(manifest.provenance.get("commit", "")), models)
+    author = Author(order.action, order.by, commit_of(manifest.provenance), models)
     request = Request(
         secrets.token_hex(8), "deploy", manifest.revision, order.port, order.timeout, settings, author, rollout
     )
