@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from re import escape
 from typing import Any, TypedDict
 
 import httpx
@@ -14,7 +15,7 @@ from modelyard.graphs import Graph
 from modelyard.graphs.models import Model
 from modelyard.graphs.models.signatures import Signature, Tensor
 from modelyard.serving.bodies import read_body
-from modelyard.serving.errors import TableTooLarge
+from modelyard.serving.errors import RequestMalformed, TableTooLarge
 from modelyard.serving.limits import Limits
 from modelyard.serving.local import LocalServer
 from modelyard.serving.table_bounds import TableBounds
@@ -180,3 +181,20 @@ def test_columns_have_the_types_that_the_first_step_takes() -> None:
         (good, bad), failed = asked(server.url, b"hour,carrier\n19,7\nlate,AA\n")
     assert (good, failed) == ({"hour": 19, "carrier": "7"}, "1")
     assert bad["error"]["message"] == "row 1: the column 'hour' has numbers (INT64), not 'late'"
+
+
+TWICE = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"])
+
+
+@pytest.mark.parametrize(
+    ("media_type", "raw", "message"),
+    [
+        ("text/csv", b"a,a\n1,2\n", "the body is not CSV: it has two columns 'a'"),
+        ("text/csv", "a\né\n".encode("latin-1"), "the body is not CSV: the column 'a' is not UTF-8 text"),
+        (STREAM, packed(TWICE, STREAM), "the body is not Arrow: it has two columns 'a'"),
+        (PARQUET, packed(TWICE, PARQUET), "the body is not Parquet: it has two columns 'a'"),
+    ],
+)
+def test_what_a_row_cannot_hold_is_refused(media_type: str, raw: bytes, message: str) -> None:
+    with pytest.raises(RequestMalformed, match=escape(message)):
+        read_body(raw, media_type)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from modelyard.serving.errors import CellInvalid
+from modelyard.serving.row_columns import check_names
 
 __all__ = ["CsvRows", "read_csv"]
 
@@ -28,6 +29,8 @@ def read_csv(raw: Any, columns: Mapping[str, str]) -> CsvRows:
     ------
     pyarrow.ArrowInvalid
         It is no such table.
+    ValueError
+        Two columns have one name, or a text is not UTF-8.
 
     Examples
     --------
@@ -46,6 +49,10 @@ def read_csv(raw: Any, columns: Mapping[str, str]) -> CsvRows:
         if "conversion error" not in str(error):
             raise
         return _cell_by_cell(raw, columns, types)
+    check_names(table.column_names)
+    for field in table.schema:
+        if pa.types.is_binary(field.type):
+            raise ValueError(f"the column {field.name!r} is not UTF-8 text")
     return table.to_pylist(), {}
 
 
@@ -58,6 +65,7 @@ def _cell_by_cell(raw: Any, columns: Mapping[str, str], types: Mapping[str, Any]
 
     options = csv.ConvertOptions(column_types=dict.fromkeys(types, pa.string()))
     table = csv.read_csv(pa.BufferReader(raw), convert_options=options)
+    check_names(table.column_names)
     rows: list[dict[str, Any]] = table.to_pylist()
     errors: dict[int, CellInvalid] = {}
     empty = pa.array(options.null_values)

@@ -1,10 +1,11 @@
 """What a graph's rows have as columns: the features of its first model's signature, or the type of its first step."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from modelyard.graphs import Plan
 
-__all__ = ["columns_of"]
+__all__ = ["check_names", "columns_of"]
 
 
 def columns_of(plan: Plan) -> dict[str, str]:
@@ -25,6 +26,27 @@ def columns_of(plan: Plan) -> dict[str, str]:
         inputs = plan.models[first[0].name].metadata()["inputs"]
         return {each["name"]: each["datatype"] for each in inputs}
     return _fields(plan.types.takes) if plan.types.takes is not None else {}
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Refuse two columns of one name: a row could hold one of them only.
+
+    Raises
+    ------
+    ValueError
+        There are.
+
+    Examples
+    --------
+    >>> check_names(["hour", "at", "hour"])
+    Traceback (most recent call last):
+    ValueError: it has two columns 'hour'
+    """
+    seen = set[str]()
+    for name in names:
+        if name in seen:
+            raise ValueError(f"it has two columns {name!r:.80}")
+        seen.add(name)
 
 
 def _fields(kind: Any) -> dict[str, str]:

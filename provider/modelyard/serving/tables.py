@@ -7,6 +7,7 @@ from typing import Any
 from modelyard.graphs.errors import LibraryMissing
 from modelyard.serving.csv_tables import CsvRows, read_csv
 from modelyard.serving.errors import RequestMalformed
+from modelyard.serving.row_columns import check_names
 from modelyard.serving.table_bounds import TableBounds
 from modelyard.serving.table_sizes import check_arrow, check_parquet, check_values
 
@@ -68,6 +69,7 @@ def _read(raw: Any, media_type: str, bounds: TableBounds, columns: Mapping[str, 
         check_arrow(raw, bounds, file=media_type == ARROW_FILE)
         source = pa.BufferReader(raw)
         table = (pa.ipc.open_file if media_type == ARROW_FILE else pa.ipc.open_stream)(source).read_all()
+    check_names(table.column_names)
     check_values(table, bounds)
     return table.to_pylist(), {}  # where names and times are looked at
 
