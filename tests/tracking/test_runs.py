@@ -147,6 +147,28 @@ def test_a_termination_ends_the_run_as_killed(tracking: Tracking, plain: MlflowC
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+def test_a_termination_while_the_run_begins_ends_it_as_killed(
+    tracking: Tracking, plain: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    variables = {name: os.environ.get(name) for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID")}
+
+    def terminated(**_: Any) -> None:
+        raise Terminated
+
+    run = tracking.start_run("train")
+    with monkeypatch.context() as patched:
+        patched.setattr(mlflow, "start_run", terminated)
+        with pytest.raises(Terminated):
+            run.__enter__()
+    assert status(plain, run.run_id) == "KILLED"
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert {name: os.environ.get(name) for name in variables} == variables
+    with tracking.start_run("train") as again:
+        mlflow.log_metric("auc", 0.75)
+    assert plain.get_run(again.run_id).data.metrics == {"auc": 0.75}
+
+
 def test_a_handler_that_is_there_already_stays(tracking: Tracking) -> None:
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:

@@ -43,8 +43,10 @@ class ActiveRun:
         try:
             mlflow.start_run(run_id=self.run_id, nested=True)
             self.entered = True
-        except MlflowException:
+        except BaseException as error:
             _point_back(self.place)
+            if not isinstance(error, MlflowException):
+                raise
 
     def leave(self, client: Any, status: str) -> None:
         """End the run with `status`, whether or not it is (still) the active one."""

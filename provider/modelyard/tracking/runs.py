@@ -77,8 +77,12 @@ class TrackedRun:
         main = threading.current_thread() is threading.main_thread()
         if main and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
             self._handler = signal.signal(signal.SIGTERM, _terminate)
-        with speaking(self.uri):
-            self._active.enter()
+        try:
+            with speaking(self.uri):
+                self._active.enter()
+        except BaseException as error:  # nobody leaves what was not entered
+            self.__exit__(type(error), error, error.__traceback__)
+            raise
         return self
 
     def __exit__(
