@@ -78,3 +78,13 @@ def test_a_slice_of_one_class_has_no_area() -> None:
     assert table.slices[0].metrics["roc_auc"] == 1
     assert "roc_auc" not in table.slices[1].metrics
     assert table.slices[1].level == 1
+
+
+def test_large_numbers_that_differ_in_a_late_digit_stay_apart() -> None:
+    values = np.array([1_000_001.0, 1_000_002.0, 1_000_001.0, np.nan])
+    outcomes = Regressed(np.zeros(4), np.array([1.0, 2.0, 1.0, 3.0]))
+
+    table = slice_by("code", values, outcomes)
+
+    assert [(each.value, each.rows) for each in table.slices] == [("1000001", 2), ("1000002", 1), ("missing", 1)]
+    assert [each.metrics["mae"] for each in table.slices] == [1.0, 2.0, 3.0]

@@ -108,8 +108,8 @@ def _is_scale(present: "NDArray[Any]") -> bool:
 
 
 def _categories(values: "NDArray[Any]", missing: "NDArray[np.bool_]") -> "Iterator[tuple[str, NDArray[np.bool_]]]":
-    text = np.array([_written(each) for each in values.tolist()], dtype=object)
-    text[missing] = None
+    text = np.full(len(values), None, dtype=object)
+    text[~missing] = _texts(values[~missing].tolist())
     names, counts = np.unique(text[~missing].astype(str), return_counts=True)
     order = np.lexsort((names, -counts))
     kept = names[order][: _MOST_VALUES - 1 if len(names) > _MOST_VALUES else _MOST_VALUES]
@@ -129,10 +129,18 @@ def _number(text: str) -> float:
         return float(text == "true")
 
 
-def _written(value: Any) -> str:
+def _texts(values: list[Any]) -> list[str]:
+    """Write values with as few digits as tell them apart."""
+    distinct, digits = set(values), 6
+    while digits < 17 and len({_written(each, digits) for each in distinct}) < len(distinct):
+        digits += 1
+    return [_written(each, digits) for each in values]
+
+
+def _written(value: Any, digits: int) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
 
 
 def _ranges(
