@@ -1,15 +1,11 @@
 """What an evaluation leaves for other pages than its own: the confusion matrix and the ROC curve, as JSON."""
 
-from typing import TYPE_CHECKING, Any
-
 import msgspec
 import numpy as np
 
 from modelyard.training.metrics import confusion
 from modelyard.training.outcomes import Classified, Outcomes
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from modelyard.training.ranking import rank
 
 __all__ = ["CURVES", "curves_document"]
 
@@ -43,14 +39,10 @@ def curves_document(outcomes: Outcomes) -> bytes | None:
 
 
 def _roc(outcomes: Classified) -> list[list[float]] | None:
-    positive: NDArray[Any] = outcomes.truth == 1
-    if positive.all() or not positive.any():
+    ranked = rank(outcomes.truth == 1, outcomes.positive)
+    if not ranked.defined:
         return None
-    order = np.argsort(-outcomes.positive, kind="stable")
-    scores, hits = outcomes.positive[order], np.cumsum(positive[order])
-    # Rows with the same score are called positive together.
-    ends = np.append(np.flatnonzero(np.diff(scores)), len(scores) - 1)
-    ends = ends[np.unique(np.linspace(0, len(ends) - 1, _POINTS).astype(int))]
-    true_rate = hits[ends] / hits[-1]
-    false_rate = (ends + 1 - hits[ends]) / (len(scores) - hits[-1])
-    return [[0.0, *false_rate.tolist()], [0.0, *true_rate.tolist()], [1.0, *scores[ends].tolist()]]
+    chosen = np.unique(np.linspace(0, len(ranked.scores) - 1, _POINTS).astype(int))
+    scores, positives, negatives = (each[chosen] for each in ranked)
+    false_rate, true_rate = negatives / negatives[-1], positives / positives[-1]
+    return [[0.0, *false_rate.tolist()], [0.0, *true_rate.tolist()], [1.0, *scores.tolist()]]
