@@ -33,8 +33,8 @@ _MEND = "Send the attributes id, source, type and specversion as ce- headers, or
 
 
 def is_cloud_event(request: Request) -> bool:
-    """Whether a request says that it is a CloudEvent, in either mode."""
-    return "ce-specversion" in request.headers or request.media_type == STRUCTURED
+    """Whether a request says that it is a CloudEvent, in either mode, or a batch of them."""
+    return "ce-specversion" in request.headers or request.media_type in (STRUCTURED, BATCH)
 
 
 def read_cloud_event(request: Request, raw: bytes) -> Event:

@@ -57,7 +57,7 @@ class HttpConnection(HttpToolsProtocol):
     def _look_at_length(self) -> None:
         """Have a body that says that it is too large refused before it comes, and not asked for."""
         declared = next((value for name, value in self.cycle.scope["headers"] if name == b"content-length"), b"")
-        if declared.isdigit() and int(declared) > self.config.ws_max_size:
+        if declared.isdigit() and int(declared) > self.config.ws_max_size:  # what `GraphServer` sets to its limit
             self.cycle.waiting_for_100_continue = False
             self.cycle.message_event.set()
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from modelyard.serving.errors import CellInvalid
 from modelyard.serving.row_columns import check_names
+from modelyard.serving.table_bounds import TableBounds
 
 __all__ = ["CsvRows", "read_csv"]
 
@@ -13,7 +14,7 @@ CsvRows = tuple[list[dict[str, Any]], dict[int, CellInvalid]]
 """The rows, and why some of them are none."""
 
 
-def read_csv(raw: Any, columns: Mapping[str, str]) -> CsvRows:
+def read_csv(raw: Any, columns: Mapping[str, str], bounds: TableBounds) -> CsvRows:
     r"""Return the rows of a table with a header line, and what is wrong with some of them.
 
     Columns that are not known get the type that all of their cells fit.
@@ -24,9 +25,13 @@ def read_csv(raw: Any, columns: Mapping[str, str]) -> CsvRows:
         The table, a ``pyarrow.Buffer``.
     columns
         Column → its datatype in the Open Inference Protocol.
+    bounds
+        The most that it may hold.
 
     Raises
     ------
+    RowsExceeded
+        It has more rows.
     pyarrow.ArrowInvalid
         It is no such table.
     ValueError
@@ -35,7 +40,8 @@ def read_csv(raw: Any, columns: Mapping[str, str]) -> CsvRows:
     Examples
     --------
     >>> import pyarrow
-    >>> rows, errors = read_csv(pyarrow.py_buffer(b"hour,at\n19,JFK\nlate,LGA\n"), {"hour": "INT64"})
+    >>> raw = pyarrow.py_buffer(b"hour,at\n19,JFK\nlate,LGA\n")
+    >>> rows, errors = read_csv(raw, {"hour": "INT64"}, TableBounds(10, 1000))
     >>> rows[0], str(errors[1])
     ({'hour': 19, 'at': 'JFK'}, "row 1: the column 'hour' has numbers (INT64), not 'late'. Put one there, or nothing.")
     """
@@ -48,7 +54,8 @@ def read_csv(raw: Any, columns: Mapping[str, str]) -> CsvRows:
     except pa.ArrowInvalid as error:
         if "conversion error" not in str(error):
             raise
-        return _cell_by_cell(raw, columns, types)
+        return _cell_by_cell(raw, columns, types, bounds)
+    bounds.check_rows(len(table))
     check_names(table.column_names)
     for field in table.schema:
         if pa.types.is_binary(field.type):
@@ -56,7 +63,7 @@ def read_csv(raw: Any, columns: Mapping[str, str]) -> CsvRows:
     return table.to_pylist(), {}
 
 
-def _cell_by_cell(raw: Any, columns: Mapping[str, str], types: Mapping[str, Any]) -> CsvRows:
+def _cell_by_cell(raw: Any, columns: Mapping[str, str], types: Mapping[str, Any], bounds: TableBounds) -> CsvRows:
     import pyarrow as pa
     import pyarrow.compute
     from pyarrow import csv
@@ -65,6 +72,7 @@ def _cell_by_cell(raw: Any, columns: Mapping[str, str], types: Mapping[str, Any]
 
     options = csv.ConvertOptions(column_types=dict.fromkeys(types, pa.string()))
     table = csv.read_csv(pa.BufferReader(raw), convert_options=options)
+    bounds.check_rows(len(table))
     check_names(table.column_names)
     rows: list[dict[str, Any]] = table.to_pylist()
     errors: dict[int, CellInvalid] = {}

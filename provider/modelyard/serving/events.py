@@ -58,11 +58,11 @@ class EventFront:
         """Return the response to a request."""
         raw = await request.body()
         if is_cloud_event(request):
+            if request.media_type == BATCH:
+                return await self._batch(read_cloud_batch(request, raw, self._limits.rows), request)
             event = read_cloud_event(request, raw)
             answered = await self._reply(event, request)
             return written_cloud_event(answered, event, self.plan.graph) if isinstance(answered, Reply) else answered
-        if request.media_type == BATCH:
-            return await self._batch(read_cloud_batch(request, raw, self._limits.rows), request)
         body = self._read(raw, request)
         if body.rows:
             return await self._table(body, request)

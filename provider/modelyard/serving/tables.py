@@ -60,9 +60,7 @@ def _read(raw: Any, media_type: str, bounds: TableBounds, columns: Mapping[str, 
     import pyarrow as pa
 
     if media_type == CSV:
-        rows, errors = read_csv(raw, columns)
-        bounds.check_rows(len(rows))
-        return rows, errors
+        return read_csv(raw, columns, bounds)
     if media_type == PARQUET:
         table = _read_parquet(raw, bounds)
     else:
