@@ -118,7 +118,7 @@ def asking(
     """
     call("cache", "same", rows=rows)
     call("heavy", "same", {"resources": {"cpu": 8}, "retries": 2, "retry_delay": 30, "timeout": 600})
-    call("fit", "same", {"resources": {"gpu": 1}})
+    call("fit", "same", {"resources": {"gpu": 1, "cpu": 2}})
     steps(name="promote").promote(model="models:/loans/1")
 
 

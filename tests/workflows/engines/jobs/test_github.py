@@ -134,6 +134,15 @@ def test_options_say_where_and_with_what(request_of: Requests) -> None:
     assert "${{ secrets" not in "".join(str(job["steps"][:2]) for job in jobs.values())
 
 
+def test_a_step_without_a_gpu_to_have_takes_the_next_best_machine(request_of: Requests) -> None:
+    _, found = compiled(request_of("asking"), {"runner": "small", "large-runner": "large"})
+    assert {name: found["jobs"][name]["runs-on"] for name in ("cache", "heavy", "fit")} == {
+        "cache": "small",
+        "heavy": "large",
+        "fit": "large",
+    }
+
+
 def test_jobs_get_what_their_environment_names(request_of: Requests) -> None:
     text, found = compiled(request_of("asking", environment="prod"), {"secrets": "MLFLOW_USER"})
     assert found["jobs"]["fit"]["steps"][2]["env"] == {

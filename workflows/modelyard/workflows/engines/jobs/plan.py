@@ -133,7 +133,6 @@ class JobPlan:
 
     def _node(self, node: Node, position: Position, after: tuple[str, ...]) -> list[str]:
         if isinstance(node, Choice):
-            # Who needs the choice waits for what it waits for, also where a turn has no step of it.
             return [*self._body(node.then, position, after), *self._body(node.otherwise, position, after)]
         if isinstance(node, Loop) and not self.why_one(node):
             turns = range(len(node.items))

@@ -115,12 +115,9 @@ class Settings:
     def labels(self, steps: Sequence[Step]) -> list[str]:
         """Return the labels of the machine that steps ask for; none where any will do."""
         asked = [step.resources for step in steps if step.resources]
-        names = []
-        if any(each.cpu or each.memory for each in asked):
-            names = self.names("large-runner")
-        if any(each.gpu for each in asked):
-            names = self.names("gpu-runner")
-        return names or self.names("runner")
+        gpu = self.names("gpu-runner") if any(each.gpu for each in asked) else []
+        large = self.names("large-runner") if any(each.cpu or each.memory for each in asked) else []
+        return gpu or large or self.names("runner")
 
     def minutes(self, job: Job | None) -> int:
         """Return how long a job may take: what its step's tries may, or what the option says."""
