@@ -184,7 +184,7 @@ def test_a_full_disk_stays_what_it_is(invoke: Callable[..., dict[str, Any]]) -> 
         invoke("work:full")
 
 
-@pytest.mark.parametrize("stop", [KeyboardInterrupt(), SystemExit(143)])
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), SystemExit(143), SystemExit(130)])
 def test_a_request_to_stop_is_no_error_of_the_function(tmp_path: Path, stop: BaseException) -> None:
     with pytest.raises(type(stop)) as raised, calling("add", tmp_path):
         raise stop

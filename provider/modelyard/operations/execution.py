@@ -2,7 +2,6 @@
 
 import errno
 import logging
-import signal
 import threading
 import traceback
 from collections.abc import Callable
@@ -23,12 +22,12 @@ from modelyard.operations.journal import Journal
 from modelyard.operations.progress import Progress
 from modelyard.operations.results import WorkResult
 from modelyard.operations.states import RunState
+from modelyard.operations.switches import is_stop
 
 __all__ = ["Ended", "StopSwitch", "carry_out", "execute", "record_of"]
 
 _BEAT = 1.0
 _BEATS_BETWEEN_LOOKS = 3
-_STOPPED = {128 + signal.SIGTERM, 128 + signal.SIGINT}
 
 
 class StopSwitch(Protocol):
@@ -120,7 +119,7 @@ def _attempted(
             result = execute(invocation, progress=progress, log=log)
         return Ended(WorkResult(RunState.SUCCEEDED, msgspec.to_builtins(result)), None)
     except BaseException as error:  # noqa: BLE001 - the boundary: whatever was raised becomes a record
-        if _is_stop(error):
+        if is_stop(error):
             record = OperationCancelled(invocation.operation, invocation.key).record()
             return Ended(WorkResult(RunState.CANCELLED, error=record), error)
         record = record_of(error, str(job.log))
@@ -130,10 +129,6 @@ def _attempted(
             trace("".join(traceback.format_exception(shown)))
         state = RunState.CANCELLED if record.kind is ErrorKind.CANCELLED else RunState.FAILED
         return Ended(WorkResult(state, error=record), error)
-
-
-def _is_stop(error: BaseException) -> bool:
-    return isinstance(error, KeyboardInterrupt) or (isinstance(error, SystemExit) and error.code in _STOPPED)
 
 
 def record_of(error: BaseException, log: str = "") -> ErrorRecord:

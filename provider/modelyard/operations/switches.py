@@ -10,7 +10,20 @@ from types import FrameType
 
 from modelyard.operations.errors import CancelRequested
 
-__all__ = ["SignalSwitch", "ThreadSwitch"]
+__all__ = ["SignalSwitch", "ThreadSwitch", "is_stop"]
+
+_STOPPED = (128 + signal.SIGTERM, 128 + signal.SIGINT)
+
+
+def is_stop(error: BaseException) -> bool:
+    """Return whether somebody asked for the end of the work (a signal), rather than the work itself.
+
+    Examples
+    --------
+    >>> is_stop(KeyboardInterrupt()), is_stop(SystemExit(143)), is_stop(SystemExit(0)), is_stop(ValueError())
+    (True, True, False, False)
+    """
+    return isinstance(error, KeyboardInterrupt) or (isinstance(error, SystemExit) and error.code in _STOPPED)
 
 
 class SignalSwitch:

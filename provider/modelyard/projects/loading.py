@@ -13,8 +13,8 @@ from types import ModuleType
 from typing import Any, ClassVar, NamedTuple
 
 from modelyard.errors import ModelyardError, near_name
+from modelyard.operations.switches import is_stop
 from modelyard.projects.errors import FunctionNotFound, ModuleHidden, NameNotFound, NotCallable, ProjectImportFailed
-from modelyard.projects.user_code import is_stop
 
 __all__ = ["import_roots", "load_attribute", "load_callable"]
 

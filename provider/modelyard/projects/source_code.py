@@ -12,8 +12,8 @@ import msgspec
 
 from modelyard.errors import ModelyardError
 from modelyard.operations.scalars import plain_scalar
+from modelyard.operations.switches import is_stop
 from modelyard.projects.errors import CallResultInvalid, UserFunctionFailed
-from modelyard.projects.user_code import is_stop
 
 __all__ = ["HANDLER", "FunctionSource", "contained", "run_source"]
 

@@ -1,29 +1,16 @@
 """Runs a project's own code, and turns what it raises into one line that points into the project."""
 
 import errno
-import signal
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from modelyard.errors import ModelyardError
+from modelyard.operations.switches import is_stop
 from modelyard.projects.errors import UserFunctionFailed
 
-__all__ = ["calling", "is_stop"]
-
-_STOPPED = 128 + signal.SIGTERM
-
-
-def is_stop(error: BaseException) -> bool:
-    """Return whether somebody asked for the end of the work (a signal), rather than the project's code itself.
-
-    Examples
-    --------
-    >>> is_stop(KeyboardInterrupt()), is_stop(SystemExit(143)), is_stop(SystemExit(0)), is_stop(ValueError())
-    (True, True, False, False)
-    """
-    return isinstance(error, KeyboardInterrupt) or (isinstance(error, SystemExit) and error.code == _STOPPED)
+__all__ = ["calling"]
 
 
 @contextmanager
