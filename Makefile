@@ -83,7 +83,7 @@ endif
 
 # --- tests ------------------------------------------------------------------------------------------------------------
 
-# Longest first: side by side (make -j3 test-slow test check) they end at about the same time.
+# Longest first: side by side (make -j3 test-slow check test) they end at about the same time.
 test: test-core-rest test-airflow test-core test-kfp
 
 test-core: test-core-rest test-core-serving test-core-graphs test-core-doctests
