@@ -25,6 +25,7 @@ from modelyard.operators.kfp import (
     SecretKey,
     Toleration,
 )
+from modelyard.operators.kfp.api import KfpApi
 from modelyard.operators.kfp.delivery import Delivery
 from modelyard.operators.kfp.errors import ImageNotPinned, NotAComponent, SettingInvalid
 
@@ -230,6 +231,55 @@ def test_tasks_that_differ_in_their_content_have_components_of_different_names(t
         source = pipeline["deploymentSpec"]["executors"][label]["container"]["command"][-1]
         assert [name for name in names if f"{name}: " not in source] == []
     assert [label for label in labels if label.endswith(("-2", "-3"))] == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "rule"),
+    [
+        ({"title": 3}, "title: must be text, got 3."),
+        ({"after": 3}, "after: must be a list of tasks, got 3."),
+        ({"after": ["train"]}, "after: must be a list of tasks, got ['train']."),
+        ({"retries": "2"}, "retries: must be 0 or more, got '2'."),
+        ({"retries": True}, "retries: must be 0 or more, got True."),
+        ({"backoff": 0.5}, "backoff: must be 0 or more whole seconds, got 0.5."),
+        ({"cache": "no"}, "cache: must be true or false, got 'no'."),
+        ({"pod": None}, "pod: must be PodSettings(…), got None."),
+        ({"key": 3}, "key: must be text, or an output of a task, got 3."),
+        ({"index": "a"}, "index: must be a whole number, or the item of a loop, got 'a'."),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_where_they_are_written(settings: dict[str, Any], rule: str) -> None:
+    with pytest.raises(SettingInvalid) as caught:
+        LIBRARY(**settings)
+    assert str(caught.value) == rule
+
+
+@pytest.mark.parametrize(
+    ("make", "rule"),
+    [
+        (
+            lambda: ComponentLibrary(delivery=Installed, project="/app"),  # type: ignore[arg-type]
+            "delivery: must be one of Image(…), Pip(…), Embedded(…), Installed(), got <class",
+        ),
+        (
+            lambda: ComponentLibrary(delivery=Installed(), project=3),  # type: ignore[arg-type]
+            "project: must be git+URL@commit#subfolder, or a path in the image, as text, got 3.",
+        ),
+        (
+            lambda: ComponentLibrary(delivery=Installed(), project="/app", pod=3),  # type: ignore[arg-type]
+            "pod: must be PodSettings(…), got 3.",
+        ),
+        (lambda: Pip(requirements=None), "requirements: must be several texts"),  # type: ignore[arg-type]
+        (lambda: Pip(index_urls="https://pypi.example.com"), "index_urls: must be several texts"),  # type: ignore[arg-type]
+        (lambda: Pip(base_image=""), "base_image: must be text that is not empty, got ''."),
+        (lambda: Embedded(install="no"), "install: must be true or false, got 'no'."),  # type: ignore[arg-type]
+        (lambda: KfpApi(endpoint=3), "endpoint: must be an address as text, got 3."),  # type: ignore[arg-type]
+    ],
+)
+def test_what_the_library_is_told_once_is_checked_at_once(make: Callable[[], object], rule: str) -> None:
+    with pytest.raises(SettingInvalid) as caught:
+        make()
+    assert str(caught.value).startswith(rule)
 
 
 def test_an_unknown_setting_is_named_with_the_nearest() -> None:

@@ -25,6 +25,7 @@ from modelyard.operators.kfp.api_errors import (
 )
 from modelyard.operators.kfp.pipeline_runs import PipelineRun, run_of
 from modelyard.operators.kfp.run_watch import PATIENCE, RunWatch
+from modelyard.operators.kfp.setting_rules import check_kind
 
 __all__ = ["ENDPOINT_VARIABLE", "KfpApi", "PipelineRun", "pipeline_document"]
 
@@ -56,6 +57,8 @@ class KfpApi:
     ------
     ApiUnreachable
         No address is known.
+    SettingInvalid
+        The address is no text.
     """
 
     endpoint: str = ""
@@ -65,6 +68,7 @@ class KfpApi:
 
     def __post_init__(self) -> None:
         """Find the server."""
+        check_kind("endpoint", self.endpoint, str, "an address as text")
         found = self.endpoint or os.environ.get(ENDPOINT_VARIABLE, "")
         if not found:
             raise ApiUnreachable("", f"no address is given, and {ENDPOINT_VARIABLE} is not set")
@@ -371,7 +375,7 @@ def _reason(content: bytes) -> str:
         return content.decode(errors="replace").strip()[:300]
 
 
-def pipeline_document(package: Path) -> dict[str, Any]:
+def pipeline_document(package: Path | str) -> dict[str, Any]:
     """Return a compiled pipeline as the server takes it, with what its second document says of Kubernetes.
 
     Parameters
@@ -385,7 +389,7 @@ def pipeline_document(package: Path) -> dict[str, Any]:
         It is none.
     """
     try:
-        found = [each for each in yaml.safe_load_all(package.read_text("utf-8")) if each]
+        found = [each for each in yaml.safe_load_all(Path(package).read_text("utf-8")) if each]
     except FileNotFoundError as error:
         raise PackageUnreadable(str(package), "it is not there") from error
     except (OSError, ValueError, yaml.YAMLError) as error:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from modelyard.operators.kfp.errors import ImageNotPinned, SettingInvalid
+from modelyard.operators.kfp.setting_rules import check_items, check_kind, check_text
 
 __all__ = ["Delivery", "Embedded", "Image", "Installed", "Pip"]
 
@@ -113,7 +114,9 @@ class Pip:
 
     def __post_init__(self) -> None:
         """Refuse a text in the place of several, and a requirement that would keep KFP from installing itself."""
-        _check(extras=self.extras, requirements=self.requirements)
+        _check(extras=self.extras, requirements=self.requirements, index_urls=self.index_urls)
+        check_kind("release", self.release, str, "text, such as 1.0")
+        check_text("base_image", self.base_image)
 
     def options(self) -> Mapping[str, Any]:
         """Return keyword arguments of `kfp.dsl.component`."""
@@ -154,6 +157,8 @@ class Embedded:
     def __post_init__(self) -> None:
         """Refuse a text in the place of several, and a requirement that would keep KFP from installing itself."""
         _check(extras=self.extras, requirements=self.requirements)
+        check_text("base_image", self.base_image)
+        check_kind("install", self.install, bool, "true or false")
 
     def options(self) -> Mapping[str, Any]:
         """Return keyword arguments of `kfp.dsl.component`."""
@@ -179,6 +184,10 @@ class Installed:
 
     base_image: str = _PYTHON
 
+    def __post_init__(self) -> None:
+        """Refuse what is no name of an image."""
+        check_text("base_image", self.base_image)
+
     def options(self) -> Mapping[str, Any]:
         """Return keyword arguments of `kfp.dsl.component`."""
         return {"base_image": self.base_image, "install_kfp_package": False}
@@ -188,10 +197,9 @@ class Installed:
         return ()
 
 
-def _check(*, extras: Sequence[str], requirements: Sequence[str]) -> None:
-    for name, given in {"extras": extras, "requirements": requirements}.items():
-        if isinstance(given, str):
-            raise SettingInvalid(name, 'several texts, such as ("ml",)', given)
+def _check(*, requirements: Sequence[str], **others: Sequence[str]) -> None:
+    for name, given in {"requirements": requirements, **others}.items():
+        check_items(name, given, str, 'several texts, such as ("ml",)')
     for each in requirements:
         if each.strip().lower().startswith("kfp"):
             raise SettingInvalid("requirements", "a distribution whose name does not begin with kfp", each)

@@ -20,6 +20,7 @@ from modelyard.operators.kfp.delivery import Delivery, Installed
 from modelyard.operators.kfp.encoding import carried, exact_text, hole
 from modelyard.operators.kfp.errors import LoopWouldBend, SettingInvalid
 from modelyard.operators.kfp.pods import PodSettings
+from modelyard.operators.kfp.setting_rules import check_items, check_kind, check_text, check_whole
 from modelyard.operators.kfp.variants import component_for
 
 __all__ = ["ComponentLibrary", "Given", "TaskSettings"]
@@ -48,7 +49,7 @@ class TaskSettings(TypedDict, total=False):
     retries
         How often KFP starts the pod anew when it fails.
     backoff
-        Seconds before the first of these, doubled before each other.
+        Whole seconds before the first of these, doubled before each other.
     cache
         False never takes a result that KFP has kept. True is refused where the operation has side effects.
     pod
@@ -65,7 +66,7 @@ class TaskSettings(TypedDict, total=False):
     title: str
     after: Sequence[PipelineTask]
     retries: int
-    backoff: float
+    backoff: int
     cache: bool
     pod: PodSettings
     environment: Given[str]
@@ -108,12 +109,14 @@ class ComponentLibrary:
         Raises
         ------
         SettingInvalid
-            There is no delivery, or no project.
+            There is no delivery, or no project, or something is of another type.
         """
-        if not callable(getattr(self.delivery, "options", None)):
+        if isinstance(self.delivery, type) or not callable(getattr(self.delivery, "options", None)):
             raise SettingInvalid("delivery", "one of Image(…), Pip(…), Embedded(…), Installed()", self.delivery)
-        if not self.project:
-            raise SettingInvalid("project", "git+URL@commit#subfolder, or a path in the image", self.project)
+        check_text("project", self.project, "git+URL@commit#subfolder, or a path in the image, as text")
+        check_kind("environment", self.environment, str, "text")
+        check_kind("pod", self.pod, PodSettings, "PodSettings(…)")
+        check_whole("retries", self.retries, "0 or more")
 
     def __call__(self, **settings: Unpack[TaskSettings]) -> Self:
         """Return components that tell their tasks more: ``components(title="Fit", retries=2).train(…)``.
@@ -121,12 +124,13 @@ class ComponentLibrary:
         Raises
         ------
         SettingInvalid
-            There is no such setting.
+            There is no such setting, or it cannot be that.
         """
         for name in settings:
             if name not in TaskSettings.__annotations__:
                 known = list(TaskSettings.__annotations__)
                 raise SettingInvalid("settings", f"one of {', '.join(known)}", name, known=known)
+        _check_settings(settings)
         return replace(self, settings={**self.settings, **settings})
 
     def start(self, component: Callable[..., Any], given: Mapping[str, Any]) -> PipelineTask:
@@ -178,16 +182,33 @@ class ComponentLibrary:
             raise SettingInvalid("cache", f"left out where an operation has side effects, as {spec.name} has", cache)
         task.set_caching_options(cache)
         retries = told.get("retries", self.retries)
-        if retries < 0:
-            raise SettingInvalid("retries", "0 or more", retries)
         if retries:
-            task.set_retry(retries, backoff_duration=f"{told.get('backoff', 0):g}s", backoff_factor=2.0)
+            task.set_retry(retries, backoff_duration=f"{told.get('backoff', 0)}s", backoff_factor=2.0)
         if told.get("title"):
             task.set_display_name(told["title"])
         if told.get("after"):
             task.after(*told["after"])
         told.get("pod", self.pod).apply(task)
         return task
+
+
+def _check_settings(told: TaskSettings) -> None:
+    text = (str, PipelineChannel)
+    kinds: dict[str, tuple[Any, str]] = {
+        "title": (str, "text"),
+        "cache": (bool, "true or false"),
+        "pod": (PodSettings, "PodSettings(…)"),
+        "environment": (text, "text, or an output of a task"),
+        "project": (text, "text, or an output of a task"),
+        "key": (text, "text, or an output of a task"),
+        "index": ((int, PipelineChannel), "a whole number, or the item of a loop"),
+    }
+    for name, value in told.items():
+        if name in kinds:
+            check_kind(name, value, *kinds[name])
+    check_items("after", told.get("after", ()), (PipelineTask, TasksGroup), "a list of tasks")
+    check_whole("retries", told.get("retries", 0), "0 or more")
+    check_whole("backoff", told.get("backoff", 0), "0 or more whole seconds")
 
 
 def _key(index: Any) -> str:

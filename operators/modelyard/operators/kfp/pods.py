@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, get_args
 
 from modelyard.operators.kfp.errors import KfpMissing, SettingInvalid
+from modelyard.operators.kfp.setting_rules import check_items, check_mapping, check_text, check_whole
 
 if TYPE_CHECKING:
     from kfp.dsl import PipelineTask
@@ -45,7 +46,7 @@ class SecretKey:
             One is empty, or no text.
         """
         for name in ("secret", "key"):
-            _check_text(name, getattr(self, name), "the name of a Kubernetes secret and of a key in it")
+            check_text(name, getattr(self, name), "the name of a Kubernetes secret and of a key in it")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,16 +133,16 @@ class PodSettings:
         """Check what KFP or Kubernetes would refuse only later."""
         self._check_resources()
         for name in ("node_selector", "variables", "labels", "annotations"):
-            _check_mapping(name, getattr(self, name), str, "texts")
-        _check_mapping("volumes", self.volumes, str, "names of persistent volume claims")
+            check_mapping(name, getattr(self, name), str, "texts")
+        check_mapping("volumes", self.volumes, str, "names of persistent volume claims")
         for path in self.volumes:
             if not path.startswith("/") or path == "/":
                 raise SettingInvalid("volumes", "an absolute path below /", path)
-        _check_mapping("secrets", self.secrets, SecretKey, 'SecretKey("SECRET", "KEY")')
+        check_mapping("secrets", self.secrets, SecretKey, 'SecretKey("SECRET", "KEY")')
         if both := sorted(set(self.secrets) & set(self.variables)):
             raise SettingInvalid("variables", "other variables than those of secrets", both[0])
-        _check_items("tolerations", self.tolerations, Toleration, "a tuple of Toleration(…)")
-        _check_items("image_pull_secrets", self.image_pull_secrets, str, "a tuple of secrets' names")
+        check_items("tolerations", self.tolerations, Toleration, "a tuple of Toleration(…)")
+        check_items("image_pull_secrets", self.image_pull_secrets, str, "a tuple of secrets' names")
 
     def _check_resources(self) -> None:
         rules = {"cpu": (_CPU, "2, 0.5 or 500m"), "memory": (_MEMORY, "4Gi or 512Mi")}
@@ -152,9 +153,7 @@ class PodSettings:
         if not isinstance(self.accelerator, str):
             raise SettingInvalid("accelerator", "text, such as nvidia.com/gpu", self.accelerator)
         for name, rule in {"accelerators": "0 or more", "timeout": "0 or more seconds"}.items():
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-                raise SettingInvalid(name, f"a whole number, {rule}", value)
+            check_whole(name, getattr(self, name), f"a whole number, {rule}")
         if bool(self.accelerator) != bool(self.accelerators):
             raise SettingInvalid("accelerators", "given together with accelerator", self.accelerators)
 
@@ -196,21 +195,3 @@ class PodSettings:
             kubernetes.add_pod_annotation(task, name, value)
         if self.timeout:
             kubernetes.set_timeout(task, self.timeout)
-
-
-def _check_text(name: str, value: object, rule: str) -> None:
-    if not isinstance(value, str) or not value:
-        raise SettingInvalid(name, rule, value)
-
-
-def _check_mapping(name: str, given: object, kind: type, values: str) -> None:
-    if not isinstance(given, Mapping):
-        raise SettingInvalid(name, f"a mapping to {values}", given)
-    for key, value in given.items():
-        if not isinstance(key, str) or not isinstance(value, kind):
-            raise SettingInvalid(name, f"a mapping of texts to {values}", {key: value})
-
-
-def _check_items(name: str, given: object, kind: type, rule: str) -> None:
-    if not isinstance(given, tuple | list) or not all(isinstance(each, kind) for each in given):
-        raise SettingInvalid(name, rule, given)

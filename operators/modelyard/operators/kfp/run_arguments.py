@@ -8,6 +8,7 @@ from modelyard.errors import ModelyardError, near_name
 from modelyard.operations import Parameter, ParameterType
 from modelyard.operators.kfp.api_errors import ArgumentInvalid
 from modelyard.operators.kfp.encoding import EXACT_WHOLE, exact_text, standing
+from modelyard.operators.kfp.setting_rules import check_kind
 
 __all__ = ["EXACT", "run_arguments"]
 
@@ -40,6 +41,8 @@ def run_arguments(pipeline: Mapping[str, Any], given: Mapping[str, Any]) -> dict
     ------
     ArgumentInvalid
         A name is unknown or missing, a value does not fit, or KFP would take digits from a whole number.
+    SettingInvalid
+        The values are no mapping.
 
     Examples
     --------
@@ -47,6 +50,7 @@ def run_arguments(pipeline: Mapping[str, Any], given: Mapping[str, Any]) -> dict
     >>> run_arguments({"pipelineInfo": {"name": "nightly"}, "root": root}, {"month": "8"})
     {'month': 8}
     """
+    check_kind("arguments", given, Mapping, "a mapping of the pipeline's parameters to values")
     spec = pipeline.get("pipeline_spec", pipeline)
     name = str(spec.get("pipelineInfo", {}).get("name", ""))
     declared = spec.get("root", {}).get("inputDefinitions", {}).get("parameters", {})
