@@ -32,7 +32,7 @@ def runs(pid: int) -> bool:
 
 @pytest.fixture
 def launcher(journal: Journal) -> Iterator[ProcessLauncher]:
-    launcher = ProcessLauncher(journal, grace=5)
+    launcher = ProcessLauncher(journal, grace=60)
     yield launcher
     for record in journal.records():
         handle = journal.job(record).handle()
@@ -350,7 +350,7 @@ def test_a_wrapped_interpreter_is_followed_and_ended_as_a_whole(
     python = tmp_path / "python"
     python.write_text(f'#!/bin/sh\n{sys.executable} "$@"\n')
     python.chmod(python.stat().st_mode | stat.S_IXUSR)
-    launcher = ProcessLauncher(journal, python=str(python), grace=5)
+    launcher = ProcessLauncher(journal, python=str(python), grace=60)
     request = ask(until=str(tmp_path / "go"))
     handle = launcher.submit(request)
     appears(ledger, "begin")
