@@ -150,6 +150,7 @@ class GitLabRunner:
             "--force-shell-executor",
             "--shell-isolation",
             "--no-artifacts-to-source",
+            "--no-json-schema-validation",  # it takes long; tests of their own hold templates to the schema
             f"--ignore-predefined-vars={','.join(given)}",
             *flags,
             *words,

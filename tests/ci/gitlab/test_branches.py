@@ -37,7 +37,7 @@ def endpoints(shared: GitLabRunner, command: Command) -> Iterator[list[str]]:
 
 def answer(url: str) -> Any:
     request = urllib.request.Request(url, b'{"income": 1.0, "age": 1.0}', {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=30) as reply:
+    with urllib.request.urlopen(request, timeout=120) as reply:
         return json.load(reply)
 
 

@@ -30,7 +30,7 @@ def flights(champion: Path, tmp_path: Path, forge: Forge, offered: Path, command
     project = shutil.copytree(champion, tmp_path / "flights")
     yield GitLabRunner(project, tmp_path / "scratch", forge, offered, commands)
     words = [str(commands / "modelyard"), "undeploy", "delays-pr-7", "--environment", LASTING]
-    subprocess.run(words, cwd=project, check=False, capture_output=True, timeout=60)
+    subprocess.run(words, cwd=project, check=False, capture_output=True, timeout=300)
 
 
 def test_a_loss_of_auc_fails_and_a_page_trains_nothing(flights: GitLabRunner, forge: Forge) -> None:
@@ -85,5 +85,5 @@ def test_a_closed_request_leaves_no_endpoint(flights: GitLabRunner, forge: Forge
 
 def answer(url: str) -> Any:
     request = urllib.request.Request(url, json.dumps(FLIGHT).encode(), {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=30) as reply:
+    with urllib.request.urlopen(request, timeout=120) as reply:
         return json.load(reply)

@@ -1,5 +1,6 @@
 """Both hosts take the same: what differs is in a list, with its reason, and on the page."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,14 @@ ROOT = Path(__file__).parents[3]
 Inputs = dict[str, dict[str, Any]]
 
 
+@cache
 def of_gitlab(template: str) -> Inputs:
     head = next(yaml.safe_load_all((ROOT / f"gitlab-ci/{template}.yml").read_text()))
     found: Inputs = head["spec"]["inputs"]
     return found
 
 
+@cache
 def of_github(workflow: str) -> Inputs:
     text = (ROOT / f".github/workflows/{workflow}.yml").read_text()
     found: Inputs = yaml.safe_load(text)[True]["workflow_call"]["inputs"]

@@ -12,7 +12,7 @@ import pytest
 from gitlab_runner import GitLabRunner, missing_part
 from served_folder import served_folder
 
-from modelyard.operations.generation.template_scripts import SETUP
+from modelyard.operations.generation.template_scripts import IDENTITY, SETUP
 
 PIP = next(Path(bundled).parent.glob("_bundled/pip-*.whl"))
 TOLD = """#!/bin/sh
@@ -75,6 +75,19 @@ def test_no_version_is_refused(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr == "version is a number such as 0.3.1, or the path of a wheel\n"
     assert not list(tmp_path.rglob("evil"))
+
+
+def test_a_role_is_taken_by_a_proof_in_a_file_of_ones_own() -> None:
+    tells = '[ -z "${AWS_ROLE_ARN:-}" ] || stat -c %a "$AWS_WEB_IDENTITY_TOKEN_FILE"; env | grep ^AWS_ROLE || true\n'
+    shows = '[ -z "${AWS_ROLE_ARN:-}" ] || { cat "$AWS_WEB_IDENTITY_TOKEN_FILE"; rm "$AWS_WEB_IDENTITY_TOKEN_FILE"; }'
+    command = ["sh", "-e", "-c", IDENTITY + tells + shows]
+
+    def told(role: str) -> str:
+        given = {"PATH": os.environ["PATH"], "IDENTITY_ROLE": role, "IDENTITY_TOKEN": "head.$(body).end"}
+        return subprocess.run(command, env=given, capture_output=True, text=True, check=True).stdout
+
+    assert told("arn:aws:iam::1:role/ci") == "600\nAWS_ROLE_ARN=arn:aws:iam::1:role/ci\nhead.$(body).end"
+    assert told("") == ""
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ COUNTERPARTS: Mapping[str, str] = {
     "retrain": "ml-retrain",
     "preview": "ml-preview-cleanup",
 }
-"""GitLab's template → the reusable workflow of GitHub that does the same."""
+"""GitLab's template → the reusable workflow of GitHub that does the same; ``pull-request-parallel`` has none."""
 
 
 class OnlyHere(NamedTuple):
@@ -49,13 +49,10 @@ class OnlyHere(NamedTuple):
 ONLY_HERE = (
     OnlyHere("github", ("runner",), "On GitLab the project's own file names tags; a list here would hide its default."),
     OnlyHere("github", ("python-version",), "GitLab's jobs run in an image, and Python comes with it."),
-    OnlyHere(
-        "github",
-        ("identity-role", "identity-audience"),
-        "GitLab proves an identity by `id_tokens`, which the project's own file adds to a job.",
-    ),
     OnlyHere("github", ("comment-environment",), "On GitLab no comment starts a pipeline.", ("pull-request",)),
-    OnlyHere("github", ("lasting", "ttl"), "On GitLab a preview that lasts is a template, `preview`.", ("pull-request",)),
+    OnlyHere(
+        "github", ("lasting", "ttl"), "On GitLab a preview that lasts is a template, `preview`.", ("pull-request",)
+    ),
     OnlyHere("github", ("production",), "On GitLab an environment may not be without a name.", ("batch", "retrain")),
     OnlyHere("gitlab", ("stage",), "GitHub's jobs have no stages."),
     OnlyHere("gitlab", ("deploy-stage",), "GitHub's jobs have no stages.", ("main",)),
@@ -81,6 +78,7 @@ OWN_WORDS: Mapping[str, str] = {
     "image": "what is there without one",
     "name": "whether jobs have a name of their own",
     "production": "the host is named",
+    "identity-role": "the host is named",
     "index-url": "where a secret belongs",
 }
 """Inputs that are described in each host's own words, because of something that only it has."""
@@ -145,6 +143,15 @@ _LIVE = (
     CiInput("deploy-stage", "The stage of the jobs that promote and deploy.", default="deploy"),
 )
 
+_IDENTITY = (
+    CiInput(
+        "identity-role",
+        "The role that jobs take by the identity that GitLab proves, such as an AWS role; none if empty.",
+        variable="IDENTITY_ROLE",
+    ),
+    CiInput("identity-audience", "Whom the proof of identity is for.", default="sts.amazonaws.com"),
+)
+
 _LASTING = (
     CiInput(
         "graphs",
@@ -188,9 +195,9 @@ COMMON_INPUTS = (
 TEMPLATE_INPUTS: Mapping[str, tuple[CiInput, ...]] = {
     "pull-request": (*_WORK, _STATUS, _PREVIEW, _REQUESTS),
     "pull-request-parallel": (*_WORK[1:], _STATUS, _PARALLEL_PREVIEW, _REQUESTS),
-    "main": (*_WORK, _STATUS, *_LIVE),
+    "main": (*_WORK, _STATUS, *_LIVE, *_IDENTITY),
     "preview": _LASTING,
-    "batch": (),
-    "retrain": (),
+    "batch": _IDENTITY,
+    "retrain": _IDENTITY,
 }
 """Template → what it takes of its own; those of one operation take its parameters besides."""

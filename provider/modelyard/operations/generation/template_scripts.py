@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
-__all__ = ["RUN", "SETUP", "filled"]
+__all__ = ["IDENTITY", "RUN", "SETUP", "filled"]
 
 SETUP = """\
 cd -- "$PROJECT_PATH"
@@ -20,6 +20,15 @@ esac
 python3 -m pip install --quiet "$@"
 """
 """Goes to the project, and installs what the job needs."""
+
+IDENTITY = """\
+if [ -n "$IDENTITY_ROLE" ]; then
+  AWS_WEB_IDENTITY_TOKEN_FILE="$(mktemp)"
+  printf %s "$IDENTITY_TOKEN" > "$AWS_WEB_IDENTITY_TOKEN_FILE"
+  export AWS_WEB_IDENTITY_TOKEN_FILE AWS_ROLE_ARN="$IDENTITY_ROLE"
+fi
+"""
+"""Names the proof of the job's identity, and the role to take by it, to whatever reads them."""
 
 RUN = """\
 set -f

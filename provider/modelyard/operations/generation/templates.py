@@ -8,7 +8,7 @@ from modelyard.operations.generation.ci_inputs import COMMON, CiInput, inputs_of
 from modelyard.operations.generation.source import MARK
 from modelyard.operations.generation.template_inputs import COMMON_INPUTS
 from modelyard.operations.generation.template_jobs import TEMPLATES, Job, Template
-from modelyard.operations.generation.template_scripts import RUN, SETUP, filled
+from modelyard.operations.generation.template_scripts import IDENTITY, RUN, SETUP, filled
 
 __all__ = ["template_inputs", "template_source", "template_sources"]
 
@@ -22,6 +22,8 @@ _REGEX = {
     "ttl": "^[0-9]+[smhd]$",
 }
 _FOLDER = "$[[ inputs.project-path ]]/.modelyard"
+_SCRIPTS = {"SETUP": SETUP, "IDENTITY": IDENTITY, "RUN": RUN}
+_PROOF = ("  id_tokens:", "    IDENTITY_TOKEN:", '      aud: "$[[ inputs.identity-audience ]]"')
 _WIDGETS = {"metrics": "metrics.txt", "junit": "junit.xml", "annotations": "annotations.json"}
 
 
@@ -35,7 +37,7 @@ def template_sources(specs: Iterable[OperationSpec]) -> Mapping[str, str]:
 
 def template_inputs(template: Template, spec: OperationSpec | None) -> tuple[CiInput, ...]:
     """Return the inputs of a template: its own, its operation's, and those that every template takes."""
-    own = (*template.inputs, *(inputs_of(spec) if spec else ()))
+    own = (*(inputs_of(spec) if spec else ()), *template.inputs)
     names = {each.name for each in own}
     without = set() if spec else {"key"}
     common = [each for each in (*COMMON, *COMMON_INPUTS) if each.name not in names | without]
@@ -57,7 +59,7 @@ def template_source(template: Template, spec: OperationSpec | None) -> str:
     lines = [*head, *(line for each in inputs for line in _input(each)), "---", *_base(template, inputs)]
     for job in template.jobs:
         lines += ["", *_job(template, job, inputs)]
-    return filled("\n".join(lines) + "\n", {"SETUP": SETUP.splitlines(), "RUN": RUN.splitlines()})
+    return filled("\n".join(lines) + "\n", {name: text.splitlines() for name, text in _SCRIPTS.items()})
 
 
 def _input(given: CiInput) -> list[str]:
@@ -75,15 +77,18 @@ def _input(given: CiInput) -> list[str]:
 
 def _base(template: Template, inputs: Sequence[CiInput]) -> list[str]:
     """Return what the jobs of a template begin with, under a name that a project's own file can add to."""
+    proves = any(each.name == "identity-role" for each in inputs)
     return [
         f"{_base_name(template)}:",
         '  image: "$[[ inputs.image ]]"',
         '  timeout: "$[[ inputs.timeout ]] minutes"',
+        *(_PROOF if proves else ()),
         "  variables:",
         *(f"    {line}" for line in _variables(inputs)),
         "  before_script:",
         "    - |",
         "      <SETUP>",
+        *(("    - |", "      <IDENTITY>") if proves else ()),
     ]
 
 
