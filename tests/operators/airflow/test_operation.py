@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 from act_operator import ActOperator
 from airflow.sdk import DAG
+from airflow.sdk.execution_time.comms import SetXCom, _RequestFrame
+from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from airflow_home import DAGS, PYTHON, Runs, eventually, needs_main_environment
 from door_operator import DoorOperator
 
 from modelyard.operations import ParameterInvalid
-from modelyard.operators.airflow import OperationOperator
+from modelyard.operators.airflow import CallOperator, OperationOperator
 from modelyard.operators.airflow.arguments import LauncherName
 from modelyard.operators.airflow.errors import BundleProjectNotFound
 from modelyard.operators.airflow.place import located
@@ -108,6 +110,44 @@ def test_whole_numbers_up_to_64_bits_survive_xcom(runs: Runs, project: Path, tra
     run = runs.run(dag)
 
     assert json.loads(runs.xcom(run, "later", "received"))["count"] == 2**63 - 1
+
+
+def test_a_number_that_airflow_cannot_carry_fails_the_task_and_does_not_come_back(
+    runs: Runs, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "figures.py").write_text("def power(of):\n    return {'number': 2**of}\n")
+    push = RuntimeTaskInstance.xcom_push
+
+    def supervised(self: RuntimeTaskInstance, key: str, value: Any) -> None:
+        # What a task's process sends to its supervisor; dag.test() alone has none.
+        asked = SetXCom(key=key, value=value, dag_id=self.dag_id, run_id=self.run_id, task_id=self.task_id)
+        _RequestFrame(id=1, body=asked.model_dump()).as_bytes()
+        push(self, key, value)
+
+    monkeypatch.setattr(RuntimeTaskInstance, "xcom_push", supervised)
+    errors: list[str] = []
+    at = datetime.now(UTC)
+
+    def run(of: int) -> Any:
+        with DAG("powers", schedule=None) as dag:
+            CallOperator(
+                task_id="call",
+                project=str(project),
+                function="figures:power",
+                parameters={"of": of},
+                launcher="inline",
+                retries=2,
+                on_failure_callback=lambda context: errors.append(str(context["exception"])),
+            )
+        return runs.run(dag, at=at)
+
+    failed = run(64)
+    assert (runs.states(failed), runs.tries(failed)) == ({"call": "failed"}, {"call": 1})
+    assert errors == [
+        "task call: the result has a whole number of more than 64 bits, which Airflow does not carry between tasks. "
+        "Return it as text."
+    ]
+    assert runs.xcom(run(63), "call") == {"value": {"number": 2**63}}
 
 
 def test_an_error_that_may_pass_is_retried_with_the_same_key(runs: Runs, project: Path, traces: Path) -> None:
