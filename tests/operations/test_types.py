@@ -47,7 +47,8 @@ def test_a_hint_has_its_image_as_source_and_words(hint: Any, annotation: str, wo
 
 
 @pytest.mark.parametrize(
-    "hint", [bytes, set[int], int | str, int | str | None, Literal[1, 2], dict[int, str], complex, type(None)]
+    "hint",
+    [bytes, set[int], int | str, int | str | None, Literal[1, 2], dict[int, str], complex, type(None), tuple[int, str]],
 )
 def test_a_hint_without_an_image_in_every_door_is_refused(hint: Any) -> None:
     with pytest.raises(DeclarationInvalid, match=r"^train\.x: the type .* has no image in every door"):

@@ -223,7 +223,7 @@ def type_of(hint: Any, where: str = "parameter") -> ParameterType:
         return msgspec.structs.replace(inner, optional=True)
     if origin is Literal and all(isinstance(argument, str) for argument in arguments):
         return ParameterType("choice", choices=tuple(arguments))
-    if origin in (list, tuple) or hint is list:
+    if hint is list or origin is list or (origin is tuple and arguments[1:] == (...,)):
         return ParameterType("list", item=type_of(arguments[0] if arguments else Any, where))
     if (origin is dict and arguments[0] is str) or hint is dict:
         return ParameterType("mapping", item=type_of(arguments[1] if arguments else Any, where))
