@@ -70,7 +70,7 @@ def _reason(said: str) -> str:
     if not lines:
         return "git said nothing"
     line = lines[fatal[0] if fatal else -1]
-    if line.endswith(_VAGUE) and fatal[0] > 0:
+    if line.endswith(_VAGUE) and fatal and fatal[0] > 0:
         line = lines[fatal[0] - 1]  # what ssh said
     return without_credentials(line.removeprefix("fatal: ").removeprefix("error: ").rstrip("."))
 
