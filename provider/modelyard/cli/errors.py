@@ -1,6 +1,5 @@
 """Errors of the command line itself."""
 
-import signal
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 
@@ -16,7 +15,6 @@ __all__ = [
     "Interrupted",
     "ProjectHasErrors",
     "RunNotFound",
-    "Terminated",
     "UsageInvalid",
 ]
 
@@ -118,10 +116,3 @@ class Interrupted(ModelyardError):
 
     def __init__(self, signal_name: str) -> None:
         super().__init__(f"stopped by {signal_name}", facts={"signal": signal_name})
-
-
-class Terminated(SystemExit):
-    """Raised in the main thread when the process is asked to end (SIGTERM), so that work is cancelled first."""
-
-    def __init__(self) -> None:
-        super().__init__(128 + signal.SIGTERM)

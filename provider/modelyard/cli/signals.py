@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from modelyard.cli.errors import Terminated
+from modelyard.operations.errors import Terminated
 
 __all__ = ["termination_cancels"]
 

@@ -1,6 +1,7 @@
 """Errors of the waist: declarations, parameters, catalogue, journal and launchers."""
 
 import json
+import signal
 from typing import Any
 
 from modelyard.errors import ErrorKind, ModelyardError, near_name
@@ -26,6 +27,7 @@ __all__ = [
     "ParameterUnknown",
     "ResultInvalid",
     "ResultUnreadable",
+    "Terminated",
     "WorkLost",
     "WorkUnfinished",
     "WorkerNotStarted",
@@ -190,6 +192,16 @@ class CancelRequested(KeyboardInterrupt):
 
     Like Ctrl-C it is no `Exception`: code that forgives errors does not swallow it.
     """
+
+
+class Terminated(SystemExit):
+    """Raised in the main thread when the process is asked to end (SIGTERM), so that work is cancelled on the way out.
+
+    Its exit code is 143, as shells have it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(128 + signal.SIGTERM)
 
 
 class KeyInvalid(ModelyardError):

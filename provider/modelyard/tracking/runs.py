@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from modelyard.data.sources import DatasetSource
 from modelyard.errors import ErrorKind, ModelyardError
+from modelyard.operations.errors import Terminated
 from modelyard.projects.locks import locked
 from modelyard.tracking.active import ActiveRun
 from modelyard.tracking.connection import border
@@ -28,13 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["LOCK_SECONDS", "Terminated", "TrackedRun"]
 
 LOCK_SECONDS = 60.0
-
-
-class Terminated(SystemExit):
-    """Raised inside a run when the process is asked to end (SIGTERM); its exit code is 143."""
-
-    def __init__(self) -> None:
-        super().__init__(128 + signal.SIGTERM)
 
 
 class TrackedRun:
