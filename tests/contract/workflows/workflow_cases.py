@@ -65,7 +65,7 @@ def _which(*names: str) -> dict[str, Any]:
 
 
 _PARAMETERS = {
-    "text": "ä",
+    "text": "ä $HOME $$",
     "number": 7,
     "ratio": 0.5,
     "flag": False,

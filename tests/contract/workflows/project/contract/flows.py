@@ -42,7 +42,7 @@ def diamond() -> None:
 
 @workflow
 def parameters(
-    text: str = "ä",
+    text: str = "ä $HOME $$",
     number: int = 7,
     ratio: float = 0.5,
     flag: bool = False,
