@@ -136,7 +136,7 @@ class Emulator:
             "rejected": list(self.rejected),
             "played": dict(self.played),
             "fork": self.fork,
-            "machine": {"MODELYARD_FORGE_PATIENCE": "5", **self.machine},
+            "machine": dict(self.machine),
             "standIns": {key: value for key, value in self._stand_ins().items() if key not in self.real},
         }
         return Run(**_asked(request))
