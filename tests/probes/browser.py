@@ -29,7 +29,7 @@ FLAGS = (
     "--remote-debugging-port=0",
     "--window-size=1280,1000",
 )
-PATIENCE = 30
+PATIENCE = 120
 
 
 class Tab:

@@ -28,7 +28,7 @@ class Collector:
                 self.spans += [(span, sender) for scope in sent.scope_spans for span in scope.spans]
             self._change.notify_all()
 
-    def wait(self, count: int, trace: str, seconds: float = 30) -> list[tuple[Span, dict[str, Any]]]:
+    def wait(self, count: int, trace: str, seconds: float = 120) -> list[tuple[Span, dict[str, Any]]]:
         """Return the spans of one trace, once there are so many."""
 
         def found() -> list[tuple[Span, dict[str, Any]]]:
