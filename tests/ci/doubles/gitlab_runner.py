@@ -162,7 +162,7 @@ class GitLabRunner:
         state = self.project / ".gitlab-ci-local"
         shutil.rmtree(state, ignore_errors=True)
         ended = subprocess.run(
-            command, cwd=self.project, env=self._environment(), capture_output=True, text=True, timeout=300, check=False
+            command, cwd=self.project, env=self._environment(), capture_output=True, text=True, timeout=600, check=False
         )
         return Pipeline(ended.returncode, ended.stdout + ended.stderr, ended.stdout, state / "artifacts")
 

@@ -24,3 +24,15 @@ def test_each_touched_workflow_is_a_job_and_the_last_one_previews(loans: GitLabR
     assert [each["state"] for each in forge.statuses] == ["pending", "success"]
     assert re.search("> approve +approve-pr-7 +- +5 +0 ", ended.said), ended.said
     assert "endpoint approve-pr-7-champion" in ended.said
+
+
+def test_a_page_alone_is_told_by_the_last_job(runner: GitLabRunner, forge: Forge) -> None:
+    runner.starts_children = True
+    runner.call("parallel.yml")
+    runner.change("README.md", "Loans.", "Loans, explained.")
+    ended = runner.request()
+    assert ended.code == 0, ended.said
+    assert "PASS  [modelyard-workflows] -> report" in ended.said
+    assert "-> run" not in ended.said
+    (note,) = forge.notes[7]
+    assert "**Nothing to run:**" in note["body"]

@@ -46,6 +46,7 @@ def test_a_component_of_the_newest_version(runner: GitLabRunner, forge: Forge) -
     assert ended.code == 0, ended.said
     assert "GRAPH " not in ended.said
     assert len(forge.notes[7]) == 1
+    assert runner.installs.read_text() == "-m pip install --quiet modelyard[ci,ml,serving]\n"
 
 
 def test_an_address_and_inputs_of_several_lines(runner: GitLabRunner, forge: Forge, address: str) -> None:
