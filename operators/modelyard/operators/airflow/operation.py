@@ -19,7 +19,7 @@ from modelyard.operators.airflow.outlets import declared_outlets, tell_outlets
 from modelyard.operators.airflow.outputs import TaskOutput, publish, started_facts
 from modelyard.operators.airflow.place import Place, connection_settings, place_of, text_of
 from modelyard.operators.airflow.traces import Ended, asked_of, done_by, tried_by
-from modelyard.operators.airflow.values import check_texts, check_written, plain, render_typed
+from modelyard.operators.airflow.values import check_fields, check_texts, plain, render_typed
 from modelyard.operators.airflow.work import Work, handle_facts, handle_from, is_finished
 from modelyard.operators.airflow.work_facts import metrics_behind, work_facts
 
@@ -131,13 +131,9 @@ class OperationOperator(BaseOperator):
         ParameterInvalid
             A field that is written out is not of its type.
         """
-        if getattr(self, "_BaseOperator__from_mapped", False):
-            # A mapped task is made when it runs, and there the operation refuses it in a way that is not tried again.
-            return
         from modelyard.operations.catalogue import load_catalogue
 
-        for each in load_catalogue().spec(self.operation_name).parameters:
-            check_written(getattr(self, each.name), each.type, each.name, self.get_template_env)
+        check_fields(self, {each.name: each.type for each in load_catalogue().spec(self.operation_name).parameters})
 
     @property
     def outlets(self) -> list[Any]:

@@ -16,7 +16,7 @@ from modelyard.operators.airflow.arguments import TaskArguments, Templated
 from modelyard.operators.airflow.outputs import publish
 from modelyard.operators.airflow.pipeline_server import server_of
 from modelyard.operators.airflow.place import text_of
-from modelyard.operators.airflow.values import check_texts, check_written, plain, render_typed
+from modelyard.operators.airflow.values import check_fields, check_texts, plain, render_typed
 
 if TYPE_CHECKING:
     from airflow.sdk.types import TaskInstanceKey
@@ -156,7 +156,7 @@ class PipelineRunOperator(BaseOperator):
         self._running: tuple[KfpApi, str] | None = None
         self._killed = False
         check_texts(self, *(name for name in self.template_fields if name != "arguments"))
-        check_written(self.arguments, ParameterType("mapping"), "arguments", self.get_template_env)
+        check_fields(self, {"arguments": ParameterType("mapping")})
         if isinstance(poll_interval, bool) or not isinstance(poll_interval, int | float) or poll_interval <= 0:
             raise ParameterInvalid("poll_interval", "more than 0 seconds", poll_interval)
 

@@ -14,7 +14,7 @@ from modelyard.operations import ParameterInvalid, ParameterType
 from modelyard.operators.airflow.arguments import Templated
 from modelyard.operators.airflow.masking import Mask, mask_of
 from modelyard.operators.airflow.place import connection_settings, located, text_of
-from modelyard.operators.airflow.values import check_texts, check_written, plain
+from modelyard.operators.airflow.values import check_fields, check_texts, plain
 
 __all__ = ["EndpointReadySensor", "ModelVersionSensor", "ReadySensor"]
 
@@ -171,7 +171,7 @@ class ModelVersionSensor(ReadySensor):
         self.model = model
         self.newer_than = newer_than
         check_texts(self, "model", required=True)
-        check_written(newer_than, ParameterType("integer", optional=True), "newer_than", self.get_template_env)
+        check_fields(self, {"newer_than": ParameterType("integer", optional=True)})
 
     def wanted(self) -> dict[str, Any]:
         """Return the model and the version that is known already."""

@@ -12,7 +12,7 @@ from modelyard.operators.airflow.arguments import OperationArguments, TaskArgume
 from modelyard.operators.airflow.operation import OperationOperator
 from modelyard.operators.airflow.place import Place, text_of
 from modelyard.operators.airflow.train import TrainOperator
-from modelyard.operators.airflow.values import check_texts, check_written, plain
+from modelyard.operators.airflow.values import check_fields, check_texts, check_written, plain
 
 if TYPE_CHECKING:
     from modelyard.projects.dispatch import Completed
@@ -133,7 +133,7 @@ class SweepOperator(OperationOperator):
         self.sort_by = sort_by
         self.descending = descending
         check_texts(self, "sort_by")
-        check_written(parameter_sets, _SETS, "parameter_sets", self.get_template_env)
+        check_fields(self, {"parameter_sets": _SETS})
         _check_training(training)
         for each in load_catalogue().spec("train").parameters:
             if each.name in training:

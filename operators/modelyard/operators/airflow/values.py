@@ -10,7 +10,16 @@ from airflow.sdk import ObjectStoragePath
 from modelyard.operations import ParameterInvalid, ParameterType
 from modelyard.operations.scalars import is_scalar
 
-__all__ = ["Rendered", "check_texts", "check_written", "is_template", "keep_type", "plain", "render_typed"]
+__all__ = [
+    "Rendered",
+    "check_fields",
+    "check_texts",
+    "check_written",
+    "is_template",
+    "keep_type",
+    "plain",
+    "render_typed",
+]
 
 _TEXT = ("string", "dataset", "model", "choice")
 
@@ -160,11 +169,32 @@ def check_texts(task: Any, *names: str, required: bool = False) -> None:
     ParameterInvalid
         What is written out is no text, or is empty.
     """
-    for name in names:
-        value = getattr(task, name)
-        if required and value == "":
-            raise ParameterInvalid(name, "text that is not empty", value)
-        check_written(value, ParameterType("string", optional=not required), name, task.get_template_env)
+    check_fields(task, dict.fromkeys(names, ParameterType("string", optional=not required)))
+    for name in names if required else ():
+        if getattr(task, name) == "":
+            raise ParameterInvalid(name, "text that is not empty", "")
+
+
+def check_fields(task: Any, types: Mapping[str, ParameterType]) -> None:
+    """Refuse, while the DAG file is read, what stands in fields of an operator and is not of their types.
+
+    Parameters
+    ----------
+    task
+        The operator.
+    types
+        What the fields must be of, by their names.
+
+    Raises
+    ------
+    ParameterInvalid
+        What is written out is not of the type.
+    """
+    if getattr(task, "_BaseOperator__from_mapped", False):
+        # A mapped task is made when it runs: there it is refused as what a run fills in is, and not tried again.
+        return
+    for name, type_ in types.items():
+        check_written(getattr(task, name), type_, name, task.get_template_env)
 
 
 _ANY = ParameterType("any")

@@ -13,7 +13,7 @@ from modelyard.operators.airflow.masking import Mask
 from modelyard.operators.airflow.outlets import tell_outlets
 from modelyard.operators.airflow.outputs import STARTED_FIELDS, publish
 from modelyard.operators.airflow.place import Place, connection_settings, place_of
-from modelyard.operators.airflow.values import check_written, plain
+from modelyard.operators.airflow.values import check_fields, plain
 from modelyard.operators.airflow.work import handle_from, is_finished
 from modelyard.operators.airflow.work_facts import work_facts
 
@@ -43,7 +43,7 @@ class WorkSensor(BaseSensorOperator):
         kwargs.setdefault("multiple_outputs", True)
         super().__init__(**kwargs)
         self.work = work
-        check_written(work, ParameterType("mapping"), "work", self.get_template_env)
+        check_fields(self, {"work": ParameterType("mapping")})
         self.operation_name = ""
 
     def poke(self, context: Context) -> PokeReturnValue | bool:
