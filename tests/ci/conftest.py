@@ -48,7 +48,7 @@ def no_host(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("MODELYARD_FORGE_PATIENCE", "5")
+    monkeypatch.setenv("MODELYARD_FORGE_PATIENCE", "30")
 
 
 @pytest.fixture

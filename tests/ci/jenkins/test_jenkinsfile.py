@@ -84,7 +84,7 @@ class Agent:
             "GIT_URL": "https://github.com/Codertocat/Hello-World.git",
             "GITHUB_API_URL": forge.github,
             "MODELYARD_INPUT_GRAPH": "approve",
-            "MODELYARD_FORGE_PATIENCE": "5",
+            "MODELYARD_FORGE_PATIENCE": "30",
             "NO_PROXY": "127.0.0.1",
         }
 
