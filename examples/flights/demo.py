@@ -30,7 +30,7 @@ from modelyard.projects.dispatch import acknowledge, dispatch
 
 PROJECT = Path(__file__).parent
 REQUESTS = 300
-CANARY_SECONDS = 30.0
+CANARY_SECONDS = 120.0
 FLIGHT = {
     "carrier": "EV",
     "origin": "EWR",
