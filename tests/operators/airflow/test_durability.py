@@ -19,14 +19,14 @@ def test_a_try_that_dies_before_its_result_is_published_does_no_work_twice(
 ) -> None:
     publish, tries = OperationOperator._publish, []
 
-    def dies_at_first(self: OperationOperator, ti: Any, result: Any) -> None:
+    def dies_at_first(ti: Any, done: Any, result: Any, fields: Any) -> None:
         tries.append(ti.try_number)
         if ti.try_number == 1:
             ti.xcom_push("left_by_the_first_try", result["rows"])
             raise ConnectionError("the API server does not answer")
-        publish(self, ti, result)
+        publish(ti, done, result, fields)
 
-    monkeypatch.setattr(OperationOperator, "_publish", dies_at_first)
+    monkeypatch.setattr(OperationOperator, "_publish", staticmethod(dies_at_first))
     with DAG("unpublished", schedule=None) as dag:
         ActOperator(
             task_id="act",
