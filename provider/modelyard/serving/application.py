@@ -162,7 +162,7 @@ class Application:
                 finally:
                     self.admission.leave()
                 if body is not None:
-                    if not (type(send) is Responder and send.whole(200, JSON, body, close=self.draining)):
+                    if not (isinstance(send, Responder) and send.whole(200, JSON, body, close=self.draining)):
                         await send(self._started(body))
                         await send({"type": "http.response.body", "body": body})
                     status = 200
@@ -222,7 +222,7 @@ class Application:
         if isinstance(reply, Reply) and reply.close:
             await send_last(reply, send, request)
             return
-        if type(send) is Responder and isinstance(reply, Reply) and self._sent_whole(reply, send):
+        if isinstance(send, Responder) and isinstance(reply, Reply) and self._sent_whole(reply, send):
             return
         headers = reply.fields
         if self.draining:

@@ -136,13 +136,16 @@ class OnnxClassifier(OnnxEstimator):
         """Return labels and probabilities of one run."""
         import numpy as np
 
-        labels, probabilities, *_ = (None, *self.run(rows)) if self._by_probability else self.run(rows)
+        said = self.run(rows)
+        probabilities = said[0] if self._by_probability else said[1]
         if isinstance(probabilities, list):  # a list of mappings by class, as some converters have it
             probabilities = np.array([list(each.values()) for each in probabilities])
         if self._by_probability:
             labels = self.classes_.take(probabilities.argmax(axis=1))
-        elif self._classes and labels.dtype.kind != self.classes_.dtype.kind:
-            labels = labels.astype(self.classes_.dtype)  # ONNX has no classes True and False, but 1 and 0
+        elif self._classes and said[0].dtype.kind != self.classes_.dtype.kind:
+            labels = said[0].astype(self.classes_.dtype)  # ONNX has no classes True and False, but 1 and 0
+        else:
+            labels = said[0]
         return labels, probabilities.astype(np.float64, copy=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
