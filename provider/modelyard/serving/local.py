@@ -217,8 +217,8 @@ def serve(
     opening = partial(graph.open_async, resources)
     with LocalServer(opening, port=port, host=host, traffic=traffic, metrics=metrics, **options) as server:
         also = f" and grpc://{server.grpc_address}" if server.grpc_address else ""
-        print(f"{graph.name} answers at {server.url}{also} (Ctrl+C ends it)", flush=True)  # noqa: T201 (what it is for)
-        try:
+        try:  # whoever reads the line may interrupt at once
+            print(f"{graph.name} answers at {server.url}{also} (Ctrl+C ends it)", flush=True)  # noqa: T201 (what it is for)
             server.wait()
         except KeyboardInterrupt:
             print(f"{graph.name} ended")  # noqa: T201

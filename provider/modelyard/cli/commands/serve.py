@@ -14,7 +14,7 @@ import click
 from modelyard.cli.options import environment_options
 from modelyard.cli.output import show_text
 from modelyard.deploy.revision import ProjectRevision, load_graph, resolve_models
-from modelyard.deploy.targets import Order, find_target
+from modelyard.deploy.targets import Deployment, Order, find_target
 from modelyard.graphs import Graph
 from modelyard.projects import open_project
 from modelyard.serving.resources import project_resources
@@ -50,7 +50,11 @@ def serve(
         return
     settings = {"workers": workers, "host": host, "grpc_port": grpc_port}
     with tempfile.TemporaryDirectory(prefix="modelyard-serve-") as folder:
-        with _endpoint(found, Path(folder), settings, port, project, environment), suppress(KeyboardInterrupt):
+        with _endpoint(found, Path(folder), settings, port, project, environment) as done, suppress(KeyboardInterrupt):
+            also = f" and grpc://{done.grpc}" if done.grpc else ""
+            # whoever reads the line may interrupt at once
+            show_text(f"{found.name} answers at {done.url}{also} (Ctrl+C ends it)")
+            sys.stdout.flush()
             while True:
                 time.sleep(_TICK)
         show_text(f"{found.name} ended")
@@ -72,7 +76,7 @@ def _apart(project: str, graph: str) -> tuple[str, str]:
 @contextmanager
 def _endpoint(
     graph: Graph, state: Path, settings: dict[str, object], port: int, project: str, environment: str
-) -> Iterator[None]:
+) -> Iterator[Deployment]:
     """Keep an endpoint of several processes for as long as the block lasts."""
     opened = open_project(project)
     place, chosen = find_target("local"), opened.environment(environment)
@@ -88,10 +92,6 @@ def _endpoint(
         log=logging.getLogger("modelyard"),
     )
     try:
-        done = place.deploy(order)
-        also = f" and grpc://{done.grpc}" if done.grpc else ""
-        show_text(f"{graph.name} answers at {done.url}{also} (Ctrl+C ends it)")
-        sys.stdout.flush()
-        yield
+        yield place.deploy(order)
     finally:
         place.undeploy(graph.name, state, _END_TIMEOUT)
