@@ -222,6 +222,8 @@ def test_rows_at_any_path_of_a_graph_that_begins_with_a_model(url: str, chain: s
     assert (many.status_code, many.json()["error"]["message"]) == (413, "the request has 1001 rows, the limit is 1000")
     wrong = httpx.post(url, json={"inputs": [[6, 1.0], [6]]})
     assert (wrong.status_code, wrong.json()["error"]["facts"]["row"]) == (422, 1)
+    assert wrong.json()["error"]["message"].startswith("row 1: graph rule, step late, event ")
+    assert wrong.json()["error"]["message"].endswith(": the model has 2 features, the row has 1 values")
     own = httpx.post(
         chain, json={"inputs": [[6, 1.0]]}, headers={"x-request-id": "8"}
     )  # its first step takes a mapping

@@ -79,7 +79,9 @@ class RowFailed(ModelyardError):
     """Raised when one of the rows of a request failed; it is of the same kind as what happened."""
 
     def __init__(self, index: int, error: ModelyardError) -> None:
-        super().__init__(f"row {index}: {error}", facts={**error.facts, "row": index})
+        place = f"{error.where}: " if error.where else ""
+        what = error.what.removeprefix("row 0: ")  # the only one of its event, which counts it anew
+        super().__init__(f"row {index}: {place}{what}", mend=error.mend, facts={**error.facts, "row": index})
         self._kind = error.error_kind
 
     @property
