@@ -1,12 +1,14 @@
 """What became of the graphs that were deployed for a change, as frozen records."""
 
+from typing import Literal
+
 import msgspec
 
 __all__ = ["PreviewRecord", "PreviewsRecord", "ShadowRecord"]
 
 
 class ShadowRecord(msgspec.Struct, frozen=True):
-    """The same requests, answered by the preview and by the champion.
+    """The same requests, answered by the preview and by the champion or what stood in for it.
 
     Parameters
     ----------
@@ -18,6 +20,8 @@ class ShadowRecord(msgspec.Struct, frozen=True):
         How many either side failed to answer.
     largest_difference
         The largest difference between two numbers at the same place of two answers.
+    baseline
+        Whose answers they are beside: the merge base's models where there is no champion.
     """
 
     requests: int = 0
@@ -25,6 +29,7 @@ class ShadowRecord(msgspec.Struct, frozen=True):
     errors: int = 0
     baseline_errors: int = 0
     largest_difference: float = 0.0
+    baseline: Literal["champion", "merge-base"] = "champion"
 
 
 class PreviewRecord(msgspec.Struct, frozen=True):
@@ -45,13 +50,15 @@ class PreviewRecord(msgspec.Struct, frozen=True):
     latency_ms
         Median and 95th percentile of the latency in milliseconds, as ``p50`` and ``p95``.
     shadow
-        How it did beside the champion; None if there was nothing to compare with.
+        How it did beside the champion; None if there was nothing to compare with, for which `remark` has the reason.
     expires
         When a lasting one may be cleared away, in seconds since 1970; 0 for never.
     failure
         Why there is none; empty if there is.
     note
         Why nothing was deployed, where that is nobody's fault: a model that this environment does not have.
+    remark
+        What was not asked of it, and why.
     """
 
     graph: str
@@ -67,6 +74,7 @@ class PreviewRecord(msgspec.Struct, frozen=True):
     expires: float = 0.0
     failure: str = ""
     note: str = ""
+    remark: str = ""
 
 
 class PreviewsRecord(msgspec.Struct, frozen=True):

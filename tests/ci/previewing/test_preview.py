@@ -93,6 +93,29 @@ def test_a_preview_lives_for_the_job_and_is_asked_beside_the_champion(
 
 
 @pytest.mark.slow
+def test_what_stood_in_for_the_champion_is_asked_the_same(
+    command: Command, here: Path, requests: str, tmp_path: Path
+) -> None:
+    run = json.loads((here / ".modelyard/ci/run.json").read_text())
+    assert run["workflows"][0]["candidates"][0]["baseline"] == "models:/loans/1"
+    run["workflows"][0]["candidates"][0]["baseline_kind"] = "merge-base"
+    (tmp_path / "run.json").write_text(json.dumps(run))
+    registry = tracking(here).registry
+    registry.point_alias("loans", "champion", 2)  # asked in its place, all answers would be the same
+    try:
+        assert command("ci", "preview", "--folder", str(tmp_path), "--requests", requests).code == 0
+    finally:
+        registry.point_alias("loans", "champion", 1)
+
+    (found,) = json.loads((tmp_path / "preview.json").read_text())["previews"]
+    beside = found["shadow"]
+    assert (beside["baseline"], beside["requests"], beside["same"], found["remark"]) == ("merge-base", 2, 0, "")
+    assert "- beside the merge base: 0 of 2 answers are the merge base's; " in (
+        command("ci", "report", "--folder", str(tmp_path), "--dry-run").out
+    )
+
+
+@pytest.mark.slow
 def test_a_lasting_preview_answers_until_it_is_stopped(
     command: Command, here: Path, requests: str, github_job: Job, forge: Forge
 ) -> None:
@@ -245,6 +268,8 @@ def test_a_graph_whose_model_is_not_here_is_not_previewed_and_no_failure(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A fresh runner has no champion, and a change of the graph alone brings none."""
+    outputs = tmp_path / "outputs.env"
+    monkeypatch.setenv("MODELYARD_OUTPUTS", str(outputs))
     folder = tmp_path / "fresh"
     folder.mkdir()
     monkeypatch.chdir(write_loans(folder))
@@ -252,7 +277,9 @@ def test_a_graph_whose_model_is_not_here_is_not_previewed_and_no_failure(
     git(folder, "commit", "-q", "-a", "-m", "the graph alone")
     assert command("ci", "plan", "--base", "main").code == 0
     assert command("ci", "run").code == 0
-    assert command("ci", "preview").code == 0
+    ended = command("ci", "preview")
+    assert (ended.code, "\napprove: It was not deployed: " in ended.out) == (0, True)
+    assert "SMOKE=none\n" in outputs.read_text()
 
     assert (preview(folder)["note"].startswith("It was not deployed: "), preview(folder)["failure"]) == (True, "")
     assert "- graph <code>approve</code>: <code>It was not deployed&#58; " in command("ci", "report", "--dry-run").out

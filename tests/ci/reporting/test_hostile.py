@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from command_lines import Command
 from fake_forge import Forge
@@ -109,7 +110,9 @@ def hostile_report(text: str, run: RunRecord | None = None) -> Report:
     )
     touched = (Affected(text, (text, text)),)
     plan = PlanRecord("flights", text, text, (text, f"{text}.py"), touched, touched, touched, text)
-    preview = PreviewRecord(text, text, text, {text: text}, f"https://evil.example/{text}", text, 2, 0, {"p50": 1.0})
+    preview = PreviewRecord(
+        text, text, text, {text: text}, f"https://evil.example/{text}", text, 2, 0, {"p50": 1.0}, remark=text
+    )
     return build_report(
         "flights",
         context,
@@ -317,7 +320,8 @@ def test_no_secret_leaves_the_job(
         RunRecord("flights", failures=(FailureRecord(told, "user_code", told, "a.py", 1),), workflows=run.workflows),
     )
 
-    folder.write("preview.json", PreviewsRecord((PreviewRecord(told, "x", url=told, failure=told, note=told),)))
+    preview = PreviewRecord(told, "x", url=told, failure=told, note=told, remark=told)
+    folder.write("preview.json", PreviewsRecord((preview, msgspec.structs.replace(preview, note=""))))
     told_by = (("detect", "--json"), ("report",), ("report", "--json"), ("gate",), ("gate", "--dry-run", "--json"))
     seen = [command("ci", *words) for words in (*told_by, ("promote",))]
 

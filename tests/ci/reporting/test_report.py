@@ -1,3 +1,4 @@
+import msgspec
 from judged import FAILED, HELD, PLAN, PREVIEW, candidate, run_of
 
 from modelyard.ci.hosts import CiContext
@@ -47,6 +48,12 @@ def test_every_part_is_there() -> None:
     assert "<code>B6</code>" not in text  # it got better
     assert "july" not in text  # it is the same data
     assert text.index("**Gates**") < text.index("**Preview**") < text.index("What the change touches")
+
+
+def test_what_a_preview_was_not_asked_is_told() -> None:
+    told = msgspec.structs.replace(PREVIEW, shadow=None, remark="Nothing was asked beside it: there is no champion.")
+    text = render(build_report("flights", CONTEXT, run=run_of(candidate(HELD)), previews=[told]))
+    assert "- <code>Nothing was asked beside it&#58; there is no champion&#46;</code>" in text.splitlines()
 
 
 def test_where_more_is_to_be_seen() -> None:

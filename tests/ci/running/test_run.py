@@ -250,6 +250,7 @@ def test_jobs_of_a_matrix_are_reported_together(command: Command, loans: Path) -
 def test_a_model_that_is_measured_only_while_it_trains(command: Command, loans: Path) -> None:
     ran = command("ci", "run", "quick", "--all", "--gate", "roc_auc >= 0.5", "--gate", "roc_auc >= champion")
     assert ran.code == 0, ran.err
+    assert ran.out.splitlines()[1].split()[:6] == ["quick", "models:/quick-loans/1", "none", "1", "of", "2"]
     (candidate,) = recorded(loans)["workflows"][0]["candidates"]
     assert (candidate["model"], candidate["baseline_kind"], candidate["rows"]) == ("models:/quick-loans/1", "none", 60)
     assert candidate["baseline_note"] == "Measured only on the rows that its training held out."

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from modelyard.ci.job import CiJob
-from modelyard.ci.previewing.asking import ask, compared, latencies
+from modelyard.ci.previewing.asking import Answered, ask, compared, latencies
 from modelyard.ci.previewing.register import LastingPreview, PreviewRegister
 from modelyard.ci.previewing.requests import PreviewRequest, smoke_requests
 from modelyard.ci.previews import PreviewRecord, ShadowRecord
@@ -92,13 +92,23 @@ class Previewing:
 
     def models(self, graph: str, run: RunRecord | None) -> dict[str, str]:
         """Return the candidates that take the place of a graph's models: step → exact version."""
-        candidates = by_registered_name(run.candidates if run else ())
-        found = load_graph(self._project, graph).models
-        return {
-            step: candidates[name]
-            for step, reference in found.items()
-            if (name := registered_name(reference)) in candidates
-        }
+        return self._in_place(graph, by_registered_name(run.candidates if run else ()))
+
+    def _of_merge_base(self, graph: str, run: RunRecord | None) -> dict[str, str]:
+        """Return what stands in for champions that there are none of: step → the merge base's model."""
+        candidates = run.candidates if run else ()
+        return self._in_place(
+            graph,
+            {
+                registered_name(each.model): each.baseline
+                for each in candidates
+                if each.baseline_kind == "merge-base" and each.baseline
+            },
+        )
+
+    def _in_place(self, graph: str, found: Mapping[str, str]) -> dict[str, str]:
+        named = load_graph(self._project, graph).models
+        return {step: found[name] for step, each in named.items() if (name := registered_name(each)) in found}
 
     def run(self, graph: str, run: RunRecord | None) -> PreviewRecord:
         """Preview one graph; what goes wrong is in the record.
@@ -112,14 +122,14 @@ class Previewing:
             models = self.models(graph, run)
             record = msgspec.structs.replace(record, models=models)
             if missing := self._missing(graph, models):
-                return msgspec.structs.replace(record, note=missing)
+                return msgspec.structs.replace(record, note=f"It was not deployed: {missing}.")
             if self._asked.lasting:
                 expires = time.time() + self._asked.seconds if self._asked.seconds else 0.0
                 self._keep(graph, endpoint, target, expires)
                 record = msgspec.structs.replace(record, expires=expires)
-                return self._tested(record, graph, endpoint, models)
+                return self._tested(record, models, run)
             with self._taken_away(endpoint, target):
-                return self._tested(record, graph, endpoint, models)
+                return self._tested(record, models, run)
         except ModelyardError as error:
             return msgspec.structs.replace(record, failure=str(error))
 
@@ -154,19 +164,22 @@ class Previewing:
             try:
                 tracking.resolve(reference)
             except (AliasNotFound, ModelNotFound) as error:
-                return f"It was not deployed: {error.what}."
+                return error.what
         return ""
 
-    def _tested(self, record: PreviewRecord, graph: str, endpoint: str, models: Mapping[str, str]) -> PreviewRecord:
-        self._log.info("deploying %s as %s", graph, endpoint)
-        deployed = self._deploy(graph, endpoint, models, record.target)
+    def _tested(self, record: PreviewRecord, models: Mapping[str, str], run: RunRecord | None) -> PreviewRecord:
+        self._log.info("deploying %s as %s", record.graph, record.endpoint)
+        deployed = self._deploy(record.graph, record.endpoint, models, record.target)
         record = msgspec.structs.replace(record, revision=deployed["revision"], models=dict(deployed["models"]))
         requests, guessed = self._requests(deployed["models"])
         answers = ask(deployed["url"], requests)
         if guessed and answers and all(400 <= each.status < 500 for each in answers):
             # The model's rows are no requests of this graph: nothing was tested, and nothing has failed.
             requests, answers = [], []
-        shadow = self._beside_champion(graph, endpoint, models, record.target, requests, answers) if answers else None
+        shadow, remark = None, "It was asked nothing: no requests are given, and no example of its models is one."
+        if answers:
+            instead = self._of_merge_base(record.graph, run) if models else None
+            shadow, remark = self._beside(record, instead, requests, answers)
         return msgspec.structs.replace(
             record,
             url=deployed["url"] if self._asked.lasting else "",
@@ -174,38 +187,40 @@ class Previewing:
             smoke_failures=sum(1 for each in answers if each.failed),
             latency_ms=latencies(answers),
             shadow=shadow,
+            remark=remark,
         )
 
-    def _beside_champion(
+    def _beside(
         self,
-        graph: str,
-        endpoint: str,
-        models: Mapping[str, str],
-        target: str,
+        record: PreviewRecord,
+        merge_base: Mapping[str, str] | None,
         requests: Sequence[PreviewRequest],
-        answers: Sequence[Any],
-    ) -> ShadowRecord | None:
-        """Ask what answers now the same; nothing if there is no such thing.
+        answers: Sequence[Answered],
+    ) -> tuple[ShadowRecord | None, str]:
+        """Ask the same what answers now, and return how that differs, or why there is no such thing.
 
-        Without an endpoint, it is this graph with the models that it names: where no candidate takes part, that is
-        the preview itself.
+        Without an endpoint, it is this graph with the models that it names, or with the merge base's where the
+        request is compared with these. Where no candidate takes part (`merge_base` is None), that would be the
+        preview itself.
         """
+        graph, other = record.graph, f"{record.endpoint[: 63 - len(_CHAMPION)]}{_CHAMPION}"
         try:
             present = read_endpoint(self._environment.state, graph)
         except EndpointNotFound:
             present = None
         if present is not None and present.state in ("running", "idle"):
-            return compared(answers, ask(present.url, requests))
-        if not models:
-            return None
-        other = f"{endpoint[: 63 - len(_CHAMPION)]}{_CHAMPION}"
+            return compared(answers, ask(present.url, requests)), ""
+        if merge_base is None:
+            return None, f"Nothing was asked beside it: no endpoint {graph} answers in this environment."
         try:
-            with self._taken_away(other, target):
-                champion = self._deploy(graph, other, {}, target)
-                return compared(answers, ask(champion["url"], requests))
+            if missing := self._missing(graph, merge_base):
+                return None, f"Nothing was asked beside it: {missing}."
+            with self._taken_away(other, record.target):
+                deployed = self._deploy(graph, other, merge_base, record.target)
+                found = compared(answers, ask(deployed["url"], requests))
         except ModelyardError as error:
-            self._log.info("there is no champion to ask beside: %s", error)
-            return None
+            return None, f"Nothing was asked beside it: {error}"
+        return msgspec.structs.replace(found, baseline="merge-base" if merge_base else "champion"), ""
 
     def _deploy(self, graph: str, endpoint: str, models: Mapping[str, str], target: str) -> dict[str, Any]:
         parameters = {"graph": graph, "endpoint": endpoint, "models": dict(models), "target": target}

@@ -158,10 +158,13 @@ def _preview(preview: PreviewRecord, *, linked: bool) -> Iterator[Section]:
         lines.append(f"- smoke test: {told}{f'; latency {spans}' if spans else ''}")
     if preview.shadow is not None:
         beside = preview.shadow
-        told = f"{beside.same} of {beside.requests} answers are the champion's"
+        whose, where = ("merge base's", "merge base") if beside.baseline == "merge-base" else ("champion's", "champion")
+        told = f"{beside.same} of {beside.requests} answers are the {whose}"
         largest = f"largest difference of a number {figure(beside.largest_difference)}"
         errors = f"{beside.errors} errors against {beside.baseline_errors}"
-        lines.append(f"- beside the champion: {told}; {largest}; {errors}")
+        lines.append(f"- beside the {where}: {told}; {largest}; {errors}")
+    if preview.remark:
+        lines.append(f"- {code(preview.remark, 400)}")
     yield Section("Preview", "\n".join(lines))
 
 

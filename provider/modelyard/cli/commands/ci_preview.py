@@ -133,7 +133,8 @@ def _retire(job: CiJob, endpoints: list[str]) -> None:
 
 def _tell(job: CiJob, previews: tuple[PreviewRecord, ...], *, json: bool) -> None:
     failed = any(each.failure or each.smoke_failures for each in previews)
-    values = {"smoke": ("fail" if failed else "pass") if previews else "none"}
+    asked = any(each.smoke_requests for each in previews)
+    values = {"smoke": "fail" if failed else "pass" if asked else "none"}
     if previews:
         values |= {"endpoint": previews[0].endpoint, "endpoint-url": previews[0].url}
     write_outputs(job.context, values)
@@ -149,3 +150,5 @@ def _tell(job: CiJob, previews: tuple[PreviewRecord, ...], *, json: bool) -> Non
     for each in previews:
         if each.failure:
             show_text(f"failed: {each.graph}: {loggable(each.failure)}")
+        elif told := each.note or each.remark:
+            show_text(f"{each.graph}: {loggable(told)}")

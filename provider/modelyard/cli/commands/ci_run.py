@@ -162,7 +162,7 @@ def _show(record: RunRecord) -> None:
             each.workflow,
             loggable(each.model),
             loggable(each.baseline) or each.baseline_kind,
-            f"{len(each.gates) - len(each.failed_gates)} of {len(each.gates)}",
+            f"{sum(1 for gate in each.gates if gate.state == 'held')} of {len(each.gates)}",
             {row.name: row.candidate for row in each.metrics if row.name == each.main_metric},
         ]
         for each in record.candidates
