@@ -362,6 +362,7 @@ def test_a_shallow_clone_says_what_is_missing(repository: Path, tmp_path: Path) 
     first = git(repository, "rev-parse", "main")
     assert everything(host="github", base_commit=first, base_branch="main") == f"the commit {first} is not {SHALLOW}"
     assert everything(host="jenkins", base_branch="main") == f"the branch origin/main is not {SHALLOW}"
+    assert everything() == f"nothing that the commit could be compared with is {SHALLOW}"
     git(clone, "remote", "remove", "origin")
     assert everything() == f"there is no branch main or master {SHALLOW}; name what to compare with: --base"
     git(clone, "fetch", "-q", "--depth=1", repository.as_uri(), "main:main")

@@ -1,12 +1,13 @@
 """The merge base is checked out beside the working tree, whole, and leaves nothing behind."""
 
+import logging
 from pathlib import Path
 
 import pytest
 from loans_project import git
 
 from modelyard.ci.errors import MergeBaseUnusable
-from modelyard.ci.running.merge_base import merge_base_project
+from modelyard.ci.running.merge_base import merge_base_project, train_merge_base
 from modelyard.projects import open_project
 
 
@@ -63,6 +64,21 @@ def test_what_failed_leaves_nothing_behind_either(repository: Path) -> None:
         raise RuntimeError
     assert not earlier.source.exists()
     assert len(git(repository, "worktree", "list").splitlines()) == 1
+
+
+def test_a_file_that_fails_is_called_as_in_the_repository(repository: Path) -> None:
+    (repository / "modelyard.yaml").write_text("name: loans\nworkflows: {main: flows:main}\n")
+    (repository / "flows.py").write_text("raise RuntimeError('broken before')\n")
+    git(repository, "add", ".")
+    git(repository, "commit", "-q", "-m", "broken")
+    base = git(repository, "rev-parse", "HEAD")
+    with pytest.raises(MergeBaseUnusable) as caught:
+        train_merge_base(
+            open_project(repository), base, "main", {}, environment="", log=logging.getLogger(), only=frozenset()
+        )
+    told = str(caught.value)
+    assert "flows.py:1: importing flows raised RuntimeError: broken before" in told
+    assert "/tree/" not in told
 
 
 def test_a_commit_of_a_submodule_that_is_nowhere_is_named(repository: Path) -> None:

@@ -101,6 +101,9 @@ def _base(git: GitCommand, context: CiContext, asked: str, head: str) -> tuple[s
     if not known:
         return "", _why_unknown(git, wanted, context)
     began = git.try_asking("merge-base", known[0], head)
+    if began == head and wanted == _USUAL and (shallow := _shallow(git)):
+        # A clone of one branch takes that for what everything begins from, and a change would seem to be none.
+        return "", f"nothing that the commit could be compared with is in this clone{shallow}"
     return (began, "") if began else ("", f"the two have no common commit in this clone{_shallow(git)}")
 
 

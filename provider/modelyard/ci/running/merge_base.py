@@ -108,7 +108,8 @@ def train_merge_base(
         except (MergeBaseUnusable, MergeBaseWithout):
             raise
         except ModelyardError as error:
-            raise MergeBaseUnusable(commit, str(error)) from error
+            # The checkout is gone when somebody reads this: its files are called as in the repository's project.
+            raise MergeBaseUnusable(commit, str(error).replace(f"{earlier.source}/", "")) from error
 
 
 def _trained(
