@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,9 @@ def test_a_function_that_raises_is_told_with_its_line(
     ran = command("ci", "run", "main", "--baseline", "none", "--base", "main")
 
     assert ran.code == 7
+    # The journal, which has the traceback, is no artifact: the job's own log must have it, too.
+    assert re.search(r'  File ".*/loans/training\.py", line 10, in fit\n', ran.err)
+    assert (" ValueError: no loans, password=***\n" in ran.err, "hunter22" in ran.err) == (True, False)
     (failure,) = recorded(loans)["workflows"][0]["failures"]
     assert (failure["step"], failure["kind"], failure["path"], failure["line"]) == (
         "train",

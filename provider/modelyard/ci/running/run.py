@@ -15,6 +15,7 @@ from modelyard.ci.running.baselines import Baselines, Comparison
 from modelyard.ci.running.candidates import candidate_of, trained_candidate
 from modelyard.ci.running.filling import filled, gates_of
 from modelyard.ci.running.slimming import Judged, SlimWorkflow, slim, with_baseline
+from modelyard.ci.running.traces import trace_of
 from modelyard.ci.served import graphs_serving
 from modelyard.errors import ErrorKind, ModelyardError
 from modelyard.operations import NoProgress, Progress
@@ -175,6 +176,8 @@ class Running:
             outcome = engine.run(chosen, inputs)
         except StepFailed as error:
             outcome, failures = error.left, self._failures(error)
+            for line in trace_of(error, self._job.redaction):
+                self._log.error("%s", line)
         candidates = self._candidates(name, slimmed.judged, outcome, inputs, comparison)
         engine.acknowledge(outcome)
         return outcome, failures, candidates
