@@ -74,6 +74,7 @@ def test_an_error_is_shown_at_the_line_that_raised_it(
     remark = next(line for line in ended.err.splitlines() if line.startswith("::error"))
     assert remark.startswith("::error file=loans/data.py,line=8,title=call failed::")
     assert "ZeroDivisionError" in remark
+    assert '/loans/data.py", line 8, in prepare\n    1 / 0\n' in ended.err
     assert not (tmp_path / "runner/output").exists()
 
 

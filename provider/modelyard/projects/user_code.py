@@ -43,6 +43,8 @@ def calling(name: str, source: Path) -> Iterator[None]:
 def _place(error: BaseException, source: Path) -> str:
     root = source.resolve()
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if frame.filename.startswith("<"):
+            continue  # <frozen os>, <string>: no file, and no path below the present folder either
         file = Path(frame.filename).resolve()
         if file.is_relative_to(root) and "site-packages" not in file.parts:
             return f"{file.relative_to(root)}:{frame.lineno}"

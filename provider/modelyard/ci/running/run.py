@@ -15,8 +15,8 @@ from modelyard.ci.running.baselines import Baselines, Comparison
 from modelyard.ci.running.candidates import candidate_of, trained_candidate
 from modelyard.ci.running.filling import filled, gates_of
 from modelyard.ci.running.slimming import Judged, SlimWorkflow, slim, with_baseline
-from modelyard.ci.running.traces import trace_of
 from modelyard.ci.served import graphs_serving
+from modelyard.ci.traces import trace_of
 from modelyard.errors import ErrorKind, ModelyardError
 from modelyard.operations import NoProgress, Progress
 from modelyard.tracking import open_tracking

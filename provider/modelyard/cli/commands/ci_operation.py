@@ -12,6 +12,7 @@ from modelyard.ci.outputs import write_outputs
 from modelyard.ci.places import place_of
 from modelyard.ci.reporting.annotations import workflow_command
 from modelyard.ci.reporting.escaping import one_line
+from modelyard.ci.traces import trace_of
 from modelyard.cli.documents import write_json
 from modelyard.cli.flags import value_of
 from modelyard.cli.options import project_options
@@ -61,6 +62,8 @@ def operate_job(
                 progress=reporter,
             )
     except ModelyardError as error:
+        for line in () if quiet else trace_of(error, job.redaction):
+            click.echo(line, err=True)
         _remark(job, name, error)
         raise
     _publish(job, spec, completed)
