@@ -36,7 +36,7 @@ def test_endpoints_are_listed_by_name_with_what_is_known(tmp_path: Path) -> None
         "flights",
     )
     assert (known.revision, known.previous, known.models) == (revision, None, {"m": "models:/delays/3"})
-    assert (known.provenance, known.supervisor, known.workers) == ({"commit": "abc"}, 0, ())
+    assert (known.provenance, known.supervisor, known.workers, known.metrics) == ({"commit": "abc"}, 0, (), "")
     assert tail_log(tmp_path, "delays", 2) == ["two", "three"]
 
 

@@ -39,6 +39,8 @@ class EndpointRecord(msgspec.Struct, frozen=True):
         ``stopped``, if its supervisor is gone.
     url, grpc
         Where it answers; the latter is empty if it does not answer gRPC.
+    metrics
+        Where the page, the metrics and admin calls of all its workers are; empty until its supervisor is up.
     graph, project
         What it serves.
     revision, previous
@@ -67,6 +69,7 @@ class EndpointRecord(msgspec.Struct, frozen=True):
     state: Literal["running", "idle", "starting", "stopped"]
     url: str
     grpc: str
+    metrics: str
     graph: str
     project: str
     revision: str
@@ -167,6 +170,7 @@ def _record(state: Path, name: str) -> EndpointRecord | None:
         state="stopped" if not status else "running" if up else "idle" if idle else "starting",
         url=deployed.url,
         grpc=deployed.grpc,
+        metrics=status.metrics if status else "",
         graph=manifest.graph.name,
         project=manifest.project,
         revision=deployed.revision,

@@ -127,6 +127,10 @@ def test_serve_with_several_workers_answers_http_and_grpc_until_ctrl_c(
     request = urllib.request.Request(said.split()[3], b'{"x": 5}', {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=60) as reply:
         assert json.load(reply) == {"y": 15}
+    figures, _, at = serving.stdout.readline().rstrip("\n").partition(": ")
+    assert figures == "figures of all workers"
+    with urllib.request.urlopen(f"{at}/metrics", timeout=60) as reply:
+        assert "\nmodelyard_worker_restarts_total 0.0\n" in reply.read().decode()
     serving.send_signal(signal.SIGINT)
     out, _ = serving.communicate(timeout=120)
     assert (serving.returncode, out) == (0, "triple ended\n")

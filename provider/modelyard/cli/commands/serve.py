@@ -13,6 +13,7 @@ import click
 
 from modelyard.cli.options import environment_options
 from modelyard.cli.output import show_text
+from modelyard.deploy import read_endpoint
 from modelyard.deploy.revision import ProjectRevision, load_graph, resolve_models
 from modelyard.deploy.targets import Deployment, Order, find_target
 from modelyard.graphs import Graph
@@ -55,6 +56,7 @@ def serve(
             # whoever reads the line may interrupt at once
             show_text(f"{found.name} answers at {done.url}{also} (Ctrl+C ends it)")
             sys.stdout.flush()
+            _tell_figures(found.name, Path(folder))
             while True:
                 time.sleep(_TICK)
         show_text(f"{found.name} ended")
@@ -71,6 +73,14 @@ def _apart(project: str, graph: str) -> tuple[str, str]:
     folder, colon, name = graph.partition(":")
     is_folder = os.sep in folder or (Path(folder) / "modelyard.yaml").exists()
     return (folder, name) if colon and is_folder else (project, graph)
+
+
+def _tell_figures(name: str, state: Path) -> None:
+    """Say where the figures of all workers are; the supervisor knows soon after they answer."""
+    while not (metrics := read_endpoint(state, name).metrics):
+        time.sleep(_TICK)
+    show_text(f"figures of all workers: {metrics}")
+    sys.stdout.flush()
 
 
 @contextmanager
