@@ -101,7 +101,7 @@ def url() -> Iterator[str]:
 def asked(url: str, body: Any) -> tuple[int, Any]:
     request = Request(url, json.dumps(body).encode(), {"content-type": "application/json"})
     try:
-        with urlopen(request, timeout=10) as reply:
+        with urlopen(request, timeout=60) as reply:
             return reply.status, json.load(reply)
     except HTTPError as refused:
         return refused.code, json.load(refused)
