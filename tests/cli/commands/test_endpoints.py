@@ -112,8 +112,9 @@ def test_serve_names_an_unknown_graph(command: Command, shop: Path) -> None:
     assert (ended.code, "Did you mean triple?" in ended.err) == (3, True)
 
 
-def test_serve_with_several_workers_answers_http_and_grpc_until_ctrl_c(
-    shop: Path, process_environment: dict[str, str]
+@pytest.mark.parametrize(("asked", "code", "last"), [(signal.SIGINT, 0, "triple ended\n"), (signal.SIGTERM, 143, "")])
+def test_serve_with_several_workers_answers_http_and_grpc_until_it_is_asked_to_end(
+    shop: Path, process_environment: dict[str, str], asked: int, code: int, last: str
 ) -> None:
     serving = subprocess.Popen(
         [sys.executable, "-m", "modelyard.cli", "serve", "./:triple", "--workers", "2", "--grpc-port", "0"],
@@ -131,9 +132,11 @@ def test_serve_with_several_workers_answers_http_and_grpc_until_ctrl_c(
     assert figures == "figures of all workers"
     with urllib.request.urlopen(f"{at}/metrics", timeout=60) as reply:
         assert "\nmodelyard_worker_restarts_total 0.0\n" in reply.read().decode()
-    serving.send_signal(signal.SIGINT)
+    serving.send_signal(asked)
     out, _ = serving.communicate(timeout=120)
-    assert (serving.returncode, out) == (0, "triple ended\n")
+    assert (serving.returncode, out) == (code, last)
+    with pytest.raises(OSError, match="refused"):  # its workers and their supervisor are gone, too
+        urllib.request.urlopen(f"{at}/metrics", timeout=60)
 
 
 def test_an_endpoint_is_scaled_and_rolled_back(command: Command, deployed: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ import click
 
 from modelyard.cli.options import environment_options
 from modelyard.cli.output import show_text
+from modelyard.cli.signals import termination_cancels
 from modelyard.deploy import read_endpoint
 from modelyard.deploy.revision import ProjectRevision, load_graph, resolve_models
 from modelyard.deploy.targets import Deployment, Order, find_target
@@ -51,7 +52,8 @@ def serve(
         return
     settings = {"workers": workers, "host": host, "grpc_port": grpc_port}
     with tempfile.TemporaryDirectory(prefix="modelyard-serve-") as folder:
-        with _endpoint(found, Path(folder), settings, port, project, environment) as done, suppress(KeyboardInterrupt):
+        place = _endpoint(found, Path(folder), settings, port, project, environment)
+        with termination_cancels(), place as done, suppress(KeyboardInterrupt):
             also = f" and grpc://{done.grpc}" if done.grpc else ""
             # whoever reads the line may interrupt at once
             show_text(f"{found.name} answers at {done.url}{also} (Ctrl+C ends it)")
