@@ -2,6 +2,9 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import probe_steps
@@ -51,6 +54,40 @@ def test_serve_answers_until_it_is_interrupted() -> None:
         assert httpx.post(url, json=3).json() == -3
         process.send_signal(signal.SIGINT)
         assert process.stdout.read() == "echo ended\n"
+        assert process.wait() == 0
+
+
+BUSY = """
+import asyncio, pathlib
+from modelyard.graphs import Graph
+
+
+async def work(body):
+    pathlib.Path(body).touch()
+    await asyncio.sleep(0.5)
+    return "done"
+
+
+graph = Graph("busy")
+graph.to(work)
+graph.serve()
+"""
+
+
+@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
+def test_what_is_under_way_is_answered_before_serve_ends(tmp_path: Path, asked: int) -> None:
+    begun = tmp_path / "begun"
+    with subprocess.Popen([sys.executable, "-c", BUSY], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().split()[3]
+        with ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(httpx.post, url, json=str(begun), timeout=60)
+            until = time.monotonic() + 60
+            while not begun.exists() and time.monotonic() < until:
+                time.sleep(0.01)
+            process.send_signal(asked)
+            assert answer.result().json() == "done"
+        assert process.stdout.read() == "busy ended\n"
         assert process.wait() == 0
 
 

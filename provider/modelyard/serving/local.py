@@ -1,10 +1,13 @@
 """Serves an open graph from this process: for a notebook, an IDE, a test."""
 
 import asyncio
+import signal
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from modelyard.graphs import Graph, Plan, Resources
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
     from modelyard.serving.rpc import RpcServer
 
 __all__ = ["LocalServer", "serve"]
+
+_END_TIMEOUT = 10.0
+"""Seconds that what is under way has at the end, as in a worker."""
 
 
 class LocalServer:
@@ -162,8 +168,8 @@ class LocalServer:
         self._ready.set()
         await clock
         if rpc is not None:
-            await rpc.stop(5)
-        await server.drain(idle=0, limit=5)
+            await rpc.stop(_END_TIMEOUT)
+        await server.drain(idle=0, limit=_END_TIMEOUT)
 
     async def _begin_rpc(self, server: GraphServer) -> "RpcServer | None":
         if self._grpc_port is None:
@@ -189,6 +195,23 @@ class LocalServer:
         return rpc
 
 
+@contextmanager
+def _termination_interrupts() -> Iterator[None]:
+    """Take SIGTERM for Ctrl+C: process managers ask so, and both want what is under way answered."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(_: int, __: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _shown(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
@@ -196,7 +219,7 @@ def _shown(host: str) -> str:
 def serve(
     graph: Graph, resources: Resources | None = None, *, port: int = 0, host: str = "127.0.0.1", **options: Any
 ) -> None:
-    """Open `graph`, serve it until interrupted (Ctrl+C), and print where.
+    """Open `graph`, serve it until interrupted (Ctrl+C or SIGTERM), and print where; what is under way is answered.
 
     Parameters
     ----------
@@ -215,7 +238,8 @@ def serve(
     traffic, metrics = Traffic(), options.pop("metrics", None) or ServingMetrics()
     resources = metrics.watching(replace(resources or Resources(), batching=traffic.batching()))
     opening = partial(graph.open_async, resources)
-    with LocalServer(opening, port=port, host=host, traffic=traffic, metrics=metrics, **options) as server:
+    serving = LocalServer(opening, port=port, host=host, traffic=traffic, metrics=metrics, **options)
+    with _termination_interrupts(), serving as server:
         also = f" and grpc://{server.grpc_address}" if server.grpc_address else ""
         try:  # whoever reads the line may interrupt at once
             print(f"{graph.name} answers at {server.url}{also} (Ctrl+C ends it)", flush=True)  # noqa: T201 (what it is for)

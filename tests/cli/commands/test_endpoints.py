@@ -112,9 +112,9 @@ def test_serve_names_an_unknown_graph(command: Command, shop: Path) -> None:
     assert (ended.code, "Did you mean triple?" in ended.err) == (3, True)
 
 
-@pytest.mark.parametrize(("asked", "code", "last"), [(signal.SIGINT, 0, "triple ended\n"), (signal.SIGTERM, 143, "")])
+@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
 def test_serve_with_several_workers_answers_http_and_grpc_until_it_is_asked_to_end(
-    shop: Path, process_environment: dict[str, str], asked: int, code: int, last: str
+    shop: Path, process_environment: dict[str, str], asked: int
 ) -> None:
     serving = subprocess.Popen(
         [sys.executable, "-m", "modelyard.cli", "serve", "./:triple", "--workers", "2", "--grpc-port", "0"],
@@ -134,7 +134,7 @@ def test_serve_with_several_workers_answers_http_and_grpc_until_it_is_asked_to_e
         assert "\nmodelyard_worker_restarts_total 0.0\n" in reply.read().decode()
     serving.send_signal(asked)
     out, _ = serving.communicate(timeout=120)
-    assert (serving.returncode, out) == (code, last)
+    assert (serving.returncode, out) == (0, "triple ended\n")
     with pytest.raises(OSError, match="refused"):  # its workers and their supervisor are gone, too
         urllib.request.urlopen(f"{at}/metrics", timeout=60)
 

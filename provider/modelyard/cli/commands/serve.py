@@ -1,4 +1,4 @@
-"""``modelyard serve``: a graph behind HTTP until Ctrl-C."""
+"""``modelyard serve``: a graph behind HTTP until Ctrl-C or SIGTERM."""
 
 import logging
 import os
@@ -18,6 +18,7 @@ from modelyard.deploy import read_endpoint
 from modelyard.deploy.revision import ProjectRevision, load_graph, resolve_models
 from modelyard.deploy.targets import Deployment, Order, find_target
 from modelyard.graphs import Graph
+from modelyard.operations.errors import Terminated
 from modelyard.projects import open_project
 from modelyard.serving.resources import project_resources
 from modelyard.tracking import open_tracking
@@ -53,7 +54,7 @@ def serve(
     settings = {"workers": workers, "host": host, "grpc_port": grpc_port}
     with tempfile.TemporaryDirectory(prefix="modelyard-serve-") as folder:
         place = _endpoint(found, Path(folder), settings, port, project, environment)
-        with termination_cancels(), place as done, suppress(KeyboardInterrupt):
+        with termination_cancels(), place as done, suppress(KeyboardInterrupt, Terminated):
             also = f" and grpc://{done.grpc}" if done.grpc else ""
             # whoever reads the line may interrupt at once
             show_text(f"{found.name} answers at {done.url}{also} (Ctrl+C ends it)")
