@@ -294,7 +294,7 @@ def test_a_deadline_that_is_no_time_is_refused(url: str) -> None:
         )
 
 
-def test_the_time_that_a_request_waits_for_its_turn_counts() -> None:
+def test_the_time_that_a_request_waits_for_its_turn_counts(caplog: pytest.LogCaptureFixture) -> None:
     inside, leave = Event(), Event()
 
     def hold(body: Any) -> Any:
@@ -311,6 +311,9 @@ def test_the_time_that_a_request_waits_for_its_turn_counts() -> None:
         leave.set()
         assert first.result().json() == 1
         assert (second.result().status_code, second.result().json()["error"]["type"]) == (504, "DeadlineExceeded")
+    logged = [record for record in caplog.records if record.name == "modelyard.serving"]
+    assert [(record.levelname, record.exc_info) for record in logged] == [("WARNING", None)]
+    assert second.result().json()["error"]["message"] in logged[0].message
 
 
 BATCH = {"content-type": "application/cloudevents-batch+json"}

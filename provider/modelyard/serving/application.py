@@ -35,6 +35,7 @@ BODY_LIMIT = BODY
 
 _LOG = logging.getLogger("modelyard.serving")
 _CLOSE = (b"connection", b"close")
+_LATE = 504
 GONE = 499
 """What counts as the status where the client did not wait for the answer."""
 
@@ -214,7 +215,9 @@ class Application:
             raise
         except Exception as error:  # noqa: BLE001 (a client gets JSON, whatever happens)
             reply = error_reply(error)
-            if reply.status >= 500:
+            if reply.status == _LATE:
+                _LOG.warning("%s %s: %s", request.method, request.path, error)  # the client's clock, and no fault here
+            elif reply.status >= 500:
                 _LOG.exception("%s %s", request.method, request.path)
             return reply
 
