@@ -66,6 +66,12 @@ def test_a_group_of_strangers_is_left_alone(job: subprocess.Popen[bytes]) -> Non
     assert handle.leftover_group() == 0
 
 
+def test_a_group_that_somebody_else_leads_is_not_its_own(job: subprocess.Popen[bytes]) -> None:
+    (child,) = set(group_members(job.pid)) - {job.pid}
+
+    assert (of(child).pid, of(child).group) == (child, 0)
+
+
 @pytest.mark.parametrize("elsewhere", [{"boot": "another"}, {"namespace": "pid:[1]"}])
 def test_another_machine_boot_or_container_is_hidden(job: subprocess.Popen[bytes], elsewhere: dict[str, str]) -> None:
     handle = msgspec.structs.replace(of(job.pid), **elsewhere)

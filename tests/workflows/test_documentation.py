@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from modelyard.cli.main import run_command_line
+from modelyard.projects import loading
 from modelyard.projects.validation import read_project_file
 from modelyard.workflows import Workflow, as_mermaid
 from modelyard.workflows.engines.jobs.settings import OPTIONS
@@ -70,7 +71,7 @@ def test_the_drawing_is_the_workflows(project: Path) -> None:
 
 @pytest.mark.parametrize("engine", ["github", "gitlab"])
 def test_the_files_of_ci_hosts_are_as_they_are_shown(
-    engine: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    engine: str, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = CI.read_text()
     (asked,) = re.findall(
@@ -79,6 +80,9 @@ def test_the_files_of_ci_hosts_are_as_they_are_shown(
     shown = text.partition(asked)[2].partition("```yaml\n")[2].partition("```")[0]
     words = shlex.split(asked.replace("\\\n", ""))
     flights = DOCS.parent / "examples/flights"
+    # who opens another project later would have the modules forgotten that the project's own tests have imported
+    monkeypatch.setattr(loading._Active, "roots", loading._Active.roots)
+    monkeypatch.setattr(sys, "path", [*sys.path])
     capfd.readouterr()
     assert run_command_line([*words[: words.index("--output")], "--project", str(flights)]) == 0
     made = capfd.readouterr().out
