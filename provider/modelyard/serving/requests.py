@@ -184,7 +184,7 @@ class Request:
             if message["type"] == "http.disconnect":
                 raise self._cut_off(0)
             if len(first) > self._limits.body:
-                raise BodyTooLarge(self._limits.body)
+                raise BodyTooLarge(self._limits.body, len(first))
             return first
         pieces = [first]
         try:

@@ -207,7 +207,9 @@ def test_grpc_of_several_workers_is_split_and_survives_killed_workers(state: Pat
     host, _, port = first.grpc.partition(":")
     assert (host, int(port) > 0) == ("127.0.0.1", True)
     assert infer(first.grpc) == "one"
-    processes(state, "serving")[0].kill()
+    killed = processes(state, "serving")[0]
+    killed.kill()
+    killed.wait(60)  # until then its socket may take connections that nobody answers
     assert {infer(first.grpc) for _ in range(10)} == {"one"}
     rollout = {"key": "x-user", "gates": {**GATES, "requests": 10**6}}
     second = deploy(state, "two", settings=settings, rollout=rollout, traffic={"challenger": 40})
