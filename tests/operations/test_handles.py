@@ -68,8 +68,11 @@ def test_a_group_of_strangers_is_left_alone(job: subprocess.Popen[bytes]) -> Non
 
 def test_a_group_that_somebody_else_leads_is_not_its_own(job: subprocess.Popen[bytes]) -> None:
     (child,) = set(group_members(job.pid)) - {job.pid}
+    elsewhere = Path("/state/journal/other/1/1")
+    stranger = handle_of(child, launcher="process", key="k", generation=1, attempt=1, folder=elsewhere)
 
-    assert (of(child).pid, of(child).group) == (child, 0)
+    assert (of(child).pid, of(child).group) == (child, job.pid), "what wraps it is of its job"
+    assert (stranger.pid, stranger.group) == (child, 0)
 
 
 @pytest.mark.parametrize("elsewhere", [{"boot": "another"}, {"namespace": "pid:[1]"}])

@@ -105,10 +105,10 @@ def handle_of(pid: int, *, launcher: str, key: str, generation: int, attempt: in
     facts = facts_of(pid)
     if facts is None:
         raise ProcessLookupError(pid)
-    # Only a process that leads a group and session of its own was started as a job: the group of a notebook, or of the
-    # shell that leads a CI job's session, is not ours to end.
-    leads = launcher == "process" and pid == facts.group == facts.session
-    group = pid if leads else 0
+    # Only who was started as a job has a session of its own, led by itself or by what wraps its interpreter: the group
+    # of a notebook, or of the shell that leads a CI job's session, is not ours to end.
+    leader = facts.group if launcher == "process" and facts.group == facts.session else 0
+    group = leader if leader and (leader == pid or _is_of_job(leader, str(folder))) else 0
     return Handle(
         launcher=launcher,
         key=key,
