@@ -10,11 +10,10 @@ import yaml
 from github_emulator import Emulator, missing
 from loans_project import git
 from workflow_cases import CASES, Case
-from workflow_contract import Observed, check, prepared, workflow_of
+from workflow_contract import Observed, check, compiled_from, prepared
 
 from modelyard.workflows import WorkflowOutcome
 from modelyard.workflows.engines.jobs.github import as_github_workflow
-from modelyard.workflows.engines.remote import RunRequest
 
 pytestmark = [
     pytest.mark.slow,
@@ -42,15 +41,7 @@ class GitHub:
         git(project, "init", "-q", "-b", "main")
         git(project, "add", ".")
         git(project, "commit", "-q", "-m", "first")
-        request = RunRequest(
-            workflow=workflow_of(project, workflow),
-            name=f"contract.flows:{workflow}",
-            inputs={},
-            project=str(project),
-            project_name="contract",
-            workflow_run="",
-        )
-        text = as_github_workflow(request, {})
+        text = as_github_workflow(compiled_from(project, workflow), {})
         emulator = Emulator(project, project.parent / "runs", "http://127.0.0.1:9/github")
         run = emulator.run(text, "workflow_dispatch", {"ref": "refs/heads/main", "inputs": filled_in(text, inputs)})
         assert run.message == ""

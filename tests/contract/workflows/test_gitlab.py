@@ -14,11 +14,10 @@ import yaml
 from gitlab_runner import missing_part
 from loans_project import git
 from workflow_cases import CASES, Case
-from workflow_contract import Observed, check, prepared, workflow_of
+from workflow_contract import Observed, check, compiled_from, prepared
 
 from modelyard.workflows import WorkflowOutcome
 from modelyard.workflows.engines.jobs.gitlab import as_gitlab_pipeline
-from modelyard.workflows.engines.remote import RunRequest
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(missing_part()), reason=missing_part() or "there is a runner")]
 
@@ -43,15 +42,7 @@ class GitLab:
     def run(self, project: Path, workflow: str, inputs: dict[str, Any]) -> Observed:
         """Run a workflow."""
         git(project, "init", "-q", "-b", "main")
-        request = RunRequest(
-            workflow=workflow_of(project, workflow),
-            name=f"contract.flows:{workflow}",
-            inputs={},
-            project=str(project),
-            project_name="contract",
-            workflow_run="",
-        )
-        text = as_gitlab_pipeline(request, {})
+        text = as_gitlab_pipeline(compiled_from(project, workflow), {})
         if self._fails:
             # GitLab skips what needs a failed job, and goes on; gitlab-ci-local would wait for it for ever.
             assert "- when: on_success" in text

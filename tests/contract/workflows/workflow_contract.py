@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from workflow_cases import FOLDER, Case
 
 from modelyard.workflows import Failure, Workflow, WorkflowOutcome
+from modelyard.workflows.engines.remote import RunRequest
 
 __all__ = ["PROJECT", "EngineAdapter", "Observed", "check", "prepared", "workflow_of"]
 
@@ -55,6 +56,18 @@ def workflow_of(project: Path, name: str) -> Workflow:
     found = open_project(project).load_workflow(f"contract.flows:{name}")
     assert isinstance(found, Workflow)
     return found
+
+
+def compiled_from(project: Path, name: str) -> RunRequest:
+    """Return what a workflow of the project is compiled from into the file of a host."""
+    return RunRequest(
+        workflow=workflow_of(project, name),
+        name=f"contract.flows:{name}",
+        inputs={},
+        project=str(project),
+        project_name="contract",
+        workflow_run="",
+    )
 
 
 def check(case: Case, engine: EngineAdapter, observed: Observed) -> None:
